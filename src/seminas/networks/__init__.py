@@ -1,0 +1,1 @@
+"""Networks that the spaces build: plain ``nn.Module``."""

@@ -1,0 +1,134 @@
+"""Cells of NAS-Bench-101: the value, its arrays, and the two hashes that tell isomorphic cells."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+"""Operations in the benchmark's own order, which its module hash depends on."""
+MAX_VERTICES = 7
+MAX_EDGES = 9
+INPUT, OUTPUT, PADDING = -1, -2, -3
+"""Labels of the vertices that have no operation (the first two as in the benchmark's hash)."""
+
+_TAIL, _HEAD = np.triu_indices(MAX_VERTICES, k=1)
+_EDGE_BIT = (_HEAD * (_HEAD - 1) // 2 + _TAIL).astype(np.uint32)
+
+
+class Cell(NamedTuple):
+    """A cell as three small integers, so that hundreds of thousands fit in an array.
+
+    Attributes:
+        num_vertices: 2 to 7, with the input first and the output last.
+        edges: Bit ``v (v - 1) / 2 + u`` is the edge from vertex u to vertex v > u (so that the bits
+            of a smaller cell stay where they are in a larger one).
+        operations: Two bits for each interior vertex v, at ``2 (v - 1)``: an index of ``OPERATIONS``.
+    """
+
+    num_vertices: int
+    edges: int
+    operations: int
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        """Upper triangular adjacency matrix, ``[V, V]``."""
+        matrix, _ = cell_arrays([self])
+        return matrix[0, : self.num_vertices, : self.num_vertices].astype(np.int64)
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the vertices, ``V`` long: ``input``, the operations, ``output``."""
+        interior = [OPERATIONS[self.operations >> 2 * v & 3] for v in range(self.num_vertices - 2)]
+        return ["input", *interior, "output"]
+
+
+def cell_arrays(cells: Sequence[Cell] | NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    """Return the padded graphs of cells.
+
+    Args:
+        cells: Cells, or an array of their three integers, ``[n, 3]``.
+
+    Returns:
+        Adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``: an index of ``OPERATIONS``, or
+        ``INPUT``, ``OUTPUT``, ``PADDING``. The output is vertex V - 1, padding comes after it.
+    """
+    packed = np.asarray(cells, dtype=np.int64).reshape(-1, 3)
+    num_vertices, edges, operations = packed.T
+    matrix = np.zeros((len(packed), MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
+    matrix[:, _TAIL, _HEAD] = edges[:, None] >> _EDGE_BIT & 1
+    vertex = np.arange(MAX_VERTICES)
+    labels = (operations[:, None] >> np.maximum(2 * (vertex - 1), 0) & 3).astype(np.int8)
+    labels[:, 0] = INPUT
+    labels[vertex >= num_vertices[:, None]] = PADDING
+    labels[np.arange(len(packed)), num_vertices - 1] = OUTPUT
+    return matrix, labels
+
+
+def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:
+    """Return the benchmark's own key of a pruned cell: the same for all isomorphic cells.
+
+    MD5 over each vertex' degrees and label, refined over neighbourhoods as often as there are
+    vertices (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of its code).
+
+    Args:
+        matrix: Adjacency matrix, ``[V, V]``.
+        labels: ``-1``, indices of ``OPERATIONS``, ``-2``; V long.
+    """
+    rows = np.asarray(matrix).tolist()
+    vertices = range(len(rows))
+    ins = [[u for u in vertices if rows[u][v]] for v in vertices]
+    outs = [[w for w in vertices if rows[v][w]] for v in vertices]
+    hashes = [_md5(str((len(outs[v]), len(ins[v]), int(labels[v])))) for v in vertices]
+    for _ in vertices:
+        hashes = [
+            _md5(
+                "".join(sorted(hashes[u] for u in ins[v]))
+                + "|"
+                + "".join(sorted(hashes[w] for w in outs[v]))
+                + "|"
+                + hashes[v]
+            )
+            for v in vertices
+        ]
+    return _md5(str(sorted(hashes)))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def graph_codes(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.uint64]:
+    """Return 64-bit codes that isomorphic graphs share, the vectorised sibling of ``module_hash``.
+
+    The same refinement over neighbourhoods with integer mixing in place of MD5 and sums in place of
+    sorting. Vertices may stand in any order. That no two of the space's cells share a code is
+    checked when the space is enumerated.
+
+    Args:
+        matrix: Adjacency matrices, ``[n, 7, 7]``.
+        labels: As of ``cell_arrays``, ``[n, 7]``.
+    """
+    present = labels != PADDING
+    forward = matrix.astype(np.uint64)
+    backward = np.ascontiguousarray(forward.transpose(0, 2, 1))
+    code = _mix(labels.astype(np.int64).astype(np.uint64) + np.uint64(11))
+    for _ in range(MAX_VERTICES - 1):
+        ahead = (forward * _mix(code ^ _KEYS[0])[:, None, :]).sum(axis=2, dtype=np.uint64)
+        behind = (backward * _mix(code ^ _KEYS[1])[:, None, :]).sum(axis=2, dtype=np.uint64)
+        code = _mix(code * _KEYS[2] + _mix(ahead) + _mix(behind ^ _KEYS[3]) * _KEYS[1])
+    return _mix(np.where(present, _mix(code), np.uint64(0)).sum(axis=1, dtype=np.uint64))
+
+
+_KEYS = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], dtype=np.uint64
+)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Finaliser of SplitMix64: every input bit moves about half of the output bits."""
+    x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return x ^ x >> np.uint64(31)

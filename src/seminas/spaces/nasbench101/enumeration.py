@@ -1,0 +1,153 @@
+"""Every unique cell of NAS-Bench-101, found once and kept in the cache."""
+
+import hashlib
+import logging
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seminas.files import atomic_write, cache_dir
+from seminas.spaces.nasbench101.cell import (
+    MAX_EDGES,
+    MAX_VERTICES,
+    OPERATIONS,
+    cell_arrays,
+    graph_codes,
+)
+
+log = logging.getLogger(__name__)
+
+NUM_CELLS = {2: 1, 3: 6, 4: 84, 5: 2_441, 6: 62_010, 7: 359_082}
+"""Unique cells by number of vertices; 423,624 in all, as the benchmark counts them."""
+_CACHE_FILE = "nasbench101-cells-v1.npz"
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """The unique cells in ascending order of (vertices, edges, operations).
+
+    Attributes:
+        cells: One representative of each class of isomorphic cells, ``[423624, 3]``, see ``Cell``.
+        packed: The same as one integer each, ascending, ``[423624]``.
+        codes: ``graph_codes`` in ascending order, ``[423624]``.
+        by_code: Index of the cell of each code, ``[423624]``.
+    """
+
+    cells: NDArray[np.int64]
+    packed: NDArray[np.int64]
+    codes: NDArray[np.uint64]
+    by_code: NDArray[np.int64]
+
+    def find(self, matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Return the index of the cell that each padded graph is isomorphic to, or -1; ``[n]``."""
+        codes = graph_codes(matrix, labels)
+        place = np.searchsorted(self.codes, codes).clip(max=len(self.codes) - 1)
+        return np.where(self.codes[place] == codes, self.by_code[place], -1)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the order of cells, which files that store indices depend on."""
+        return hashlib.sha256(self.packed.tobytes()).hexdigest()
+
+
+def pack(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the three integers of cells, ``[n, 3]``, as one, ``[n]``, in the same order."""
+    return cells[:, 0] << 31 | cells[:, 1] << 10 | cells[:, 2]
+
+
+@lru_cache(maxsize=1)
+def load_cells() -> Enumeration:
+    """Return all unique cells: from the cache where it is whole, else enumerated and cached."""
+    path = cache_dir() / _CACHE_FILE
+    packed, codes = _read_cache(path) or (None, None)
+    if packed is None or codes is None:
+        cells = enumerate_cells()
+        packed, codes = pack(cells), graph_codes(*cell_arrays(cells))
+        _write_cache(path, packed, codes)
+    cells = np.stack([packed >> 31, packed >> 10 & (1 << 21) - 1, packed & 0x3FF], axis=1)
+    by_code = np.argsort(codes)
+    return Enumeration(cells, packed, codes[by_code], by_code)
+
+
+def enumerate_cells() -> NDArray[np.int64]:
+    """Return one representative of every class of isomorphic cells, ``[423624, 3]``.
+
+    First the graphs up to isomorphism without regard to operations, then every labeling of those:
+    each cell is isomorphic to a labeling of its graph's representative.
+
+    Raises:
+        RuntimeError: The counts are not the benchmark's (this cannot happen, and is checked).
+    """
+    found = []
+    for num_vertices, expected in NUM_CELLS.items():
+        graphs = _unique(_full_graphs(num_vertices))
+        labelings = _labelings(num_vertices - 2)
+        cells = np.repeat(graphs, len(labelings), axis=0)
+        cells[:, 2] = np.tile(labelings, len(graphs))
+        unique = _unique(cells)
+        if len(unique) != expected:
+            raise RuntimeError(f"{len(unique)} cells of {num_vertices} vertices instead of {expected}")
+        found.append(unique)
+    return np.concatenate(found)
+
+
+def _full_graphs(num_vertices: int) -> NDArray[np.int64]:
+    """Upper triangular graphs of at most 9 edges with every vertex between input and output."""
+    edges = np.arange(1 << num_vertices * (num_vertices - 1) // 2, dtype=np.int64)
+    edges = edges[np.bitwise_count(edges) <= MAX_EDGES]
+    for v in range(1, num_vertices):
+        incoming = ((1 << v) - 1) << v * (v - 1) // 2
+        edges = edges[edges & incoming != 0]
+    for u in range(num_vertices - 1):
+        outgoing = sum(1 << v * (v - 1) // 2 + u for v in range(u + 1, num_vertices))
+        edges = edges[edges & outgoing != 0]
+    return np.stack([np.full_like(edges, num_vertices), edges, np.zeros_like(edges)], axis=1)
+
+
+def _labelings(num_interior: int) -> NDArray[np.int64]:
+    """Every assignment of operations to the interior vertices, as ``Cell.operations``, ascending."""
+    labelings = np.zeros(1, dtype=np.int64)
+    for v in range(num_interior):
+        labelings = np.add.outer(np.arange(len(OPERATIONS)) << 2 * v, labelings).ravel()
+    return labelings
+
+
+def _unique(cells: NDArray[np.int64], chunk: int = 1 << 16) -> NDArray[np.int64]:
+    """The first of each class of isomorphic cells, in the order given."""
+    parts = [graph_codes(*cell_arrays(cells[i : i + chunk])) for i in range(0, len(cells), chunk)]
+    _, first = np.unique(np.concatenate(parts), return_index=True)
+    return cells[np.sort(first)]
+
+
+def _digest(packed: NDArray[np.int64], codes: NDArray[np.uint64]) -> bytes:
+    return hashlib.sha256(packed.tobytes() + codes.tobytes()).digest()
+
+
+def _read_cache(path: Path) -> tuple[NDArray[np.int64], NDArray[np.uint64]] | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            packed, codes, digest = file["packed"], file["codes"], file["sha256"]
+        if digest.tobytes() == _digest(packed, codes):
+            return packed, codes
+        reason = "its contents do not match their checksum"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error)
+    log.warning("%s is damaged (%s): enumerating the cells again", path, reason)
+    return None
+
+
+def _write_cache(path: Path, packed: NDArray[np.int64], codes: NDArray[np.uint64]) -> None:
+    try:
+        with atomic_write(path) as file:
+            digest = np.frombuffer(_digest(packed, codes), dtype=np.uint8)
+            np.savez(file, packed=packed, codes=codes, sha256=digest)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): the cells are enumerated at every start", path, error)
+
+
+assert max(NUM_CELLS) == MAX_VERTICES

@@ -1,0 +1,238 @@
+"""The search space of NAS-Bench-101 (Ying et al., ICML 2019)."""
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.nasbench101 import grammar
+from seminas.spaces.nasbench101.cell import (
+    INPUT,
+    MAX_EDGES,
+    MAX_VERTICES,
+    OPERATIONS,
+    OUTPUT,
+    PADDING,
+    Cell,
+    cell_arrays,
+    module_hash,
+)
+from seminas.spaces.nasbench101.enumeration import Enumeration, load_cells, pack
+
+Graph = tuple[NDArray[np.uint8], NDArray[np.int8]]
+
+
+class NASBench101(SearchSpace[Cell]):
+    """Cells of at most 7 vertices and 9 edges: 423,624 up to isomorphism.
+
+    Every cell that comes out of this class is its isomorphism class' one representative, so that
+    equal values mean equal cells.
+    """
+
+    name = "nasbench101"
+    num_tokens = grammar.NUM_TOKENS
+    max_length = grammar.MAX_LENGTH
+
+    @cached_property
+    def _all(self) -> Enumeration:
+        return load_cells()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the enumeration behind: another process reads it from the cache."""
+        return {}
+
+    def __len__(self) -> int:
+        return len(self._all.cells)
+
+    def at(self, indices: NDArray[np.int64]) -> list[Cell]:
+        """Return the cells at indices of the enumeration, ``[n]``."""
+        return [Cell(*row) for row in self._all.cells[indices].tolist()]
+
+    def index(self, cells: Sequence[Cell]) -> NDArray[np.int64]:
+        """Return the index in the enumeration of each cell, ``[n]``.
+
+        Raises:
+            KeyError: A cell is not the representative of its class, or no cell of the space.
+        """
+        packed = pack(np.asarray(cells, dtype=np.int64).reshape(-1, 3))
+        place = np.searchsorted(self._all.packed, packed).clip(max=len(self) - 1)
+        wrong = np.flatnonzero(self._all.packed[place] != packed)
+        if len(wrong):
+            raise KeyError(cells[wrong[0]])
+        return place
+
+    def sample(self, n: int, rng: np.random.Generator, exclude: Collection[Cell] = ()) -> list[Cell]:
+        """Draw uniformly over unique cells (not over labeled graphs)."""
+        excluded = np.sort(self.index(list(exclude)))
+        n = min(n, len(self) - len(excluded))
+        rank = rng.choice(len(self) - len(excluded), size=n, replace=False)
+        # The rank-th cell that is not excluded: step over each excluded cell at or before it.
+        gaps = excluded - np.arange(len(excluded))
+        return self.at(rank + np.searchsorted(gaps, rank, side="right"))
+
+    def encode(self, architectures: Sequence[Cell]) -> NDArray[np.int64]:
+        """Return token sequences, ``[n, 27]``, see ``grammar``."""
+        return grammar.write_tokens(*cell_arrays(architectures))
+
+    def decode(self, tokens: NDArray[np.int64]) -> list[Cell | None]:
+        """Return the cell of each token sequence, ``[n, 27]``; None for one outside the grammar."""
+        matrix, labels, legal = grammar.read_tokens(tokens)
+        indices = np.full(len(tokens), -1)
+        indices[legal] = self._all.find(matrix[legal], labels[legal])
+        return [cell if i >= 0 else None for cell, i in zip(self.at(indices), indices, strict=True)]
+
+    def legal_tokens(self, prefix: Tensor) -> Tensor:
+        """Return the mask of the tokens that may come next, ``[n, 7]``, see ``grammar``."""
+        return grammar.legal_tokens(prefix)
+
+    def key(self, architecture: Cell) -> str:
+        """Return the benchmark's module hash."""
+        _, labels = cell_arrays([architecture])
+        return module_hash(architecture.matrix, labels[0, : architecture.num_vertices].tolist())
+
+    def to_json(self, architecture: Cell) -> dict[str, Any]:
+        """Return ``{"matrix": [[0, 1], [0, 0]], "operations": ["input", "output"]}``."""
+        return {"matrix": architecture.matrix.tolist(), "operations": architecture.labels}
+
+    def from_json(self, value: Any) -> Cell:
+        """Return the cell of ``to_json``'s form; vertices outside every path to the output are pruned.
+
+        Raises:
+            ValueError: It is no cell of this space, and why.
+        """
+        try:
+            matrix, names = np.asarray(value["matrix"], dtype=np.int64), list(value["operations"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"a cell needs 'matrix' and 'operations', not {value!r}") from error
+        return self.from_matrix(matrix, names[1:-1])
+
+    def from_matrix(self, matrix: NDArray[np.int64], operations: Sequence[str]) -> Cell:
+        """Return the cell of an upper triangular matrix, ``[V, V]``, and its V - 2 operations, pruned.
+
+        Raises:
+            ValueError: It is no cell of this space, and why.
+        """
+        v = len(matrix)
+        if matrix.shape != (v, v) or not 2 <= v <= MAX_VERTICES:
+            raise ValueError(f"matrix must be V x V with V from 2 to {MAX_VERTICES}, not {matrix.shape}")
+        if not np.isin(matrix, (0, 1)).all() or np.tril(matrix).any():
+            raise ValueError("matrix must be upper triangular, of 0 and 1")
+        unknown = [name for name in operations if name not in OPERATIONS]
+        if unknown or len(operations) != v - 2:
+            raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {list(operations)}")
+        padded = np.zeros((MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
+        padded[:v, :v] = matrix
+        labels = np.full(MAX_VERTICES, PADDING, dtype=np.int8)
+        labels[:v] = [INPUT, *(OPERATIONS.index(name) for name in operations), OUTPUT]
+        graph = _prune(padded, labels)
+        if graph is None:
+            raise ValueError("no path leads from the input to the output")
+        if graph[0].sum() > MAX_EDGES:
+            raise ValueError(f"{graph[0].sum()} edges, at most {MAX_EDGES} are allowed")
+        return self._cells([graph])[0]
+
+    def neighbors(self, architecture: Cell) -> list[Cell]:
+        """Return the cells one edit away; an edit and its inverse are both edits.
+
+        Another operation on a vertex; an edge more or less; a vertex more or less that has one edge
+        in and one out, in place of or beside a direct edge.
+        """
+        (matrix,), (labels,) = cell_arrays([architecture])
+        v = architecture.num_vertices
+        graphs = list(_relabeled(matrix, labels, v))
+        reach = _reachable(matrix)
+        for u, w in product(range(v), repeat=2):
+            if u == w or w == 0 or u == v - 1 or reach[w, u]:
+                continue
+            graphs.append((_with_edge(matrix, u, w, 1 - matrix[u, w]), labels))
+            if v < MAX_VERTICES:
+                graphs.extend(_with_vertex(matrix, labels, v, u, w))
+        for x in range(1, v - 1):
+            if matrix[x].sum() == matrix[:, x].sum() == 1:
+                graphs.extend(_without_vertex(matrix, labels, x))
+        kept = [g for g in graphs if g[0].sum() <= MAX_EDGES and _is_full(*g)]
+        return [cell for cell in dict.fromkeys(self._cells(kept)) if cell != architecture]
+
+    def build_network(
+        self, architecture: Cell, num_classes: int, in_channels: int, **skeleton: Any
+    ) -> nn.Module:
+        """Return the benchmark's network of stacked cells, see ``networks.nasbench101``."""
+        from seminas.networks.nasbench101 import build_network
+
+        return build_network(architecture.matrix, architecture.labels, num_classes, in_channels, **skeleton)
+
+    def _cells(self, graphs: Sequence[Graph]) -> list[Cell]:
+        """The cell of each padded graph, whose vertices may stand in any order."""
+        if not graphs:
+            return []
+        indices = self._all.find(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
+        assert (indices >= 0).all(), "a full graph of at most 9 edges is a cell"
+        return self.at(indices)
+
+
+def _reachable(matrix: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether a path leads from u to w, ``[7, 7]``, a vertex reaching itself."""
+    steps = np.eye(len(matrix), dtype=np.int64) + matrix
+    return np.linalg.matrix_power(steps, len(matrix)) > 0
+
+
+def _is_full(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> bool:
+    """Whether every vertex lies on a path from the input to the output."""
+    reach, present = _reachable(matrix), labels != PADDING
+    output = np.flatnonzero(labels == OUTPUT)[0]
+    return bool((reach[0] & reach[:, output])[present].all())
+
+
+def _prune(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> Graph | None:
+    """Remove the vertices that lie on no path from the input to the output; None where there is no path."""
+    reach = _reachable(matrix)
+    output = np.flatnonzero(labels == OUTPUT)[0]
+    if not reach[0, output]:
+        return None
+    return _subgraph(matrix, labels, np.flatnonzero(reach[0] & reach[:, output]))
+
+
+def _subgraph(matrix: NDArray[np.uint8], labels: NDArray[np.int8], kept: NDArray[np.int64]) -> Graph:
+    smaller, names = np.zeros_like(matrix), np.full_like(labels, PADDING)
+    smaller[: len(kept), : len(kept)] = matrix[np.ix_(kept, kept)]
+    names[: len(kept)] = labels[kept]
+    return smaller, names
+
+
+def _with_edge(matrix: NDArray[np.uint8], u: int, w: int, value: int) -> NDArray[np.uint8]:
+    changed = matrix.copy()
+    changed[u, w] = value
+    return changed
+
+
+def _relabeled(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int) -> list[Graph]:
+    graphs = []
+    for x, operation in product(range(1, v - 1), range(len(OPERATIONS))):
+        names = labels.copy()
+        names[x] = operation
+        graphs.append((matrix, names))
+    return graphs
+
+
+def _with_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int, u: int, w: int) -> list[Graph]:
+    """Vertex v, new, between u and w: beside the edge from u to w, in place of it, or where none is."""
+    graphs = []
+    for operation, direct in product(range(len(OPERATIONS)), {0, int(matrix[u, w])}):
+        larger, names = _with_edge(matrix, u, w, direct), labels.copy()
+        larger[u, v] = larger[v, w] = 1
+        names[v] = operation
+        graphs.append((larger, names))
+    return graphs
+
+
+def _without_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], x: int) -> list[Graph]:
+    """Without vertex x, which has one edge in and one out: with and without an edge in its place."""
+    u, w = np.flatnonzero(matrix[:, x])[0], np.flatnonzero(matrix[x])[0]
+    kept = np.flatnonzero((labels != PADDING) & (np.arange(len(labels)) != x))
+    values = {1} if matrix[u, w] else {0, 1}
+    return [_subgraph(_with_edge(matrix, u, w, value), labels, kept) for value in values]

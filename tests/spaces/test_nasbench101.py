@@ -1,0 +1,181 @@
+import csv
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seminas.spaces.nasbench101 import NASBench101
+from seminas.spaces.nasbench101.cell import cell_arrays, graph_codes, module_hash
+from seminas.spaces.nasbench101.enumeration import NUM_CELLS, enumerate_cells, load_cells
+from seminas.spaces.nasbench101.grammar import END, MAX_LENGTH, PAD
+
+ALL = 423_624
+
+
+def sample_rows(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt") as file:
+        return list(csv.DictReader(file))
+
+
+def row_cell(space: NASBench101, row: dict[str, str]):
+    operations = row["ops"].split("|") if row["ops"] else []
+    v = len(operations) + 2
+    matrix = np.zeros((v, v), dtype=np.int64)
+    matrix[np.triu_indices(v, k=1)] = [int(bit) for bit in row["adjacency"]]
+    return space.from_matrix(matrix, operations)
+
+
+def test_enumeration_counts_the_benchmarks_cells():
+    cells = enumerate_cells()
+    assert Counter(cells[:, 0].tolist()) == NUM_CELLS
+    assert len(cells) == ALL
+
+
+def test_keys_are_the_benchmarks_module_hashes(space, nasbench101_sample):
+    rows = sample_rows(nasbench101_sample)
+    assert len(rows) == 13_299
+    wrong = [row["hash"] for row in rows if space.key(row_cell(space, row)) != row["hash"]]
+    assert not wrong
+
+
+def test_decode_inverts_encode_for_every_cell(space):
+    for start in range(0, ALL, 1 << 16):
+        cells = space.at(np.arange(start, min(start + (1 << 16), ALL)))
+        tokens = space.encode(cells)
+        assert tokens.shape == (len(cells), MAX_LENGTH)
+        assert space.decode(tokens) == cells
+
+
+def test_random_legal_sequences_are_cells_of_every_size(space):
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.zeros(20_000, 0, dtype=torch.long)
+    for _ in range(MAX_LENGTH):
+        mask = space.legal_tokens(tokens)
+        assert mask.any(dim=1).all(), "a legal prefix leads into a dead end"
+        tokens = torch.cat([tokens, torch.multinomial(mask.float(), 1, generator=generator)], dim=1)
+    cells = space.decode(tokens.numpy())
+    assert all(cell is not None for cell in cells)
+    assert {cell.num_vertices for cell in cells} == {2, 3, 4, 5, 6, 7}
+
+
+def test_grammar_forbids_exactly_what_is_not_a_cell(space):
+    # Every sequence for at most 4 vertices, by brute force against the definition.
+    prefixes = torch.zeros(1, 0, dtype=torch.long)
+    legal = 0
+    for _ in range(9):
+        mask = space.legal_tokens(prefixes)
+        rows, tokens = mask.nonzero(as_tuple=True)
+        prefixes = torch.cat([prefixes[rows], tokens[:, None]], dim=1)
+    finished = prefixes[(prefixes == END).any(dim=1)]
+    padded = torch.nn.functional.pad(finished, (0, MAX_LENGTH - 9), value=PAD)
+    cells = space.decode(padded.numpy())
+    legal = Counter(cell.num_vertices for cell in cells)
+    for v in (2, 3, 4):
+        pairs = np.triu_indices(v, k=1)
+        count = 0
+        for bits in range(1 << len(pairs[0])):
+            matrix = np.zeros((v, v), dtype=int)
+            matrix[pairs] = [bits >> i & 1 for i in range(len(pairs[0]))]
+            count += bool(matrix[:-1].any(axis=1).all() and matrix[:, 1:].any(axis=0).all())
+        assert legal[v] == count * 3 ** (v - 2)
+    assert len({tuple(row) for row in finished.tolist()}) == len(finished)
+
+
+@pytest.mark.parametrize("change", [lambda t: t * 0, lambda t: t + 1, lambda t: t - 1, lambda t: t[:, ::-1]])
+def test_decode_refuses_what_is_outside_the_grammar(space, change):
+    tokens = space.encode(space.sample(50, np.random.default_rng(0)))
+    assert space.decode(np.ascontiguousarray(change(tokens))) == [None] * 50
+
+
+def test_sampling_is_uniform_over_unique_cells_and_distinct(space):
+    cells = space.sample(50_000, np.random.default_rng(0))
+    assert len(set(cells)) == 50_000
+    share = Counter(cell.num_vertices for cell in cells)
+    for v in (6, 7):
+        assert share[v] / 50_000 == pytest.approx(NUM_CELLS[v] / ALL, abs=0.01)
+    assert cells == space.sample(50_000, np.random.default_rng(0))
+
+
+def test_sampling_leaves_out_what_is_excluded(space):
+    rng = np.random.default_rng(0)
+    excluded = space.at(np.setdiff1d(np.arange(ALL), [0, 5, 77, ALL - 1]))
+    assert set(space.sample(10, rng, excluded)) == set(space.at(np.array([0, 5, 77, ALL - 1])))
+
+
+def test_neighbours_are_symmetric_and_not_the_cell_itself(space):
+    rng = np.random.default_rng(1)
+    cells = space.at(np.arange(8)) + space.sample(20, rng)
+    for cell in cells:
+        neighbors = space.neighbors(cell)
+        assert len(neighbors) == len(set(neighbors)) > 0
+        assert cell not in neighbors
+        for neighbor in neighbors[:: max(1, len(neighbors) // 8)]:
+            assert cell in space.neighbors(neighbor)
+
+
+def test_mutation_reaches_every_size_from_the_smallest_cell(space):
+    rng = np.random.default_rng(0)
+    cell, sizes = space.at(np.array([0]))[0], set()
+    for _ in range(300):
+        cell = space.mutate(cell, rng)
+        sizes.add(cell.num_vertices)
+    assert sizes >= {3, 4, 5, 6, 7}
+
+
+def test_codes_and_keys_do_not_depend_on_the_order_of_vertices(space):
+    rng = np.random.default_rng(0)
+    for cell in space.sample(50, rng):
+        matrix, labels = cell_arrays([cell])
+        order = np.argsort(rng.random(7))
+        shuffled, names = matrix[:, order][:, :, order], labels[:, order]
+        assert graph_codes(matrix, labels) == graph_codes(shuffled, names)
+        kept = names[0] > -3
+        assert module_hash(shuffled[0][kept][:, kept], names[0][kept].tolist()) == space.key(cell)
+
+
+def test_json_is_read_back_and_pruned(space):
+    for cell in space.sample(200, np.random.default_rng(3)):
+        assert space.from_json(space.to_json(cell)) == cell
+    dangling = {
+        "matrix": [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]],
+        "operations": ["input", "conv3x3-bn-relu", "maxpool3x3", "output"],
+    }
+    assert space.from_json(dangling).labels == ["input", "conv3x3-bn-relu", "output"]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "operations", "message"),
+    [
+        ([[0, 0], [0, 0]], [], "no path"),
+        ([[0, 1], [1, 0]], [], "upper triangular"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["conv5x5"], "operations must be 1 of"),
+        (np.triu(np.ones((7, 7)), 1).tolist(), ["maxpool3x3"] * 5, "21 edges"),
+        ([[0]], [], "V from 2 to 7"),
+    ],
+)
+def test_what_is_no_cell_is_refused_with_the_reason(space, matrix, operations, message):
+    with pytest.raises(ValueError, match=message):
+        space.from_matrix(np.array(matrix, dtype=np.int64), operations)
+
+
+def test_cache_is_rebuilt_when_damaged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("SEMINAS_CACHE", str(tmp_path))
+    load_cells.cache_clear()
+    whole = load_cells()
+    (file,) = tmp_path.iterdir()
+    for damage in (
+        lambda b: b[: len(b) // 2],
+        lambda b: b[:5000] + bytes([b[5000] ^ 1]) + b[5001:],
+        lambda b: b"",
+    ):
+        good = file.read_bytes()
+        file.write_bytes(damage(good))
+        load_cells.cache_clear()
+        assert np.array_equal(load_cells().packed, whole.packed)
+        assert "is damaged" in caplog.text
+        assert file.read_bytes() == good
+        caplog.clear()
+    load_cells.cache_clear()
