@@ -1,0 +1,192 @@
+"""Evaluator that trains each architecture for real, in parallel worker processes."""
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any
+
+from seminas.errors import config_error
+from seminas.evaluators.base import Evaluation, Evaluator
+from seminas.spaces.base import A, SearchSpace
+
+if TYPE_CHECKING:
+    from seminas.training.classifier import Recipe
+    from seminas.training.data import ImageData
+
+
+class TrainingEvaluator(Evaluator[A]):
+    """Trains architectures from scratch and measures them on the validation images.
+
+    Each architecture has a seed of its own, from its key and ``seed``, so that its accuracy does not
+    depend on when or in which process it is trained.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        data: "Callable[[], ImageData]",
+        recipe: "Recipe",
+        seed: int,
+        num_workers: int | None = None,
+        accelerator: str = "auto",
+    ) -> None:
+        """Set up the evaluator; its processes start with the first evaluation.
+
+        Args:
+            space: Builds the networks.
+            data: Loads the images, once in each process.
+            recipe: How each architecture is trained.
+            seed: Together with an architecture's key, the seed of its training.
+            num_workers: Processes of one thread each; as many as there are cores by default.
+            accelerator: Lightning's: ``auto``, ``cpu`` or ``gpu``.
+        """
+        if num_workers is not None and num_workers < 1:
+            raise config_error("evaluator.num_workers", num_workers, "at least 1, or null for all cores")
+        if recipe.epochs < 1:
+            raise config_error("data.recipe.epochs", recipe.epochs, "at least 1")
+        self._trial = Trial(space, data, recipe, seed, accelerator)
+        self._num_workers = num_workers or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+        data()  # Bad data ends the run here, before anything is paid for.
+
+    def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
+        """Train architectures; yields the position and evaluation of each as its training ends.
+
+        An architecture whose worker dies is tried once more and then counts as failed.
+        """
+        waiting = dict(enumerate(architectures))
+        attempts = dict.fromkeys(waiting, 0)
+        while waiting:
+            pool = self._start()
+            running: dict[Future[Evaluation], int] = {}
+            for i, architecture in waiting.items():
+                running[pool.submit(_run_trial, architecture)] = i
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                broken = False
+                for future in sorted(done, key=running.__getitem__):
+                    i = running.pop(future)
+                    try:
+                        evaluation = future.result()
+                    except BrokenProcessPool as error:
+                        broken = True
+                        attempts[i] += 1
+                        if attempts[i] < 2:
+                            continue
+                        evaluation = Evaluation(None, 0.0, f"worker process died: {error}")
+                    del waiting[i]
+                    yield i, evaluation
+                if broken and not running:
+                    self.close()
+
+    def test(self, architecture: A) -> float | None:
+        """Train the architecture once more, from its own seed, and measure it on the test images."""
+        return self._start().submit(_run_test, architecture).result()
+
+    def close(self) -> None:
+        """End the worker processes; what they were training is lost."""
+        if self._pool is not None:
+            processes = list((self._pool._processes or {}).values())
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+            self._pool = None
+
+    def _start(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._num_workers, context, _start_worker, (self._trial,))
+        return self._pool
+
+
+class Trial:
+    """One training: what a worker process needs to know."""
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        data: "Callable[[], ImageData]",
+        recipe: "Recipe",
+        seed: int,
+        accelerator: str,
+    ) -> None:
+        self._space, self._data, self._recipe = space, data, recipe
+        self._seed, self._accelerator = seed, accelerator
+        self._images: ImageData | None = None
+
+    def run(self, architecture: Any, split: str) -> float:
+        """Train an architecture from its own seed; returns its accuracy on ``val`` or ``test``, a fraction."""
+        import pytorch_lightning as pl
+        import torch
+
+        from seminas.training.classifier import Classifier
+
+        if self._images is None:
+            self._images = self._data()
+        digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        network = self._space.build_network(
+            architecture, self._images.num_classes, self._images.in_channels, **self._recipe.network
+        )
+        module = Classifier(network, self._images.num_classes, self._recipe)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer = pl.Trainer(
+                max_epochs=self._recipe.epochs,
+                accelerator=self._accelerator,
+                devices=1,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                limit_val_batches=0.0,
+            )
+            trainer.fit(module, self._images.train_dataloader())
+            trainer.limit_val_batches = 1.0
+            if split == "test":
+                return trainer.test(module, self._images.test_dataloader(), verbose=False)[0]["test_accuracy"]
+            return trainer.validate(module, self._images.val_dataloader(), verbose=False)[0]["val_accuracy"]
+
+
+_trial: Trial
+
+
+def _start_worker(trial: Trial) -> None:
+    """Set up a worker process: one thread, quiet, gone when its parent is."""
+    import torch
+
+    global _trial
+    _trial = trial
+    torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+def _run_trial(architecture: Any) -> Evaluation:
+    start = time.perf_counter()
+    try:
+        accuracy = _trial.run(architecture, "val")
+    except Exception as error:
+        return Evaluation(
+            None, time.perf_counter() - start, f"{type(error).__name__}: {error}".split("\n")[0]
+        )
+    return Evaluation(accuracy, time.perf_counter() - start)
+
+
+def _run_test(architecture: Any) -> float:
+    return _trial.run(architecture, "test")

@@ -1,0 +1,1 @@
+"""Training of single networks: LightningModules and DataModules."""
