@@ -7,6 +7,7 @@ from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from seminas.spaces.base import A
 
@@ -26,6 +27,11 @@ class Evaluation:
     error: str | None = None
 
 
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
 class Evaluator(ABC, Generic[A]):
     """Architectures in, validation accuracies out."""
 
@@ -40,6 +46,10 @@ class Evaluator(ABC, Generic[A]):
     @abstractmethod
     def test(self, architecture: A) -> float | None:
         """Return the test accuracy, a fraction, for the final report; None where it is not known."""
+
+    def num_parameters(self, architecture: A) -> int | None:
+        """Return the trainable parameters of the network that was evaluated, None where there is none."""
+        return None
 
     def close(self) -> None:
         """Let go of processes and files."""

@@ -10,14 +10,17 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 from seminas.errors import config_error
-from seminas.evaluators.base import Evaluation, Evaluator
+from seminas.evaluators.base import Evaluation, Evaluator, count_parameters
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from seminas.training.classifier import Recipe
     from seminas.training.data import ImageData
 
@@ -55,7 +58,7 @@ class TrainingEvaluator(Evaluator[A]):
         self._trial = Trial(space, data, recipe, seed, accelerator)
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
-        data()  # Bad data ends the run here, before anything is paid for.
+        data()  # Bad data ends the run here, before anything is paid for; workers load their own.
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures; yields the position and evaluation of each as its training ends.
@@ -91,6 +94,10 @@ class TrainingEvaluator(Evaluator[A]):
         """Train the architecture once more, from its own seed, and measure it on the test images."""
         return self._start().submit(_run_test, architecture).result()
 
+    def num_parameters(self, architecture: A) -> int:
+        """Return the trainable parameters of the network that is trained."""
+        return count_parameters(self._trial.network(architecture))
+
     def close(self) -> None:
         """End the worker processes; what they were training is lost."""
         if self._pool is not None:
@@ -120,7 +127,18 @@ class Trial:
     ) -> None:
         self._space, self._data, self._recipe = space, data, recipe
         self._seed, self._accelerator = seed, accelerator
-        self._images: ImageData | None = None
+
+    @cached_property
+    def images(self) -> "ImageData":
+        """The images, loaded once in each process."""
+        return self._data()
+
+    def network(self, architecture: Any) -> "nn.Module":
+        """Return the untrained network of an architecture."""
+        skeleton = self._recipe.network
+        return self._space.build_network(
+            architecture, self.images.num_classes, self.images.in_channels, **skeleton
+        )
 
     def run(self, architecture: Any, split: str) -> float:
         """Train an architecture from its own seed; returns its accuracy on ``val`` or ``test``, a fraction."""
@@ -129,14 +147,9 @@ class Trial:
 
         from seminas.training.classifier import Classifier
 
-        if self._images is None:
-            self._images = self._data()
         digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
-        network = self._space.build_network(
-            architecture, self._images.num_classes, self._images.in_channels, **self._recipe.network
-        )
-        module = Classifier(network, self._images.num_classes, self._recipe)
+        module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = pl.Trainer(
@@ -149,11 +162,11 @@ class Trial:
                 enable_model_summary=False,
                 limit_val_batches=0.0,
             )
-            trainer.fit(module, self._images.train_dataloader())
+            trainer.fit(module, self.images.train_dataloader())
             trainer.limit_val_batches = 1.0
             if split == "test":
-                return trainer.test(module, self._images.test_dataloader(), verbose=False)[0]["test_accuracy"]
-            return trainer.validate(module, self._images.val_dataloader(), verbose=False)[0]["val_accuracy"]
+                return trainer.test(module, self.images.test_dataloader(), verbose=False)[0]["test_accuracy"]
+            return trainer.validate(module, self.images.val_dataloader(), verbose=False)[0]["val_accuracy"]
 
 
 _trial: Trial

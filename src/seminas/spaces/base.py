@@ -1,5 +1,6 @@
 """What an architecture is: the interface of a search space, which knows nothing of accuracies."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar
@@ -19,11 +20,23 @@ class SearchSpace(ABC, Generic[A]):
         name: The name in configs and result files.
         num_tokens: Size of the vocabulary; token 0 is padding and the start of a sequence.
         max_length: Length of token sequences, shorter ones are padded at the end.
+        num_vertices: Vertices of the graph view; ``max_length`` unless overridden.
+        num_labels: Vertex labels of the graph view, 0 is padding; ``num_tokens`` unless overridden.
     """
 
     name: str
     num_tokens: int
     max_length: int
+
+    @property
+    def num_vertices(self) -> int:
+        """Vertices of the graph view."""
+        return self.max_length
+
+    @property
+    def num_labels(self) -> int:
+        """Vertex labels of the graph view, padding included."""
+        return self.num_tokens
 
     @abstractmethod
     def __len__(self) -> int:
@@ -44,6 +57,18 @@ class SearchSpace(ABC, Generic[A]):
     def decode(self, tokens: NDArray[np.int64]) -> list[A | None]:
         """Return the architecture of each token sequence, ``[n, max_length]``; None where there is none."""
 
+    def graphs(self, architectures: Sequence[A]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``, padded.
+
+        A chain of the tokens by default.
+        """
+        tokens = self.encode(architectures)
+        present = tokens != 0
+        adjacency = np.zeros((*tokens.shape, tokens.shape[1]), dtype=np.uint8)
+        step = np.arange(tokens.shape[1] - 1)
+        adjacency[:, step, step + 1] = present[:, 1:]
+        return adjacency, tokens
+
     @abstractmethod
     def legal_tokens(self, prefix: Tensor) -> Tensor:
         """Return which tokens may come next so that the sequence can still become an architecture.
@@ -55,9 +80,9 @@ class SearchSpace(ABC, Generic[A]):
             Mask ``[n, num_tokens]``; padding alone is legal after the end of a sequence.
         """
 
-    @abstractmethod
     def key(self, architecture: A) -> str:
         """Return the name of an architecture in files, equal exactly for equal architectures."""
+        return json.dumps(self.to_json(architecture), separators=(",", ":"), sort_keys=True)
 
     @abstractmethod
     def to_json(self, architecture: A) -> Any:
@@ -71,17 +96,50 @@ class SearchSpace(ABC, Generic[A]):
             ValueError: ``value`` is no architecture of this space.
         """
 
-    @abstractmethod
     def neighbors(self, architecture: A) -> list[A]:
         """Return the distinct architectures at edit distance 1."""
+        raise NotImplementedError(f"space {self.name} has no neighbours")
 
     def mutate(self, architecture: A, rng: np.random.Generator) -> A:
         """Return a neighbour, drawn uniformly."""
         neighbors = self.neighbors(architecture)
         return neighbors[rng.integers(len(neighbors))]
 
-    @abstractmethod
     def build_network(
         self, architecture: A, num_classes: int, in_channels: int, **skeleton: Any
     ) -> nn.Module:
         """Return the classifier of an architecture, images ``[n, in_channels, height, width]`` to logits."""
+        raise NotImplementedError(f"space {self.name} builds no networks")
+
+    def vertex_names(self, architecture: A) -> list[str]:
+        """Return what to write on each vertex of the graph view when it is drawn."""
+        return [str(token) for token in self.encode([architecture])[0] if token]
+
+
+class EnumerableSpace(SearchSpace[A]):
+    """A space whose architectures are numbered, so that tables, subsets and uniform samples are easy."""
+
+    @abstractmethod
+    def at(self, indices: NDArray[np.int64]) -> list[A]:
+        """Return the architectures at indices from 0 to ``len(self) - 1``, ``[n]``."""
+
+    @abstractmethod
+    def index(self, architectures: Sequence[A]) -> NDArray[np.int64]:
+        """Return the index of each architecture, ``[n]``.
+
+        Raises:
+            KeyError: It is no architecture of this space.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a digest of the order of the architectures, for files that store indices."""
+
+    def sample(self, n: int, rng: np.random.Generator, exclude: Collection[A] = ()) -> list[A]:
+        """Draw uniformly over the architectures without ``exclude``."""
+        excluded = np.sort(self.index(list(exclude)))
+        n = min(n, len(self) - len(excluded))
+        rank = rng.choice(len(self) - len(excluded), size=n, replace=False)
+        # The rank-th architecture that is not excluded: step over each excluded one at or before it.
+        gaps = excluded - np.arange(len(excluded))
+        return self.at(rank + np.searchsorted(gaps, rank, side="right"))

@@ -1,6 +1,6 @@
 """The search space of NAS-Bench-101 (Ying et al., ICML 2019)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.spaces.base import SearchSpace
+from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.nasbench101 import grammar
 from seminas.spaces.nasbench101.cell import (
     INPUT,
@@ -27,7 +27,7 @@ from seminas.spaces.nasbench101.enumeration import Enumeration, load_cells, pack
 Graph = tuple[NDArray[np.uint8], NDArray[np.int8]]
 
 
-class NASBench101(SearchSpace[Cell]):
+class NASBench101(EnumerableSpace[Cell]):
     """Cells of at most 7 vertices and 9 edges: 423,624 up to isomorphism.
 
     Every cell that comes out of this class is its isomorphism class' one representative, so that
@@ -37,6 +37,8 @@ class NASBench101(SearchSpace[Cell]):
     name = "nasbench101"
     num_tokens = grammar.NUM_TOKENS
     max_length = grammar.MAX_LENGTH
+    num_vertices = MAX_VERTICES
+    num_labels = len(OPERATIONS) - PADDING
 
     @cached_property
     def _all(self) -> Enumeration:
@@ -66,18 +68,28 @@ class NASBench101(SearchSpace[Cell]):
             raise KeyError(cells[wrong[0]])
         return place
 
-    def sample(self, n: int, rng: np.random.Generator, exclude: Collection[Cell] = ()) -> list[Cell]:
-        """Draw uniformly over unique cells (not over labeled graphs)."""
-        excluded = np.sort(self.index(list(exclude)))
-        n = min(n, len(self) - len(excluded))
-        rank = rng.choice(len(self) - len(excluded), size=n, replace=False)
-        # The rank-th cell that is not excluded: step over each excluded cell at or before it.
-        gaps = excluded - np.arange(len(excluded))
-        return self.at(rank + np.searchsorted(gaps, rank, side="right"))
+    def find(self, graphs: Sequence[Graph]) -> NDArray[np.int64]:
+        """Return the index of the cell that each padded graph is isomorphic to, ``[n]``, -1 for none.
+
+        A graph is a matrix ``[7, 7]`` and labels ``[7]`` as of ``cell_arrays``; vertices that lie on no
+        path from the input to the output make it none.
+        """
+        if not graphs:
+            return np.empty(0, dtype=np.int64)
+        return self._all.find(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the enumeration."""
+        return self._all.fingerprint()
 
     def encode(self, architectures: Sequence[Cell]) -> NDArray[np.int64]:
         """Return token sequences, ``[n, 27]``, see ``grammar``."""
         return grammar.write_tokens(*cell_arrays(architectures))
+
+    def graphs(self, architectures: Sequence[Cell]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``: padding, output, input, operations."""
+        matrix, labels = cell_arrays(architectures)
+        return matrix, labels.astype(np.int64) - PADDING
 
     def decode(self, tokens: NDArray[np.int64]) -> list[Cell | None]:
         """Return the cell of each token sequence, ``[n, 27]``; None for one outside the grammar."""
@@ -125,11 +137,7 @@ class NASBench101(SearchSpace[Cell]):
         unknown = [name for name in operations if name not in OPERATIONS]
         if unknown or len(operations) != v - 2:
             raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {list(operations)}")
-        padded = np.zeros((MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
-        padded[:v, :v] = matrix
-        labels = np.full(MAX_VERTICES, PADDING, dtype=np.int8)
-        labels[:v] = [INPUT, *(OPERATIONS.index(name) for name in operations), OUTPUT]
-        graph = _prune(padded, labels)
+        graph = _prune(*pad_graph(matrix, operations))
         if graph is None:
             raise ValueError("no path leads from the input to the output")
         if graph[0].sum() > MAX_EDGES:
@@ -158,6 +166,10 @@ class NASBench101(SearchSpace[Cell]):
         kept = [g for g in graphs if g[0].sum() <= MAX_EDGES and _is_full(*g)]
         return [cell for cell in dict.fromkeys(self._cells(kept)) if cell != architecture]
 
+    def vertex_names(self, architecture: Cell) -> list[str]:
+        """Return ``input``, the operations without what they share, ``output``."""
+        return [name.removesuffix("-bn-relu") for name in architecture.labels]
+
     def build_network(
         self, architecture: Cell, num_classes: int, in_channels: int, **skeleton: Any
     ) -> nn.Module:
@@ -168,11 +180,19 @@ class NASBench101(SearchSpace[Cell]):
 
     def _cells(self, graphs: Sequence[Graph]) -> list[Cell]:
         """The cell of each padded graph, whose vertices may stand in any order."""
-        if not graphs:
-            return []
-        indices = self._all.find(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
+        indices = self.find(graphs)
         assert (indices >= 0).all(), "a full graph of at most 9 edges is a cell"
         return self.at(indices)
+
+
+def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:
+    """Return the padded graph of a matrix, ``[V, V]``, and its V - 2 operations."""
+    v = len(matrix)
+    padded = np.zeros((MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
+    padded[:v, :v] = matrix
+    labels = np.full(MAX_VERTICES, PADDING, dtype=np.int8)
+    labels[:v] = [INPUT, *(OPERATIONS.index(name) for name in operations), OUTPUT]
+    return padded, labels
 
 
 def _reachable(matrix: NDArray[np.uint8]) -> NDArray[np.bool_]:

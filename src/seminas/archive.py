@@ -1,0 +1,157 @@
+"""Every evaluation in order, on disk before the next one starts."""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from seminas.errors import UserError
+
+HISTORY, PENDING = "history.jsonl", "pending.jsonl"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation: a line of ``history.jsonl``.
+
+    Attributes:
+        index: Place in the history, from 0.
+        round: Of the search, from 0.
+        architecture: As the space writes it in JSON.
+        key: The space's name for it.
+        val_accuracy: A fraction, None where the evaluation failed.
+        cost_s: Seconds.
+        prediction: What the strategy expected, a fraction, None where it expected nothing.
+        error: Why it failed, in one line.
+    """
+
+    index: int
+    round: int
+    architecture: Any
+    key: str
+    val_accuracy: float | None
+    cost_s: float
+    prediction: float | None = None
+    error: str | None = None
+
+
+class Archive:
+    """The history of one run folder.
+
+    Evaluations that end before their turn wait in ``pending.jsonl``, so that a kill loses none, and the
+    history's order is that of the questions.
+
+    Attributes:
+        records: The history.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open or create the history in ``folder`` and lock it.
+
+        Raises:
+            UserError: Another process has it open, or it holds a line that is no record.
+        """
+        self._path, self._pending_path = folder / HISTORY, folder / PENDING
+        try:
+            self._file = self._path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another process is searching in this folder") from error
+        except OSError as error:
+            raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
+        self.records = _read(self._path)
+        for i, record in enumerate(self.records):
+            if record.index != i:
+                raise UserError(f"{self._path}: line {i + 1} has index {record.index}")
+        self._pending = {r.index: r for r in _read(self._pending_path) if r.index >= len(self.records)}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def best(self) -> Record | None:
+        """The first record of the highest validation accuracy."""
+        done = [r for r in self.records if r.val_accuracy is not None]
+        return max(done, key=lambda r: (r.val_accuracy, -r.index), default=None)
+
+    @property
+    def num_failures(self) -> int:
+        """Evaluations that failed."""
+        return sum(r.val_accuracy is None for r in self.records)
+
+    def round(self, number: int) -> list[Record]:
+        """Return the records of a round, in order."""
+        return [r for r in self.records if r.round == number]
+
+    def waiting(self, index: int, key: str) -> Record | None:
+        """Return the evaluation that ended before its turn at ``index``, if it is of ``key``."""
+        record = self._pending.get(index)
+        return record if record is not None and record.key == key else None
+
+    def add(self, record: Record) -> list[Record]:
+        """Write an evaluation down for good; returns what the history has gained, in order.
+
+        Raises:
+            UserError: It cannot be written (a full disk); what was written before stays readable.
+        """
+        if record.index != len(self.records):
+            with self._pending_path.open("ab") as file:
+                _append(file, self._pending_path, record)
+            self._pending[record.index] = record
+            return []
+        gained = []
+        following: Record | None = record
+        while following is not None:
+            _append(self._file, self._path, following)
+            self.records.append(following)
+            gained.append(following)
+            following = self._pending.pop(len(self.records), None)
+        if not self._pending:
+            self._pending_path.unlink(missing_ok=True)
+        return gained
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._file.close()
+
+
+def read_history(folder: Path) -> list[Record]:
+    """Return the records of a run folder, also of one that is being written.
+
+    Raises:
+        UserError: A line, other than a half-written last one, is no record.
+    """
+    return _read(folder / HISTORY, repair=False)
+
+
+def _append(file: BinaryIO, path: Path, record: Record) -> None:
+    """Write a line and wait for the disk; a line that does not fit is taken back."""
+    end = os.fstat(file.fileno()).st_size
+    try:
+        data = (json.dumps(asdict(record), ensure_ascii=False) + "\n").encode()
+        while data:
+            data = data[os.write(file.fileno(), data) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        os.ftruncate(file.fileno(), end)
+        raise UserError(f"{path}: cannot be written ({error.strerror}), {end} bytes are kept") from error
+
+
+def _read(path: Path, repair: bool = True) -> list[Record]:
+    """Read lines; a half-written last one is dropped, from the file as well where ``repair``."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data) and repair:
+        os.truncate(path, whole)
+    records = []
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            records.append(Record(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path}: line {number} is no record of an evaluation ({error})") from error
+    return records

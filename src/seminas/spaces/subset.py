@@ -1,0 +1,100 @@
+"""A part of a space: the candidates of a search whose evaluator knows only some architectures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seminas.spaces.base import A, EnumerableSpace
+
+
+class Subset(EnumerableSpace[A]):
+    """The architectures at some indices of a space; what is no member does not exist here."""
+
+    def __init__(self, space: EnumerableSpace[A], members: NDArray[np.int64]) -> None:
+        """Take the architectures of ``space`` at the indices ``members``, ``[n]``, without repetition."""
+        self._space = space
+        self._members = np.sort(np.asarray(members, dtype=np.int64))
+        self.name = space.name
+        self.num_tokens = space.num_tokens
+        self.max_length = space.max_length
+
+    @property
+    def num_vertices(self) -> int:
+        """Vertices of the graph view."""
+        return self._space.num_vertices
+
+    @property
+    def num_labels(self) -> int:
+        """Vertex labels of the graph view."""
+        return self._space.num_labels
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def at(self, indices: NDArray[np.int64]) -> list[A]:
+        """Return the members at indices, ``[n]``."""
+        return self._space.at(self._members[indices])
+
+    def index(self, architectures: Sequence[A]) -> NDArray[np.int64]:
+        """Return the index of each member, ``[n]``; raises KeyError for what is none."""
+        indices = self._space.index(architectures)
+        place = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
+        wrong = np.flatnonzero(self._members[place] != indices)
+        if len(wrong):
+            raise KeyError(architectures[wrong[0]])
+        return place
+
+    def fingerprint(self) -> str:
+        """Return the digest of the whole space."""
+        return self._space.fingerprint()
+
+    def encode(self, architectures: Sequence[A]) -> NDArray[np.int64]:
+        """Return token sequences, ``[n, max_length]``."""
+        return self._space.encode(architectures)
+
+    def decode(self, tokens: NDArray[np.int64]) -> list[A | None]:
+        """Return the member of each token sequence, ``[n, max_length]``; None where it is none."""
+        decoded = self._space.decode(tokens)
+        members = set(self._only_members([a for a in decoded if a is not None]))
+        return [a if a in members else None for a in decoded]
+
+    def graphs(self, architectures: Sequence[A]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``."""
+        return self._space.graphs(architectures)
+
+    def legal_tokens(self, prefix: Tensor) -> Tensor:
+        """Return which tokens may come next in the whole space, ``[n, num_tokens]``."""
+        return self._space.legal_tokens(prefix)
+
+    def key(self, architecture: A) -> str:
+        """Return the name of an architecture in files."""
+        return self._space.key(architecture)
+
+    def to_json(self, architecture: A) -> Any:
+        """Return an architecture as plain lists, dicts, strings and numbers."""
+        return self._space.to_json(architecture)
+
+    def from_json(self, value: Any) -> A:
+        """Inverse of ``to_json``."""
+        return self._space.from_json(value)
+
+    def neighbors(self, architecture: A) -> list[A]:
+        """Return the members at edit distance 1."""
+        return self._only_members(self._space.neighbors(architecture))
+
+    def vertex_names(self, architecture: A) -> list[str]:
+        """Return what to write on each vertex."""
+        return self._space.vertex_names(architecture)
+
+    def build_network(
+        self, architecture: A, num_classes: int, in_channels: int, **skeleton: Any
+    ) -> nn.Module:
+        """Return the classifier of an architecture."""
+        return self._space.build_network(architecture, num_classes, in_channels, **skeleton)
+
+    def _only_members(self, architectures: list[A]) -> list[A]:
+        member = np.isin(self._space.index(architectures), self._members)
+        return [a for a, kept in zip(architectures, member, strict=True) if kept]

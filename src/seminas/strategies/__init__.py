@@ -1,0 +1,5 @@
+"""Strategies: which architectures to evaluate next."""
+
+from seminas.strategies.base import Strategy
+
+__all__ = ["Strategy"]

@@ -1,0 +1,47 @@
+"""Which architectures to evaluate next: the interface of a strategy, which knows nothing of evaluators."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic
+
+import numpy as np
+
+from seminas.spaces.base import A, SearchSpace
+
+
+class Strategy(ABC, Generic[A]):
+    """Asked for architectures and told what they are worth, a round at a time.
+
+    What it asks for follows from its arguments and from what it was told alone: randomness comes from
+    (seed, round). So a search that was interrupted goes on as if it had not been, once a new strategy
+    has been told the recorded rounds.
+
+    Attributes:
+        space: Where to search.
+        seed: Of all randomness.
+        round: The round that the next ``ask`` is for, from 0.
+        told: Every architecture told, in order, with its validation accuracy, None for a failed one.
+        predictions: What was expected of the last ``ask``'s architectures, as fractions, where anything was.
+        metrics: Numbers on the last ``ask``, for the loggers.
+    """
+
+    def __init__(self, space: SearchSpace[A], seed: int) -> None:
+        self.space = space
+        self.seed = seed
+        self.round = 0
+        self.told: dict[A, float | None] = {}
+        self.predictions: dict[A, float] = {}
+        self.metrics: dict[str, float] = {}
+
+    @abstractmethod
+    def ask(self, n: int) -> list[A]:
+        """Return ``n`` distinct architectures that were not told yet; fewer where the space has no more."""
+
+    def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
+        """Take in the validation accuracies (fractions, None for a failed one) of a whole round."""
+        self.told.update(zip(architectures, accuracies, strict=True))
+        self.round += 1
+
+    def rng(self) -> np.random.Generator:
+        """Return the generator of this round."""
+        return np.random.default_rng([self.seed, self.round])
