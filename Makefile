@@ -1,15 +1,18 @@
-# make search: a search on real trainings; make test: all tests; make lint: the linters.
+# make search: a search on real trainings (ARGS="seed=1" and the like); make test: all tests; make lint: the linters.
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: test lint clean
+.PHONY: search test lint clean
 
 # Installed once, and again only when the dependencies change.
 $(STAMP): pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
 	touch $@
+
+search: $(STAMP)
+	$(VENV)/bin/seminas-search $(ARGS)
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)

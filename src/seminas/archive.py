@@ -44,6 +44,7 @@ class Archive:
     history's order is that of the questions.
 
     Attributes:
+        folder: The run folder.
         records: The history.
     """
 
@@ -53,6 +54,7 @@ class Archive:
         Raises:
             UserError: Another process has it open, or it holds a line that is no record.
         """
+        self.folder = folder
         self._path, self._pending_path = folder / HISTORY, folder / PENDING
         try:
             self._file = self._path.open("ab")
@@ -77,18 +79,22 @@ class Archive:
         return max(done, key=lambda r: (r.val_accuracy, -r.index), default=None)
 
     @property
-    def num_failures(self) -> int:
+    def failures(self) -> list[Record]:
         """Evaluations that failed."""
-        return sum(r.val_accuracy is None for r in self.records)
+        return [r for r in self.records if r.val_accuracy is None]
 
     def round(self, number: int) -> list[Record]:
         """Return the records of a round, in order."""
         return [r for r in self.records if r.round == number]
 
-    def waiting(self, index: int, key: str) -> Record | None:
-        """Return the evaluation that ended before its turn at ``index``, if it is of ``key``."""
-        record = self._pending.get(index)
-        return record if record is not None and record.key == key else None
+    def expect(self, keys: dict[int, str]) -> list[Record]:
+        """Drop what ended before its turn but is not asked for any more; returns as ``add``."""
+        self._pending = {i: record for i, record in self._pending.items() if keys.get(i) == record.key}
+        return self._take_turns()
+
+    def holds(self, index: int) -> bool:
+        """Whether the evaluation at ``index`` is done, in the history or waiting for its turn."""
+        return index < len(self.records) or index in self._pending
 
     def add(self, record: Record) -> list[Record]:
         """Write an evaluation down for good; returns what the history has gained, in order.
@@ -99,15 +105,16 @@ class Archive:
         if record.index != len(self.records):
             with self._pending_path.open("ab") as file:
                 _append(file, self._pending_path, record)
-            self._pending[record.index] = record
-            return []
+        self._pending[record.index] = record
+        return self._take_turns()
+
+    def _take_turns(self) -> list[Record]:
         gained = []
-        following: Record | None = record
-        while following is not None:
-            _append(self._file, self._path, following)
-            self.records.append(following)
-            gained.append(following)
-            following = self._pending.pop(len(self.records), None)
+        while len(self.records) in self._pending:
+            record = self._pending[len(self.records)]
+            _append(self._file, self._path, record)
+            self.records.append(record)
+            gained.append(self._pending.pop(record.index))
         if not self._pending:
             self._pending_path.unlink(missing_ok=True)
         return gained

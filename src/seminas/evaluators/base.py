@@ -1,30 +1,16 @@
 """What an architecture is worth: the interface of an evaluator, which knows nothing of strategies."""
 
-from abc import ABC, abstractmethod
+import time
+from abc import ABC
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from seminas.evaluators.evaluation import Evaluation, failed
 from seminas.spaces.base import A
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation gave: all that a search ever sees of an architecture.
-
-    Attributes:
-        val_accuracy: A fraction, None where the evaluation failed.
-        cost_s: Seconds that it took (of the benchmark's training, where it comes from a table).
-        error: Why it failed, in one line.
-    """
-
-    val_accuracy: float | None
-    cost_s: float
-    error: str | None = None
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -39,13 +25,27 @@ class Evaluator(ABC, Generic[A]):
         """Return the indices of the architectures that can be evaluated, None where all of the space can."""
         return None
 
-    @abstractmethod
-    def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Evaluate architectures; yields the position and the evaluation of each as it is done."""
+    def evaluate_one(self, architecture: A) -> float:
+        """Return the validation accuracy of an architecture, a fraction."""
+        raise NotImplementedError
 
-    @abstractmethod
+    def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
+        """Evaluate architectures; yields the position and the evaluation of each as it is done.
+
+        One after the other by ``evaluate_one``, unless overridden.
+        """
+        for place, architecture in enumerate(architectures):
+            start = time.perf_counter()
+            try:
+                accuracy = self.evaluate_one(architecture)
+            except Exception as error:
+                yield place, failed(error, time.perf_counter() - start)
+            else:
+                yield place, Evaluation(float(accuracy), time.perf_counter() - start)
+
     def test(self, architecture: A) -> float | None:
         """Return the test accuracy, a fraction, for the final report; None where it is not known."""
+        return None
 
     def num_parameters(self, architecture: A) -> int | None:
         """Return the trainable parameters of the network that was evaluated, None where there is none."""

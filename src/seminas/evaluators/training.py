@@ -15,7 +15,8 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 from seminas.errors import config_error
-from seminas.evaluators.base import Evaluation, Evaluator, count_parameters
+from seminas.evaluators.base import Evaluator, count_parameters
+from seminas.evaluators.evaluation import Evaluation, failed
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
@@ -195,9 +196,7 @@ def _run_trial(architecture: Any) -> Evaluation:
     try:
         accuracy = _trial.run(architecture, "val")
     except Exception as error:
-        return Evaluation(
-            None, time.perf_counter() - start, f"{type(error).__name__}: {error}".split("\n")[0]
-        )
+        return failed(error, time.perf_counter() - start)
     return Evaluation(accuracy, time.perf_counter() - start)
 
 

@@ -1,0 +1,231 @@
+"""What the entry points share: the config folder, errors of one line, and building what a config names."""
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import re
+import sys
+import typing
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seminas.errors import UserError
+from seminas.files import atomic_write
+
+_PACKAGE = Path(__file__).resolve().parent
+CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
+"""``conf/``: inside the package in a wheel, at the top level in a checkout."""
+CONFIG_FILE, RESULT_FILE = "config.yaml", "result.json"
+MAY_CHANGE = ("logger", "names", "evaluator.num_workers", "search.max_failures")
+"""Keys that do not change what a run computes: a run folder can be gone on with under other values."""
+
+
+def run_name(overrides: str) -> str:
+    """Return a job's folder name: its overrides, without what a file name cannot hold, at most 120 long."""
+    name = re.sub(r"[^\w.,=+-]+", "-", overrides).strip("-") or "run"
+    if len(name) <= 120:
+        return name
+    return f"{name[:110]}-{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def start(entry: Callable[[], Any]) -> None:
+    """Run a Hydra entry point; an error of the user's is one line on stderr and exit status 2."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on instead of printing them.
+    sys.path.append(str(Path.cwd()))  # A user's own space or evaluator may lie where they work.
+    try:
+        entry()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a user needs to know of an error, in one line that names the key or the file."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        allowed = f"one of {', '.join(error.options)}" if error.options else "in the config folder"
+        return f"{group}={option}: must be {allowed}"
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        return f"{str(error).splitlines()[0]} {one_line(error.__cause__)}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> float:
+    """Run one job in its folder; a job that could not start leaves none behind."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    sweep = hydra.mode is not None and hydra.mode.name == "MULTIRUN"
+    try:
+        return task(config, folder)
+    except UserError as error:
+        _remove_unstarted(folder, f"{hydra.job.name}.log")
+        if not sweep:
+            # Hydra would put a line of its own before the error.
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        print(f"error: job {hydra.job.num} ({hydra.job.override_dirname}): {error}", file=sys.stderr)
+        raise
+    except KeyboardInterrupt:
+        key, place = ("sweep", hydra.sweep.dir) if sweep else ("run", folder)
+        print(f"interrupted: the same command with hydra.{key}.dir={place} goes on", file=sys.stderr)
+        raise
+
+
+def _remove_unstarted(folder: Path, log_file: str) -> None:
+    if (folder / CONFIG_FILE).exists():
+        return
+    (folder / log_file).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # Stops at the first folder that holds something else.
+        for place in (folder, *folder.parents[:2]):
+            if place != Path.cwd():
+                place.rmdir()
+
+
+def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
+    """Write the config into a run folder, or make sure that it is the one there; returns it, resolved.
+
+    Raises:
+        UserError: The folder belongs to another config, or cannot be written.
+    """
+    given = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(given, dict)
+    path = folder / CONFIG_FILE
+    if not path.exists():
+        try:
+            with atomic_write(path) as file:
+                file.write(OmegaConf.to_yaml(OmegaConf.create(given)).encode())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        return typing.cast(dict[str, Any], given)
+    there, here = _flat(OmegaConf.to_container(OmegaConf.load(path))), _flat(given)
+    for key in sorted({*there, *here}):
+        if not key.startswith(MAY_CHANGE) and there.get(key) != here.get(key):
+            raise UserError(
+                f"{folder}: belongs to another config: {key} is {there.get(key)} there, {here.get(key)} here"
+            )
+    return typing.cast(dict[str, Any], given)
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix.removesuffix("."): node}
+    return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return the result of a run that is done, None where there is none yet."""
+    try:
+        return typing.cast(dict[str, Any], json.loads((folder / RESULT_FILE).read_text()))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(f"{folder / RESULT_FILE}: is no result ({error})") from error
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """Write a run's result, whole or not at all."""
+    try:
+        with atomic_write(folder / RESULT_FILE) as file:
+            file.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
+    except OSError as error:
+        raise UserError(f"{folder / RESULT_FILE}: cannot be written ({error.strerror})") from error
+
+
+def build_loggers(config: DictConfig, folder: Path) -> list[Any]:
+    """Return the Lightning loggers that the config names, which write into the run folder."""
+    # Metrics of an interrupted run are written again from its history.
+    warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
+    return [build(config.logger, name, save_dir=str(folder)) for name in config.get("logger") or {}]
+
+
+def settings(config: DictConfig, key: str, schema: type[Any]) -> Any:
+    """Return a section of the config as a dataclass, its values converted and checked.
+
+    Raises:
+        UserError: A value has another type, or a key is unknown.
+    """
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config[key]))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{key}.{error.full_key}: {one_line(error)}") from error
+
+
+def build(config: DictConfig, key: str, **arguments: Any) -> Any:
+    """Return the object that the config's section ``key`` describes, ``_target_`` and its arguments.
+
+    Args:
+        config: The whole config.
+        key: A section.
+        arguments: Further arguments, those that the target does not take are left out.
+
+    Raises:
+        UserError: The target cannot be imported, or an argument is unknown or of another type.
+    """
+    import hydra.utils
+
+    node = config[key]
+    try:
+        target = check(node, key)
+        taken = inspect.signature(target).parameters
+        partial = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+        return partial(**{name: value for name, value in arguments.items() if name in taken})
+    except (InstantiationException, TypeError, ValueError) as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, UserError):
+                raise cause from error
+            cause = cause.__cause__
+        reason = one_line(error.__cause__ or error)
+        raise UserError(f"{key}: {node.get('_target_')} cannot be made ({reason})") from error
+
+
+def check(node: DictConfig, key: str) -> Callable[..., Any]:
+    """Return a section's target, its arguments checked against the target's signature."""
+    import hydra.utils
+
+    try:
+        target = hydra.utils.get_object(node["_target_"])
+    except (ImportError, ValueError, OmegaConfBaseException) as error:
+        raise UserError(f"{key}._target_={node.get('_target_')}: {one_line(error)}") from error
+    parameters = inspect.signature(target).parameters
+    for name, value in ((str(name), value) for name, value in node.items()):
+        if name.startswith("_"):
+            continue
+        if name not in parameters:
+            known = ", ".join(p for p in parameters if p != "self")
+            raise UserError(f"{key}.{name}: is unknown, {key} takes {known}")
+        if isinstance(value, DictConfig) and "_target_" in value:
+            check(value, f"{key}.{name}")
+        elif not _fits(value, parameters[name].annotation):
+            raise UserError(f"{key}.{name}={value}: must be of type {parameters[name].annotation}")
+    return typing.cast(Callable[..., Any], target)
+
+
+_PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": NoneType}
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value has a plain type; what is not plain is left to the target."""
+    if isinstance(annotation, UnionType):
+        return any(_fits(value, part) for part in typing.get_args(annotation))
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    expected = _PLAIN.get("None" if name == "NoneType" else name)
+    if expected is None:
+        return True
+    return isinstance(value, expected) and (name == "bool" or not isinstance(value, bool))

@@ -1,0 +1,158 @@
+"""How well the controller ranks architectures, from N labels and M pseudo-labels; ``seminas-predictor``."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from seminas.app import (
+    CONFIG_DIR,
+    build,
+    build_loggers,
+    claim,
+    read_result,
+    run_job,
+    settings,
+    start,
+    write_result,
+)
+from seminas.errors import UserError, config_error
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass
+class PredictorSettings:
+    """The ``predictor`` section of the config.
+
+    Attributes:
+        num_labeled: N, labeled architectures; those left over are ranked.
+        pseudo_label_ratio: M / N.
+        top_k: The K of top-K regret.
+    """
+
+    num_labeled: int = 100
+    pseudo_label_ratio: float = 80.0
+    top_k: list[int] = field(default_factory=lambda: [1, 10, 100])
+
+
+def ranking_quality(
+    predictions: NDArray[np.float64], accuracies: NDArray[np.float64], top_k: list[int]
+) -> dict[str, float]:
+    """Return Kendall's τ, Spearman's ρ and the top-K regrets.
+
+    Args:
+        predictions: ``[n]``.
+        accuracies: Fractions, ``[n]``.
+        top_k: ``top_K_regret`` is the best accuracy less the best among the K predicted best.
+    """
+    from scipy.stats import kendalltau, spearmanr
+
+    quality = {
+        "kendall_tau": float(kendalltau(predictions, accuracies).statistic),
+        "spearman_rho": float(spearmanr(predictions, accuracies).statistic),
+    }
+    order = np.argsort(-predictions, kind="stable")
+    for k in top_k:
+        quality[f"top_{k}_regret"] = float(accuracies.max() - accuracies[order[:k]].max())
+    return quality
+
+
+def run(config: DictConfig, folder: Path) -> float:
+    """Fit a controller and write its ranking quality to ``result.json``.
+
+    Returns:
+        Kendall's τ on the architectures that were not labeled.
+
+    Raises:
+        UserError: The config or the folder will not do.
+    """
+    from seminas.controller import fit_controller
+    from seminas.evaluators.table import TableEvaluator
+    from seminas.spaces.subset import Subset
+
+    started = time.perf_counter()
+    chosen = settings(config, "predictor", PredictorSettings)
+    space = build(config, "space")
+    controller_settings = build(config, "controller")
+    evaluator: TableEvaluator[Any] = build(config, "evaluator", space=space, seed=config.seed)
+    if not isinstance(evaluator, TableEvaluator):
+        raise UserError("evaluator: must be table, since all other architectures' accuracies are needed")
+    members = evaluator.members()
+    table = space if members is None else Subset(space, members)
+    check(chosen, len(table))
+    resolved = claim(folder, config)
+    result = read_result(folder)
+    if result is None:
+        rng = np.random.default_rng(config.seed)
+        order = rng.permutation(len(table))
+        labeled, rest = table.at(order[: chosen.num_labeled]), table.at(order[chosen.num_labeled :])
+        num_unlabeled = round(chosen.pseudo_label_ratio * chosen.num_labeled)
+        unlabeled = space.sample(num_unlabeled, rng, exclude=labeled)
+        accuracies = evaluator.val_accuracies(labeled)
+        controller, _ = fit_controller(
+            space, controller_settings, labeled, accuracies, (config.seed, 0), unlabeled
+        )
+        fit_s = time.perf_counter() - started
+        quality = ranking_quality(controller.predict(rest), evaluator.val_accuracies(rest), chosen.top_k)
+        result = {
+            "space": space.name,
+            "seed": config.seed,
+            "num_labeled": len(labeled),
+            "num_pseudo_labeled": len(unlabeled),
+            "num_ranked": len(rest),
+            **quality,
+            "fit_s": fit_s,
+            "wall_s": time.perf_counter() - started,
+            "config": resolved,
+        }
+        for logger in build_loggers(config, folder):
+            logger.log_hyperparams(resolved)
+            logger.log_metrics({name: v for name, v in result.items() if isinstance(v, float)}, step=0)
+            logger.finalize("success")
+            if hasattr(logger.experiment, "finish"):
+                logger.experiment.finish()
+        write_result(folder, result)
+    show(result, folder)
+    return float(result["kendall_tau"])
+
+
+def check(chosen: PredictorSettings, table_size: int) -> None:
+    """Refuse numbers that leave nothing to fit on or to rank."""
+    if not 2 <= chosen.num_labeled <= table_size - 2:
+        allowed = f"from 2 to {table_size - 2}, two less than the table has rows"
+        raise config_error("predictor.num_labeled", chosen.num_labeled, allowed)
+    if not chosen.pseudo_label_ratio >= 0:
+        raise config_error("predictor.pseudo_label_ratio", chosen.pseudo_label_ratio, "at least 0")
+    if any(k < 1 for k in chosen.top_k):
+        raise config_error("predictor.top_k", chosen.top_k, "of numbers from 1")
+
+
+def show(result: dict[str, Any], folder: Path) -> None:
+    """Print the result."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, title=f"controller on {result['space']}")
+    for name, value in result.items():
+        if name != "config":
+            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    console = Console()
+    console.print(table)
+    console.print(f"in {folder}", soft_wrap=True, markup=False, highlight=False)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="predictor")
+def _entry(config: DictConfig) -> float:
+    return run_job(run, config)
+
+
+def main() -> None:
+    """Entry point of ``seminas-predictor``."""
+    start(_entry)

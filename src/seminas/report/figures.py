@@ -1,0 +1,114 @@
+"""Figures of one search: its curve and its best architecture."""
+
+import io
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seminas.archive import Archive, Record
+from seminas.errors import UserError
+from seminas.files import atomic_write
+from seminas.spaces.base import SearchSpace
+
+CURVE_FILE, BEST_FILE = "search_curve.png", "best_architecture.png"
+
+
+def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
+    """Write the search curve and a drawing of the best architecture (PNG) into a run folder."""
+    _write(search_curve(archive.records), folder / CURVE_FILE)
+    if archive.best is not None:
+        drawing = draw_architecture(space, space.from_json(archive.best.architecture))
+        drawing.axes[0].set_title(f"validation accuracy {archive.best.val_accuracy:.4f}")
+        _write(drawing, folder / BEST_FILE)
+
+
+def search_curve(records: list[Record]) -> Figure:
+    """Draw every evaluation, by round, and the best so far."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    by_round = defaultdict(list)
+    for record in records:
+        if record.val_accuracy is not None:
+            by_round[record.round].append((record.index + 1, record.val_accuracy))
+    for number, points in sorted(by_round.items()):
+        label = "random" if number == 0 else f"round {number}"
+        index, values = np.array(points).T
+        axes.scatter(index, values, s=14, alpha=0.8, label=label, color=f"C{number}")
+    done = [(index, value) for points in by_round.values() for index, value in points]
+    if done:
+        index, values = np.array(sorted(done)).T
+        axes.step(index, np.maximum.accumulate(values), where="post", color="black", label="best so far")
+        # Early failures of training would squeeze everything else together.
+        bottom = np.quantile(values, 0.05)
+        margin = max(1e-3, 0.1 * (values.max() - bottom))
+        axes.set_ylim(bottom - margin, values.max() + margin)
+    axes.set_xlabel("evaluations")
+    axes.set_ylabel("validation accuracy")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
+    """Draw an architecture's graph from input to output."""
+    adjacency, labels = space.graphs([architecture])
+    present = int((labels[0] != 0).sum())
+    figure = Figure(figsize=(1.6 + 1.5 * present, 3.2), layout="constrained")
+    _draw_graph(figure.add_subplot(), adjacency[0, :present, :present], space.vertex_names(architecture))
+    return figure
+
+
+def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
+    """Vertices from left to right by their longest path from the input, edges past others as arcs."""
+    vertices = range(len(adjacency))
+    depth = [0] * len(adjacency)
+    for v in vertices:
+        depth[v] = max((depth[u] + 1 for u in range(v) if adjacency[u, v]), default=0)
+    columns = defaultdict(list)
+    for v in vertices:
+        columns[depth[v]].append(v)
+    place = {
+        v: (float(d), 0.9 * ((len(column) - 1) / 2 - i))
+        for d, column in columns.items()
+        for i, v in enumerate(column)
+    }
+    for u in vertices:
+        for v in vertices:
+            if adjacency[u, v]:
+                over = depth[v] - depth[u] > 1 and place[u][1] == place[v][1]
+                style = {
+                    "arrowstyle": "-|>",
+                    "color": "0.4",
+                    "shrinkA": 18,
+                    "shrinkB": 22,
+                    "connectionstyle": f"arc3,rad={-0.35 if over else 0}",
+                }
+                axes.annotate("", xy=place[v], xytext=place[u], arrowprops=style)
+    kinds = sorted(set(names))
+    for v in vertices:
+        axes.text(
+            *place[v],
+            names[v],
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"boxstyle": "round,pad=0.4", "facecolor": f"C{kinds.index(names[v])}", "alpha": 0.35},
+        )
+    height = max(abs(y) for _, y in place.values())
+    axes.set_xlim(-0.5, max(depth) + 0.5)
+    axes.set_ylim(-height - 0.7, height + 1.0)
+    axes.axis("off")
+
+
+def _write(figure: Figure, path: Path) -> None:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=130)
+    try:
+        with atomic_write(path) as file:
+            file.write(image.getvalue())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

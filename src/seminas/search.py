@@ -1,0 +1,209 @@
+"""A search: the loop that introduces space, evaluator, strategy and archive to one another; ``seminas-search``."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig
+
+from seminas.app import (
+    CONFIG_DIR,
+    build,
+    build_loggers,
+    claim,
+    read_result,
+    run_job,
+    settings,
+    start,
+    write_result,
+)
+from seminas.archive import Archive, Record
+from seminas.errors import UserError
+from seminas.evaluators.evaluation import failed
+from seminas.plan import SearchSettings, round_sizes
+
+if TYPE_CHECKING:
+    from seminas.evaluators.base import Evaluator
+    from seminas.report.watcher import Watcher
+    from seminas.spaces.base import SearchSpace
+    from seminas.strategies.base import Strategy
+
+
+@dataclass
+class Search:
+    """One search.
+
+    Attributes:
+        space: The candidates.
+        evaluator: Says what they are worth.
+        strategy: Chooses among them.
+        archive: Holds what was evaluated.
+        watcher: Shows it.
+        max_failures: Failed evaluations before the search gives up.
+    """
+
+    space: "SearchSpace[Any]"
+    evaluator: "Evaluator[Any]"
+    strategy: "Strategy[Any]"
+    archive: Archive
+    watcher: "Watcher"
+    max_failures: int = 10
+
+    def run(self, sizes: Sequence[int]) -> None:
+        """Evaluate ``sizes[r]`` architectures of the strategy's choice in round r.
+
+        Rounds that the archive holds are told to the strategy as they are; one that it holds in part
+        is asked for again, which gives the same architectures, and gone on with.
+
+        Raises:
+            UserError: More than ``max_failures`` evaluations failed, or the archive is of another search.
+        """
+        last = self.archive.records[-1].round if len(self.archive) else -1
+        for number, size in enumerate(sizes):
+            recorded = self.archive.round(number)
+            if number < last or len(recorded) == size:
+                architectures = [self.space.from_json(record.architecture) for record in recorded]
+            else:
+                self.watcher.asking(number)
+                architectures = self.strategy.ask(size)
+                if not architectures:
+                    return
+                self._evaluate(architectures, number)
+            accuracies = [record.val_accuracy for record in self.archive.round(number)]
+            self.strategy.tell(architectures, accuracies)
+            self.watcher.round_done(number, self.strategy.metrics)
+
+    def _evaluate(self, architectures: Sequence[Any], number: int) -> None:
+        """Evaluate what the archive does not hold yet of a round."""
+        archive, recorded = self.archive, self.archive.round(number)
+        keys = [self.space.key(architecture) for architecture in architectures]
+        if keys[: len(recorded)] != [record.key for record in recorded]:
+            raise UserError(f"{archive.folder}: its history is not what this search asks for")
+        first = len(archive) - len(recorded)
+        self._show(archive.expect({first + i: key for i, key in enumerate(keys)}))
+        todo = [i for i in range(len(keys)) if not archive.holds(first + i)]
+        while todo:
+            done: set[int] = set()
+            failure: Exception | None = None
+            answers = self.evaluator.evaluate([architectures[i] for i in todo])
+            while len(done) < len(todo):
+                try:
+                    place, evaluation = next(answers)
+                except UserError:
+                    raise
+                except Exception as error:
+                    # An evaluator that does not catch what one architecture does to it: the first
+                    # without an answer is to blame, and the rest are asked for again.
+                    place = min(set(range(len(todo))) - done)
+                    failure = error
+                    evaluation = failed(error, 0.0)
+                done.add(place)
+                i = todo[place]
+                prediction = self.strategy.predictions.get(architectures[i])
+                self._show(
+                    archive.add(
+                        Record(
+                            index=first + i,
+                            round=number,
+                            architecture=self.space.to_json(architectures[i]),
+                            key=keys[i],
+                            val_accuracy=evaluation.val_accuracy,
+                            cost_s=evaluation.cost_s,
+                            prediction=prediction,
+                            error=evaluation.error,
+                        )
+                    )
+                )
+                if failure is not None:
+                    break
+            todo = [i for place, i in enumerate(todo) if place not in done]
+
+    def _show(self, records: Sequence[Record]) -> None:
+        """Show what the history has gained, and give up where too much of it failed."""
+        self.watcher.evaluated(records)
+        failures = self.archive.failures
+        if len(failures) > self.max_failures:
+            raise UserError(
+                f"search.max_failures={self.max_failures}: {len(failures)} evaluations failed, "
+                f"the last one with {failures[-1].error}"
+            )
+
+
+def run(config: DictConfig, folder: Path) -> float:
+    """Run the search of a config in a folder, or go on with the one there.
+
+    Returns:
+        The best validation accuracy, a fraction, for a sweeper to maximise.
+
+    Raises:
+        UserError: The config or the folder will not do, or the search cannot go on.
+    """
+    from seminas.report.figures import write_figures
+    from seminas.report.watcher import Watcher
+    from seminas.spaces.subset import Subset
+
+    started = time.perf_counter()
+    search_settings = settings(config, "search", SearchSettings)
+    space = build(config, "space")
+    evaluator = build(config, "evaluator", space=space, seed=config.seed)
+    with closing(evaluator):
+        members = evaluator.members()
+        candidates = space if members is None else Subset(space, members)
+        sizes = round_sizes(search_settings, len(candidates))
+        strategy = build(config, "strategy", space=candidates, seed=config.seed)
+        with closing(Archive(folder)) as archive:
+            resolved = claim(folder, config)
+            with Watcher(build_loggers(config, folder), resolved, archive, sizes) as watcher:
+                finished = read_result(folder)
+                if finished is None:
+                    search = Search(
+                        candidates, evaluator, strategy, archive, watcher, search_settings.max_failures
+                    )
+                    search.run(sizes)
+                    watcher.note("testing the best architecture")
+                    finished = _result(resolved, archive, space, evaluator)
+                    finished["wall_s"] = time.perf_counter() - started
+                    write_figures(folder, space, archive)
+                    write_result(folder, finished)
+                watcher.finish(finished)
+    return float(finished["best_val_accuracy"])
+
+
+def _result(
+    config: dict[str, Any], archive: Archive, space: "SearchSpace[Any]", evaluator: "Evaluator[Any]"
+) -> dict[str, Any]:
+    """What ``result.json`` says of a search; here alone the test accuracy is looked at."""
+    best = archive.best
+    if best is None:
+        error = archive.failures[-1].error
+        raise UserError(f"{archive.folder}: no evaluation succeeded, the last one failed with {error}")
+    architecture = space.from_json(best.architecture)
+    return {
+        "strategy": config["names"]["strategy"],
+        "space": space.name,
+        "evaluator": config["names"]["evaluator"],
+        "seed": config["seed"],
+        "num_queries": len(archive),
+        "num_failures": len(archive.failures),
+        "best_architecture": best.architecture,
+        "best_key": best.key,
+        "best_val_accuracy": best.val_accuracy,
+        "test_accuracy": evaluator.test(architecture),
+        "parameters": evaluator.num_parameters(architecture),
+        "cost_s": sum(record.cost_s for record in archive.records),
+        "config": config,
+    }
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="search")
+def _entry(config: DictConfig) -> float:
+    return run_job(run, config)
+
+
+def main() -> None:
+    """Entry point of ``seminas-search``."""
+    start(_entry)
