@@ -28,14 +28,23 @@ CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.par
 CONFIG_FILE, RESULT_FILE = "config.yaml", "result.json"
 MAY_CHANGE = ("logger", "names", "evaluator.num_workers", "search.max_failures")
 """Keys that do not change what a run computes: a run folder can be gone on with under other values."""
+_SWEPT = ("search.", "predictor.")
 
 
 def run_name(overrides: str) -> str:
-    """Return a job's folder name: its overrides, without what a file name cannot hold, at most 120 long."""
-    name = re.sub(r"[^\w.,=+-]+", "-", overrides).strip("-") or "run"
-    if len(name) <= 120:
+    """Return a job's folder name: its overrides, without what a file name cannot hold.
+
+    Of very many, those that sweeps are about come first, and a digest of all stands for the rest.
+    """
+    name = _as_file_name(overrides)
+    if len(name) <= 200:
         return name
-    return f"{name[:110]}-{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+    first = sorted(overrides.split(","), key=lambda o: not o.startswith(_SWEPT) and "." in o.split("=")[0])
+    return f"{_as_file_name(','.join(first))[:190]}-{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+
+
+def _as_file_name(text: str) -> str:
+    return re.sub(r"[^\w.,=+-]+", "-", text).strip("-") or "run"
 
 
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
@@ -63,7 +72,9 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         return f"{str(error).splitlines()[0]} {one_line(error.__cause__)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> float:
@@ -73,13 +84,14 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
     sweep = hydra.mode is not None and hydra.mode.name == "MULTIRUN"
     try:
         return task(config, folder)
-    except UserError as error:
+    except (UserError, OmegaConfBaseException) as error:
         _remove_unstarted(folder, f"{hydra.job.name}.log")
         if not sweep:
             # Hydra would put a line of its own before the error.
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {one_line(error)}", file=sys.stderr)
             sys.exit(2)
-        print(f"error: job {hydra.job.num} ({hydra.job.override_dirname}): {error}", file=sys.stderr)
+        name = f"job {hydra.job.num} ({hydra.job.override_dirname})"
+        print(f"error: {name}: {one_line(error)}", file=sys.stderr)
         raise
     except KeyboardInterrupt:
         key, place = ("sweep", hydra.sweep.dir) if sweep else ("run", folder)
@@ -208,6 +220,8 @@ def check(node: DictConfig, key: str) -> Callable[..., Any]:
         if name.startswith("_"):
             continue
         if name not in parameters:
+            if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                continue
             known = ", ".join(p for p in parameters if p != "self")
             raise UserError(f"{key}.{name}: is unknown, {key} takes {known}")
         if isinstance(value, DictConfig) and "_target_" in value:

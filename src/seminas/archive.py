@@ -57,6 +57,7 @@ class Archive:
         self.folder = folder
         self._path, self._pending_path = folder / HISTORY, folder / PENDING
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

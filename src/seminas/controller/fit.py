@@ -19,7 +19,7 @@ from seminas.controller.module import Batches, ControllerModule, Labeled
 from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
 
-CHUNK = 8192
+CHUNK = 512
 _COUNTS = (
     "hidden",
     "layers",

@@ -20,7 +20,8 @@ def improve(
 ) -> list[A]:
     """Move architectures up the predictor's gradient and decode them (Luo et al., section 3.1).
 
-    The step η grows by ``step_size`` until enough new architectures have come out.
+    The step η grows by ``step_size`` until enough new architectures have come out. One that is predicted
+    no better than the seed it came from does not count: it is the decoder's error, not an improvement.
 
     Args:
         controller: A fitted one.
@@ -31,19 +32,23 @@ def improve(
         max_steps: Largest step, as a multiple of ``step_size``.
 
     Returns:
-        Distinct new architectures, those of smaller steps first; fewer than ``wanted`` where the largest
-        step has been reached, more where one step gave several.
+        Distinct new architectures, best predicted first; fewer than ``wanted`` where the largest step has
+        been reached, more where one step gave several.
     """
-    found: dict[A, None] = {}
-    for memory in moved(controller.model, _memory(controller, seeds), step_size, max_steps):
-        for architecture in controller.space.decode(
-            write(controller.space, controller.model, memory).numpy()
-        ):
-            if architecture is not None and architecture not in seen:
-                found[architecture] = None
+    found: dict[A, float] = {}
+    before = controller.predict(seeds)
+    with torch.no_grad():
+        memory = controller.model.encoder(as_inputs(controller.space, seeds))
+    for step in moved(controller.model, memory, step_size, max_steps):
+        decoded = controller.space.decode(write(controller.space, controller.model, step).numpy())
+        new = [
+            (a, start) for a, start in zip(decoded, before, strict=True) if a is not None and a not in seen
+        ]
+        after = controller.predict([a for a, _ in new])
+        found |= {a: float(y) for (a, start), y in zip(new, after, strict=True) if y > start}
         if len(found) >= wanted:
             break
-    return list(found)
+    return sorted(found, key=lambda a: -found[a])
 
 
 def moved(model: ControllerModel, memory: Memory, step_size: float, max_steps: int) -> Iterator[Memory]:
@@ -75,8 +80,3 @@ def write(space: SearchSpace[A], model: ControllerModel, memory: Memory) -> Tens
         last = logits[:, 0].masked_fill(~legal, float("-inf")).argmax(dim=1, keepdim=True)
         tokens = torch.cat([tokens, last], dim=1)
     return tokens
-
-
-def _memory(controller: Controller[A], architectures: Sequence[A]) -> Memory:
-    with torch.no_grad():
-        return controller.model.encoder(as_inputs(controller.space, architectures))

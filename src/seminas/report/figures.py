@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from seminas.archive import Archive, Record
@@ -22,7 +23,7 @@ def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> No
     _write(search_curve(archive.records), folder / CURVE_FILE)
     if archive.best is not None:
         drawing = draw_architecture(space, space.from_json(archive.best.architecture))
-        drawing.axes[0].set_title(f"validation accuracy {archive.best.val_accuracy:.4f}")
+        drawing.suptitle(f"validation accuracy {archive.best.val_accuracy:.4f}")
         _write(drawing, folder / BEST_FILE)
 
 
@@ -76,6 +77,18 @@ def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
         for d, column in columns.items()
         for i, v in enumerate(column)
     }
+    kinds = sorted(set(names))
+    boxes = []
+    for v in vertices:
+        text = axes.text(
+            *place[v],
+            names[v],
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"boxstyle": "round,pad=0.4", "facecolor": _pale(kinds.index(names[v])), "edgecolor": "0.4"},
+        )
+        boxes.append(text.get_bbox_patch())
     for u in vertices:
         for v in vertices:
             if adjacency[u, v]:
@@ -83,25 +96,21 @@ def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
                 style = {
                     "arrowstyle": "-|>",
                     "color": "0.4",
-                    "shrinkA": 18,
-                    "shrinkB": 22,
+                    "patchA": boxes[u],
+                    "patchB": boxes[v],
+                    "shrinkB": 1,
                     "connectionstyle": f"arc3,rad={-0.35 if over else 0}",
                 }
-                axes.annotate("", xy=place[v], xytext=place[u], arrowprops=style)
-    kinds = sorted(set(names))
-    for v in vertices:
-        axes.text(
-            *place[v],
-            names[v],
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.4", "facecolor": f"C{kinds.index(names[v])}", "alpha": 0.35},
-        )
+                axes.annotate("", xy=place[v], xytext=place[u], arrowprops=style, zorder=1)
     height = max(abs(y) for _, y in place.values())
-    axes.set_xlim(-0.5, max(depth) + 0.5)
-    axes.set_ylim(-height - 0.7, height + 1.0)
+    axes.set_xlim(-0.4, max(depth) + 0.4)
+    axes.set_ylim(-height - 0.4, height + 1.1)
     axes.axis("off")
+
+
+def _pale(number: int) -> tuple[float, ...]:
+    """A colour of the cycle, mixed with white, that hides the edges behind a vertex."""
+    return tuple(1 - 0.4 * (1 - channel) for channel in to_rgb(f"C{number % 10}"))
 
 
 def _write(figure: Figure, path: Path) -> None:

@@ -116,6 +116,8 @@ class Watcher:
         self._log(
             {f"final/{name}": result[name] for name in final if result[name] is not None}, len(self._archive)
         )
+        for logger in self._loggers:
+            logger.save()
         table = Table(show_header=False, title=f"{result['strategy']} on {result['space']}")
         table.add_row("best architecture", _written(result["best_architecture"]))
         table.add_row("validation accuracy", f"{result['best_val_accuracy']:.4f}")

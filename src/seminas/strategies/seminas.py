@@ -25,8 +25,8 @@ class SemiNAS(Strategy[A]):
         controller: ControllerSettings,
         pseudo_label_ratio: float,
         num_seeds: int = 100,
-        step_size: float = 0.1,
-        max_steps: int = 50,
+        step_size: float = 0.2,
+        max_steps: int = 20,
         favorites: float = 0.5,
         overgenerate: float = 2.0,
         pool: int = 10_000,
@@ -107,8 +107,7 @@ class SemiNAS(Strategy[A]):
         """Climb from the best; returns what is new, best predicted first."""
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.num_seeds]
         wanted = round(self.overgenerate * n)
-        made = improve(controller, seeds, wanted, self.told, self.step_size, self.max_steps)
-        return _ranked(controller, made)
+        return improve(controller, seeds, wanted, self.told, self.step_size, self.max_steps)
 
 
 def _ranked(controller: Controller[A], architectures: list[A]) -> list[A]:

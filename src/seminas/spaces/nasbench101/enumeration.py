@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,16 +30,19 @@ class Enumeration:
     """The unique cells in ascending order of (vertices, edges, operations).
 
     Attributes:
-        cells: One representative of each class of isomorphic cells, ``[423624, 3]``, see ``Cell``.
-        packed: The same as one integer each, ascending, ``[423624]``.
+        packed: One representative of each class of isomorphic cells, see ``pack``, ascending, ``[423624]``.
         codes: ``graph_codes`` in ascending order, ``[423624]``.
         by_code: Index of the cell of each code, ``[423624]``.
     """
 
-    cells: NDArray[np.int64]
     packed: NDArray[np.int64]
     codes: NDArray[np.uint64]
     by_code: NDArray[np.int64]
+
+    def cells(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the three integers of the cells at indices, ``[n, 3]``, see ``Cell``."""
+        packed = self.packed[indices]
+        return np.stack([packed >> 31, packed >> 10 & (1 << 21) - 1, packed & 0x3FF], axis=1)
 
     def find(self, matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
         """Return the index of the cell that each padded graph is isomorphic to, or -1; ``[n]``."""
@@ -67,9 +69,8 @@ def load_cells() -> Enumeration:
         cells = enumerate_cells()
         packed, codes = pack(cells), graph_codes(*cell_arrays(cells))
         _write_cache(path, packed, codes)
-    cells = np.stack([packed >> 31, packed >> 10 & (1 << 21) - 1, packed & 0x3FF], axis=1)
     by_code = np.argsort(codes)
-    return Enumeration(cells, packed, codes[by_code], by_code)
+    return Enumeration(packed, codes[by_code], by_code)
 
 
 def enumerate_cells() -> NDArray[np.int64]:
@@ -135,7 +136,7 @@ def _read_cache(path: Path) -> tuple[NDArray[np.int64], NDArray[np.uint64]] | No
         reason = "its contents do not match their checksum"
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # A damaged archive makes zipfile and zlib raise almost anything.
         reason = str(error)
     log.warning("%s is damaged (%s): enumerating the cells again", path, reason)
     return None

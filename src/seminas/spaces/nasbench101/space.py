@@ -49,11 +49,11 @@ class NASBench101(EnumerableSpace[Cell]):
         return {}
 
     def __len__(self) -> int:
-        return len(self._all.cells)
+        return len(self._all.packed)
 
     def at(self, indices: NDArray[np.int64]) -> list[Cell]:
         """Return the cells at indices of the enumeration, ``[n]``."""
-        return [Cell(*row) for row in self._all.cells[indices].tolist()]
+        return [Cell(*row) for row in self._all.cells(indices).tolist()]
 
     def index(self, cells: Sequence[Cell]) -> NDArray[np.int64]:
         """Return the index in the enumeration of each cell, ``[n]``.

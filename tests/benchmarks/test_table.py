@@ -1,0 +1,150 @@
+import csv
+import gzip
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seminas.benchmarks.csv_import import import_nasbench101
+from seminas.benchmarks.table import Table, load_table, save_table
+from seminas.errors import UserError
+from seminas.evaluators.table import TableEvaluator
+from seminas.spaces.nasbench101 import NASBench101
+from support import made_up_table
+
+ROWS = [
+    {"adjacency": "1", "ops": "", "val": "0.8", "test": "0.7", "s": "10"},
+    {"adjacency": "101", "ops": "conv3x3-bn-relu", "val": "0.9", "test": "0.88", "s": "20"},
+]
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_the_shared_sample_is_imported_packed_and_loaded(
+    space: NASBench101, nasbench101_sample: Path, tmp_path: Path
+) -> None:
+    table = import_nasbench101(nasbench101_sample, space, ["val_acc_108ep"], cost="training_time_s")
+    assert len(table) == 13_299
+    save_table(table, tmp_path / "table.npz")
+    start = time.perf_counter()
+    loaded = load_table(tmp_path / "table.npz", space)
+    assert time.perf_counter() - start < 1
+    np.testing.assert_array_equal(loaded.val, table.val)
+    with gzip.open(nasbench101_sample, "rt") as file:
+        rows = list(csv.DictReader(file))[:300]
+    by_key = {row["hash"]: row for row in rows}
+    evaluator = TableEvaluator(space, str(tmp_path / "table.npz"), seed=0)
+    cells = space.at(loaded.index[:2_000])
+    checked = 0
+    for cell, (_, evaluation) in zip(cells, evaluator.evaluate(cells), strict=True):
+        if row := by_key.get(space.key(cell)):
+            assert evaluation.val_accuracy == float(row["val_acc_108ep"])
+            assert evaluation.cost_s == float(row["training_time_s"])
+            checked += 1
+    assert checked > 5 and evaluator.test(cells[0]) is None
+
+
+def test_percent_and_test_accuracy(space: NASBench101, tmp_path: Path) -> None:
+    rows = [
+        {**row, "val": f"{100 * float(row['val'])}", "test": f"{100 * float(row['test'])}"} for row in ROWS
+    ]
+    table = import_nasbench101(write_csv(tmp_path / "a.csv", rows), space, ["val"], ["test"], scale="percent")
+    save_table(table, tmp_path / "a.npz")
+    evaluator = TableEvaluator(space, str(tmp_path / "a.npz"), seed=0)
+    cells = space.at(evaluator.members())  # type: ignore[arg-type]
+    assert [e.val_accuracy for _, e in evaluator.evaluate(cells)] == pytest.approx([0.8, 0.9])
+    assert evaluator.test(cells[1]) == pytest.approx(0.88)
+
+
+def test_a_cell_with_useless_vertices_is_pruned(space: NASBench101, tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "adjacency": "011", "ops": "maxpool3x3"}]
+    table = import_nasbench101(write_csv(tmp_path / "a.csv", rows), space, ["val"])
+    assert space.at(table.index)[0].num_vertices == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"val": "1.2"}, "line 3: val=1.2: is no accuracy between 0 and 1"),
+        ({"val": "nan"}, "line 3: val=nan"),
+        ({"val": ""}, "line 3: val=: is no number"),
+        ({"adjacency": "10"}, "line 3: adjacency '10'"),
+        ({"adjacency": "102"}, "line 3: adjacency '102'"),
+        ({"adjacency": "100"}, "line 3: no path"),
+        ({"ops": "conv5x5"}, "line 3: operations must be"),
+        ({"ops": ""}, "line 3: operations must be"),
+        ({"s": "-1"}, "line 3: s=-1"),
+        ({"adjacency": "1", "ops": ""}, "line 3: the same cell as line 2"),
+    ],
+)
+def test_a_bad_row_is_refused_with_its_line(
+    space: NASBench101, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    path = write_csv(tmp_path / "a.csv", [ROWS[0], {**ROWS[1], **change}])
+    with pytest.raises(UserError) as error:
+        import_nasbench101(path, space, ["val"], ["test"], "s")
+    assert f"{path}: {message}" in str(error.value)
+
+
+def test_a_missing_column_is_named(space: NASBench101, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", ROWS)
+    with pytest.raises(UserError, match="has no column 'accuracy', its columns are adjacency, ops, val"):
+        import_nasbench101(path, space, ["accuracy"])
+
+
+@pytest.mark.parametrize("where", [0.02, 0.3, 0.6, 0.98])
+def test_a_changed_byte_or_a_missing_end_is_noticed(space: NASBench101, tmp_path: Path, where: float) -> None:
+    path = tmp_path / "table.npz"
+    save_table(made_up_table(space, 500), path)
+    data = bytearray(path.read_bytes())
+    (tmp_path / "short.npz").write_bytes(data[: int(len(data) * where)])
+    with pytest.raises(UserError, match=r"short.npz: "):
+        load_table(tmp_path / "short.npz", space)
+    for at in range(int(len(data) * where), int(len(data) * where) + 20):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"table.npz: "):
+        load_table(path, space)
+
+
+def test_changed_values_are_noticed_though_the_file_is_whole(space: NASBench101, tmp_path: Path) -> None:
+    path = tmp_path / "table.npz"
+    save_table(made_up_table(space, 500), path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["val"][0] = 1.0
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match="SHA-256"):
+        load_table(path, space)
+
+
+def test_foreign_files_and_spaces_are_refused(space: NASBench101, tmp_path: Path) -> None:
+    np.savez(tmp_path / "foreign.npz", a=np.zeros(3))
+    np.savez(tmp_path / "pickle.npz", about=np.array([{"format": "seminas-table"}]))
+    (tmp_path / "text.npz").write_text("hash,accuracy\n")
+    made = made_up_table(space, 10)
+    save_table(Table("other", *list(vars(made).values())[1:]), tmp_path / "other.npz")
+    save_table(Table(made.space, "0" * 64, *list(vars(made).values())[2:]), tmp_path / "old.npz")
+    for name in ("foreign", "pickle", "text", "other", "old", "missing"):
+        with pytest.raises(UserError, match=f"{name}.npz: "):
+            load_table(tmp_path / f"{name}.npz", space)
+
+
+def test_a_search_sees_one_run_or_the_mean(space: NASBench101, small_table: Path) -> None:
+    table = load_table(small_table, space)
+    cells = space.at(table.index)
+    seen = TableEvaluator(space, str(small_table), seed=0).val_accuracies(cells)
+    again = TableEvaluator(space, str(small_table), seed=0).val_accuracies(cells[::-1])[::-1]
+    other = TableEvaluator(space, str(small_table), seed=1).val_accuracies(cells)
+    np.testing.assert_array_equal(seen, again)
+    assert ((seen == table.val[:, 0]) | (seen == table.val[:, 1])).all()
+    assert 0.3 < (seen == table.val[:, 0]).mean() < 0.7 and (seen != other).any()
+    mean = TableEvaluator(space, str(small_table), seed=0, repeat="mean").val_accuracies(cells)
+    np.testing.assert_allclose(mean, table.val.mean(axis=1))

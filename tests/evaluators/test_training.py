@@ -1,0 +1,157 @@
+import os
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seminas.errors import UserError
+from seminas.evaluators.evaluation import Evaluation
+from seminas.evaluators.training import TrainingEvaluator
+from seminas.spaces.nasbench101 import Cell, NASBench101
+from seminas.training.classifier import Recipe
+from seminas.training.data import cifar10, digits
+
+SKELETON = {"stem_channels": 8, "num_stacks": 2, "cells_per_stack": 1, "batch_norm_momentum": 0.1}
+RECIPE = Recipe(epochs=4, learning_rate=0.2, weight_decay=1e-4, network=SKELETON)
+
+
+class Brittle(NASBench101):
+    """Builds no networks with five vertices, and ends its process at one with four, once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"folder": self.folder}
+
+    def build_network(self, architecture: Cell, *args: object, **kwargs: object) -> torch.nn.Module:
+        if architecture.num_vertices == 5:
+            raise MemoryError("too large\nby far")
+        if architecture.num_vertices == 4:
+            try:
+                (self.folder / "killed").touch(exist_ok=False)
+            except FileExistsError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().build_network(architecture, *args, **kwargs)  # type: ignore[arg-type]
+
+
+def chain(space: NASBench101, length: int) -> Cell:
+    matrix = np.diag(np.ones(length + 1, dtype=np.int64), k=1)
+    return space.from_matrix(matrix, ["conv3x3-bn-relu"] * length)
+
+
+def accuracies(evaluations: dict[int, Evaluation]) -> list[float | None]:
+    return [evaluations[i].val_accuracy for i in range(len(evaluations))]
+
+
+def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench101) -> None:
+    cells = [chain(space, n) for n in (1, 2, 3)]
+    results = []
+    for workers, order in ((2, [0, 1, 2]), (1, [2, 0])):
+        evaluator = TrainingEvaluator(space, partial(digits, 64), RECIPE, seed=0, num_workers=workers)
+        done = dict(evaluator.evaluate([cells[i] for i in order]))
+        results.append({i: done[place].val_accuracy for place, i in enumerate(order)})
+        assert all(evaluation.cost_s > 0 and evaluation.error is None for evaluation in done.values())
+        test = evaluator.test(cells[0])
+        evaluator.close()
+    assert results[0][0] == results[1][0] and results[0][2] == results[1][2]
+    assert all(accuracy is not None and 0.3 < accuracy < 1 for accuracy in results[0].values())
+    assert test != results[0][0] and test is not None and 0.3 < test < 1
+    other = TrainingEvaluator(space, partial(digits, 64), RECIPE, seed=1, num_workers=1)
+    assert accuracies(dict(other.evaluate(cells[:1]))) != [results[0][0]]
+    assert evaluator.num_parameters(cells[0]) < evaluator.num_parameters(cells[1])
+    other.close()
+
+
+def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> None:
+    space = Brittle(tmp_path)
+    cells = [chain(space, n) for n in (1, 2, 3)]
+    evaluator = TrainingEvaluator(
+        space, partial(digits, 64), replace(RECIPE, epochs=1), seed=0, num_workers=2
+    )
+    done = dict(evaluator.evaluate(cells))
+    evaluator.close()
+    assert (tmp_path / "killed").exists()
+    assert done[0].val_accuracy is not None and done[1].val_accuracy is not None
+    assert done[2].val_accuracy is None and done[2].error == "MemoryError: too large"
+
+
+def test_closing_ends_the_processes(space: NASBench101) -> None:
+    evaluator = TrainingEvaluator(space, partial(digits, 64), replace(RECIPE, epochs=100), 0, num_workers=1)
+    iterator = evaluator.evaluate([chain(space, 5)] * 2)
+    import threading
+
+    thread = threading.Thread(target=lambda: list(iterator), daemon=True)
+    thread.start()
+    while not (evaluator._pool and evaluator._pool._processes):
+        time.sleep(0.05)
+    (pid,) = evaluator._pool._processes
+    evaluator.close()
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker is still there")
+
+
+def test_digits_are_split_as_stated_and_always_alike() -> None:
+    first, second = digits(), digits()
+    assert [len(first.splits[name][1]) for name in ("train", "val", "test")] == [896, 450, 451]
+    for name, (images, labels) in first.splits.items():
+        assert images.shape[1:] == (1, 8, 8) and labels.unique().numel() == 10
+        torch.testing.assert_close(images, second.splits[name][0])
+    everything = torch.cat([images for images, _ in first.splits.values()]).flatten(1)
+    assert len(everything.unique(dim=0)) == 1797
+
+
+def test_settings_that_cannot_be_are_refused_by_their_key(space: NASBench101) -> None:
+    with pytest.raises(UserError, match="evaluator.num_workers=0"):
+        TrainingEvaluator(space, digits, RECIPE, 0, num_workers=0)
+    with pytest.raises(UserError, match="data.recipe.epochs=0"):
+        TrainingEvaluator(space, digits, replace(RECIPE, epochs=0), 0)
+
+
+def test_cifar10_that_is_not_there_or_wrong_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seminas.training.data.CIFAR10_URL", "http://127.0.0.1:9/cifar.tar.gz")
+    with pytest.raises(UserError, match=r"data=cifar10: .* cannot be downloaded"):
+        cifar10(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
+    with pytest.raises(UserError, match="SHA-256 is not CIFAR-10's"):
+        cifar10(str(tmp_path))
+
+
+def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+    import io
+    import tarfile
+
+    rng = np.random.default_rng(0)
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    records = {}
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+            record = rng.integers(0, 256, (20, 3073), dtype=np.uint8)
+            record[:, 0] %= 10
+            records[name] = record
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            member.size = record.size
+            tar.addfile(member, io.BytesIO(record.tobytes()))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr("seminas.training.data.CIFAR10_SHA256", digest)
+    data = cifar10(str(tmp_path), batch_size=8, num_val=30)
+    assert [len(data.splits[name][1]) for name in ("train", "val", "test")] == [70, 30, 20]
+    np.testing.assert_array_equal(data.splits["test"][1], records["test_batch"][:, 0])
+    images, labels = next(iter(data.train_dataloader()))
+    assert images.shape == (8, 3, 32, 32) and labels.shape == (8,) and images.abs().max() < 3

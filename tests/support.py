@@ -1,0 +1,57 @@
+"""What several tests use: made-up tables, small searches, the project's commands."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seminas.benchmarks.table import Table
+from seminas.spaces.nasbench101 import NASBench101
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+BIN = Path(sys.executable).parent
+SMALL_CONTROLLER = [
+    "controller.hidden=16",
+    "controller.layers=2",
+    "controller.labeled_steps=20",
+    "controller.pseudo_steps=20",
+]
+SMALL_STRATEGY = [*SMALL_CONTROLLER, "strategy.pool=200", "strategy.num_seeds=10", "strategy.max_steps=5"]
+
+
+def made_up_table(space: NASBench101, n: int) -> Table:
+    """Accuracies that follow from the cell: more 3x3 convolutions and more edges are better."""
+    index = np.sort(np.random.default_rng(0).choice(len(space), n, replace=False))
+    adjacency, labels = space.graphs(space.at(index))
+    noise = np.random.default_rng(1).normal(0, 0.003, (n, 2))
+    val = 0.85 + 0.02 * (labels == 3).sum(axis=1) + 0.005 * adjacency.sum(axis=(1, 2))
+    val = np.clip(val[:, None] + noise, 0, 1)
+    cost = 100.0 * (1 + adjacency.sum(axis=(1, 2)))
+    return Table(space.name, space.fingerprint(), index, val, val[:, :1] - 0.01, cost, {"file": "made up"})
+
+
+def command(name: str, *arguments: str, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's commands."""
+    return subprocess.run(
+        [str(BIN / name), *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def background(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start one of the project's commands in a process group of its own."""
+    return subprocess.Popen(
+        [str(BIN / name), *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def strategy_overrides(table: Path, extra: Sequence[str] = ()) -> list[str]:
+    """A small search on a table."""
+    sizes = ["search.num_labeled=8", "search.num_new=6", "search.num_rounds=2"]
+    return ["evaluator=table", f"evaluator.path={table}", *sizes, *SMALL_STRATEGY, *extra]

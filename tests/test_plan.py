@@ -1,0 +1,52 @@
+import pytest
+
+from seminas.errors import UserError
+from seminas.plan import SearchSettings, round_sizes
+
+
+def test_nothing_set_is_25_and_three_rounds_of_25() -> None:
+    assert round_sizes(SearchSettings(), 1000) == [25, 25, 25, 25]
+
+
+@pytest.mark.parametrize("queries", [2, 3, 7, 20, 50, 150, 300, 999])
+def test_max_queries_alone_is_spent_exactly_and_never_exceeded(queries: int) -> None:
+    sizes = round_sizes(SearchSettings(max_queries=queries), 1000)
+    assert sum(sizes) == queries and sizes[0] >= 2 and min(sizes) > 0
+    if queries >= 50:
+        assert 0.2 < sizes[0] / queries < 0.5 and len(sizes) >= 5
+
+
+def test_what_is_set_is_kept() -> None:
+    assert round_sizes(SearchSettings(num_labeled=100, num_new=100, num_rounds=2), 1000) == [100, 100, 100]
+    assert round_sizes(SearchSettings(num_labeled=20), 1000) == [20, 20, 20, 20]
+    assert round_sizes(SearchSettings(num_labeled=20, max_queries=70, num_new=20), 1000) == [20, 20, 20, 10]
+    assert round_sizes(SearchSettings(num_labeled=20, num_new=20, num_rounds=9, max_queries=50), 1000) == [
+        20,
+        20,
+        10,
+    ]
+    assert round_sizes(SearchSettings(num_new=10, num_rounds=3, max_queries=50), 1000) == [20, 10, 10, 10]
+    assert round_sizes(SearchSettings(num_rounds=0, max_queries=50), 1000) == [50]
+
+
+def test_no_more_than_there_is() -> None:
+    assert round_sizes(SearchSettings(num_labeled=50), 120) == [50, 50, 20]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_labeled": 1},
+        {"num_labeled": 1001},
+        {"max_queries": 1},
+        {"max_queries": 1001},
+        {"num_labeled": 51, "max_queries": 50},
+        {"num_new": 0},
+        {"num_rounds": -1},
+        {"pseudo_label_ratio": -0.5},
+        {"pseudo_label_ratio": float("nan")},
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_key(settings: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=f"search.{next(iter(settings))}="):
+        round_sizes(SearchSettings(**settings), 1000)  # type: ignore[arg-type]
