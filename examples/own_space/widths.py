@@ -15,10 +15,7 @@ WIDTHS = (4, 8, 16, 32)
 class Widths(EnumerableSpace[tuple[int, ...]]):
     """Three hidden layers, each of one of four widths: 64 architectures."""
 
-    name, num_tokens, max_length = "widths", 1 + len(WIDTHS), 3
-
-    def __len__(self):
-        return len(WIDTHS) ** 3
+    name, num_tokens, max_length, size = "widths", 1 + len(WIDTHS), 3, len(WIDTHS) ** 3
 
     def at(self, indices):
         return [tuple(WIDTHS[i // 4**layer % 4] for layer in range(3)) for i in np.asarray(indices).tolist()]

@@ -1,6 +1,7 @@
 """What the entry points share: the config folder, errors of one line, and building what a config names."""
 
 import contextlib
+import errno
 import hashlib
 import inspect
 import json
@@ -84,7 +85,11 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
     sweep = hydra.mode is not None and hydra.mode.name == "MULTIRUN"
     try:
         return task(config, folder)
-    except (UserError, OmegaConfBaseException) as error:
+    except (UserError, OmegaConfBaseException, OSError) as error:
+        if isinstance(error, OSError):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            error = UserError(f"{error.filename or folder}: cannot be written ({error.strerror})")
         _remove_unstarted(folder, f"{hydra.job.name}.log")
         if not sweep:
             # Hydra would put a line of its own before the error.
@@ -92,7 +97,7 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
             sys.exit(2)
         name = f"job {hydra.job.num} ({hydra.job.override_dirname})"
         print(f"error: {name}: {one_line(error)}", file=sys.stderr)
-        raise
+        raise error
     except KeyboardInterrupt:
         key, place = ("sweep", hydra.sweep.dir) if sweep else ("run", folder)
         print(f"interrupted: the same command with hydra.{key}.dir={place} goes on", file=sys.stderr)

@@ -117,9 +117,15 @@ def table_info(file: Annotated[Path, typer.Argument(help="A packed table.")]) ->
 
 @space.command("count")
 @_user_errors
-def count(name: SpaceName) -> None:
+def count(
+    name: SpaceName,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Count those that compute the same thing once.")
+    ] = False,
+) -> None:
     """Print the number of distinct architectures."""
-    print(len(load_space(name)))
+    found = load_space(name)
+    print(found.num_unique() if unique else found.size)
 
 
 @space.command("sample")
@@ -148,7 +154,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Say what an architecture is: its key, its tokens, the parameters of its network; draw it."""
-    from seminas.evaluators.base import count_parameters
+    from seminas.networks.cost import count_parameters
 
     found = load_space(name)
     try:

@@ -153,7 +153,7 @@ def run(config: DictConfig, folder: Path) -> float:
     with closing(evaluator):
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)
-        sizes = round_sizes(search_settings, len(candidates))
+        sizes = round_sizes(search_settings, candidates.size)
         strategy = build(config, "strategy", space=candidates, seed=config.seed)
         with closing(Archive(folder)) as archive:
             resolved = claim(folder, config)

@@ -7,15 +7,9 @@ from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from seminas.evaluators.evaluation import Evaluation, failed
 from seminas.spaces.base import A
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of trainable parameters."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 class Evaluator(ABC, Generic[A]):

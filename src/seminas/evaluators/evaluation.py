@@ -20,5 +20,9 @@ class Evaluation:
 
 def failed(error: Exception, cost_s: float) -> Evaluation:
     """Return the evaluation that ended with an exception, which it keeps in one line."""
-    text = f"{type(error).__name__}: {error}"
-    return Evaluation(None, cost_s, text.splitlines()[0])
+    return Evaluation(None, cost_s, one_line(error))
+
+
+def one_line(error: Exception) -> str:
+    """Return an exception's type and the first line of its message."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from seminas.benchmarks.table import load_table
 from seminas.errors import UserError, config_error
-from seminas.evaluators.base import Evaluator, count_parameters
+from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
+from seminas.networks.cost import count_parameters
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 REPEATS = ("random", "mean")

@@ -10,13 +10,15 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
-from seminas.errors import config_error
-from seminas.evaluators.base import Evaluator, count_parameters
-from seminas.evaluators.evaluation import Evaluation, failed
+from seminas.errors import UserError, config_error
+from seminas.evaluators.base import Evaluator
+from seminas.evaluators.evaluation import Evaluation, one_line
+from seminas.networks.cost import count_parameters
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
@@ -66,34 +68,45 @@ class TrainingEvaluator(Evaluator[A]):
 
         An architecture whose worker dies is tried once more and then counts as failed.
         """
+        for i, outcome in self.measure(architectures, ("val",)):
+            yield i, Evaluation(outcome.accuracies.get("val"), outcome.cost_s, outcome.error)
+
+    def measure(self, architectures: Sequence[A], splits: Sequence[str]) -> "Iterator[tuple[int, Outcome]]":
+        """Train architectures and measure each on ``splits``, of ``val`` and ``test``; otherwise as ``evaluate``.
+
+        For tables; a search asks for ``val`` alone.
+        """
         waiting = dict(enumerate(architectures))
         attempts = dict.fromkeys(waiting, 0)
         while waiting:
             pool = self._start()
-            running: dict[Future[Evaluation], int] = {}
+            running: dict[Future[Outcome], int] = {}
             for i, architecture in waiting.items():
-                running[pool.submit(_run_trial, architecture)] = i
+                running[pool.submit(_run_trial, architecture, splits)] = i
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 broken = False
                 for future in sorted(done, key=running.__getitem__):
                     i = running.pop(future)
                     try:
-                        evaluation = future.result()
+                        outcome = future.result()
                     except BrokenProcessPool as error:
                         broken = True
                         attempts[i] += 1
                         if attempts[i] < 2:
                             continue
-                        evaluation = Evaluation(None, 0.0, f"worker process died: {error}")
+                        outcome = Outcome({}, 0.0, 0.0, f"worker process died: {error}")
                     del waiting[i]
-                    yield i, evaluation
+                    yield i, outcome
                 if broken and not running:
                     self.close()
 
     def test(self, architecture: A) -> float | None:
         """Train the architecture once more, from its own seed, and measure it on the test images."""
-        return self._start().submit(_run_test, architecture).result()
+        outcome = self._start().submit(_run_trial, architecture, ("test",)).result()
+        if outcome.error is not None:
+            raise UserError(f"the best architecture cannot be tested: {outcome.error}")
+        return outcome.accuracies["test"]
 
     def num_parameters(self, architecture: A) -> int:
         """Return the trainable parameters of the network that is trained."""
@@ -113,6 +126,23 @@ class TrainingEvaluator(Evaluator[A]):
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._num_workers, context, _start_worker, (self._trial,))
         return self._pool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one training gave.
+
+    Attributes:
+        accuracies: On each split asked for, fractions; empty where it failed.
+        cost_s: Seconds.
+        cpu_s: Of these, seconds of processor time, which other load on the machine does not lengthen.
+        error: Why it failed, in one line.
+    """
+
+    accuracies: dict[str, float]
+    cost_s: float
+    cpu_s: float
+    error: str | None = None
 
 
 class Trial:
@@ -141,8 +171,8 @@ class Trial:
             architecture, self.images.num_classes, self.images.in_channels, **skeleton
         )
 
-    def run(self, architecture: Any, split: str) -> float:
-        """Train an architecture from its own seed; returns its accuracy on ``val`` or ``test``, a fraction."""
+    def run(self, architecture: Any, splits: Sequence[str]) -> dict[str, float]:
+        """Train an architecture from its own seed; returns its accuracy on each split, a fraction."""
         import pytorch_lightning as pl
         import torch
 
@@ -165,9 +195,14 @@ class Trial:
             )
             trainer.fit(module, self.images.train_dataloader())
             trainer.limit_val_batches = 1.0
-            if split == "test":
-                return trainer.test(module, self.images.test_dataloader(), verbose=False)[0]["test_accuracy"]
-            return trainer.validate(module, self.images.val_dataloader(), verbose=False)[0]["val_accuracy"]
+            accuracies = {}
+            if "val" in splits:
+                measured = trainer.validate(module, self.images.val_dataloader(), verbose=False)
+                accuracies["val"] = measured[0]["val_accuracy"]
+            if "test" in splits:
+                measured = trainer.test(module, self.images.test_dataloader(), verbose=False)
+                accuracies["test"] = measured[0]["test_accuracy"]
+            return accuracies
 
 
 _trial: Trial
@@ -191,14 +226,11 @@ def _leave_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _run_trial(architecture: Any) -> Evaluation:
-    start = time.perf_counter()
+def _run_trial(architecture: Any, splits: Sequence[str]) -> Outcome:
+    start, cpu_start = time.perf_counter(), time.process_time()
+    accuracies, error = {}, None
     try:
-        accuracy = _trial.run(architecture, "val")
-    except Exception as error:
-        return failed(error, time.perf_counter() - start)
-    return Evaluation(accuracy, time.perf_counter() - start)
-
-
-def _run_test(architecture: Any) -> float:
-    return _trial.run(architecture, "test")
+        accuracies = _trial.run(architecture, splits)
+    except Exception as raised:
+        error = one_line(raised)
+    return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error)

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ class SearchSpace(ABC, Generic[A]):
         name: The name in configs and result files.
         num_tokens: Size of the vocabulary; token 0 is padding and the start of a sequence.
         max_length: Length of token sequences, shorter ones are padded at the end.
+        csv_columns: Columns that name an architecture in a CSV file, the alternatives in order of preference.
         num_vertices: Vertices of the graph view; ``max_length`` unless overridden.
         num_labels: Vertex labels of the graph view, 0 is padding; ``num_tokens`` unless overridden.
     """
@@ -27,6 +28,7 @@ class SearchSpace(ABC, Generic[A]):
     name: str
     num_tokens: int
     max_length: int
+    csv_columns: tuple[tuple[str, ...], ...] = (("architecture",),)
 
     @property
     def num_vertices(self) -> int:
@@ -38,9 +40,10 @@ class SearchSpace(ABC, Generic[A]):
         """Vertex labels of the graph view, padding included."""
         return self.num_tokens
 
+    @property
     @abstractmethod
-    def __len__(self) -> int:
-        """Number of distinct architectures."""
+    def size(self) -> int:
+        """Number of distinct architectures, however large."""
 
     @abstractmethod
     def sample(self, n: int, rng: np.random.Generator, exclude: Collection[A] = ()) -> list[A]:
@@ -96,6 +99,28 @@ class SearchSpace(ABC, Generic[A]):
             ValueError: ``value`` is no architecture of this space.
         """
 
+    def parse(self, text: str) -> A:
+        """Return the architecture that a person or a file writes as ``text``: its JSON, unless overridden.
+
+        Raises:
+            ValueError: ``text`` is no architecture of this space, and why.
+        """
+        return self.from_json(json.loads(text))
+
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[A | ValueError]:
+        """Return the architecture of each row of a CSV file, or what is wrong with it.
+
+        The rows hold all columns of one of ``csv_columns``; one column holds what ``parse`` reads, by default.
+        """
+        (column,) = next(names for names in self.csv_columns if set(names) <= set(rows[0]))
+        found: list[A | ValueError] = []
+        for row in rows:
+            try:
+                found.append(self.parse(row[column]))
+            except ValueError as error:
+                found.append(error)
+        return found
+
     def neighbors(self, architecture: A) -> list[A]:
         """Return the distinct architectures at edit distance 1."""
         raise NotImplementedError(f"space {self.name} has no neighbours")
@@ -111,6 +136,10 @@ class SearchSpace(ABC, Generic[A]):
         """Return the classifier of an architecture, images ``[n, in_channels, height, width]`` to logits."""
         raise NotImplementedError(f"space {self.name} builds no networks")
 
+    def num_unique(self) -> int:
+        """Return the number of architectures that compute different things; ``size`` unless overridden."""
+        return self.size
+
     def vertex_names(self, architecture: A) -> list[str]:
         """Return what to write on each vertex of the graph view when it is drawn."""
         return [str(token) for token in self.encode([architecture])[0] if token]
@@ -118,6 +147,9 @@ class SearchSpace(ABC, Generic[A]):
 
 class EnumerableSpace(SearchSpace[A]):
     """A space whose architectures are numbered, so that tables, subsets and uniform samples are easy."""
+
+    def __len__(self) -> int:
+        return self.size
 
     @abstractmethod
     def at(self, indices: NDArray[np.int64]) -> list[A]:

@@ -20,6 +20,7 @@ class Subset(EnumerableSpace[A]):
         self.name = space.name
         self.num_tokens = space.num_tokens
         self.max_length = space.max_length
+        self.csv_columns = space.csv_columns
 
     @property
     def num_vertices(self) -> int:
@@ -31,7 +32,9 @@ class Subset(EnumerableSpace[A]):
         """Vertex labels of the graph view."""
         return self._space.num_labels
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Number of members."""
         return len(self._members)
 
     def at(self, indices: NDArray[np.int64]) -> list[A]:
@@ -80,6 +83,10 @@ class Subset(EnumerableSpace[A]):
     def from_json(self, value: Any) -> A:
         """Inverse of ``to_json``."""
         return self._space.from_json(value)
+
+    def parse(self, text: str) -> A:
+        """Return the architecture that a person writes as ``text``."""
+        return self._space.parse(text)
 
     def neighbors(self, architecture: A) -> list[A]:
         """Return the members at edit distance 1."""

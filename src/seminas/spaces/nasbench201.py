@@ -1,0 +1,118 @@
+"""NAS-Bench-201: an operation on each edge of a complete graph of 4 nodes (Dong and Yang, ICLR 2020)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from seminas.spaces.sequence import Choices, SequenceSpace
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""From node to node, in the order of the benchmark's strings; node 0 is the cell's input, node 3 its output."""
+_STRING = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+_INPUT_LABEL, _OUTPUT_LABEL = 1, 2
+
+
+class NASBench201(SequenceSpace):
+    """15,625 cells: one of 5 operations on each of 6 edges.
+
+    Two cells are equal where their strings are, as in the benchmark, although some compute the same function.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("nasbench201", {f"{u}->{v}": OPERATIONS for u, v in EDGES})
+        self.csv_columns = (("arch",), ("architecture",))
+        # The graph view has a vertex for each edge of the cell, between an input and an output.
+        ends = [(-1, 0), *EDGES, (3, 4)]
+        self._adjacency = np.array(
+            [[u < v and a[1] == b[0] for v, b in enumerate(ends)] for u, a in enumerate(ends)]
+        )
+
+    @property
+    def num_vertices(self) -> int:
+        """Input, six operations, output."""
+        return len(EDGES) + 2
+
+    @property
+    def num_labels(self) -> int:
+        """Padding, input, output, operations."""
+        return 3 + len(OPERATIONS)
+
+    def graphs(self, architectures: Sequence[Choices]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return adjacency matrices ``[n, 8, 8]`` and labels ``[n, 8]``; an operation follows those of its origin."""
+        rows = self._array(architectures)
+        labels = np.full((len(rows), self.num_vertices), _INPUT_LABEL, dtype=np.int64)
+        labels[:, -1] = _OUTPUT_LABEL
+        labels[:, 1:-1] = rows + 3
+        adjacency = np.broadcast_to(
+            self._adjacency.astype(np.uint8), (len(rows), *self._adjacency.shape)
+        ).copy()
+        return adjacency, labels
+
+    def key(self, architecture: Choices) -> str:
+        """Return the benchmark's string, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""
+        names = iter(self._written(architecture))
+        nodes = ("|".join(f"{next(names)}~{u}" for u in range(v)) for v in (1, 2, 3))
+        return "+".join(f"|{node}|" for node in nodes)
+
+    def parse(self, text: str) -> Choices:
+        """Return the cell of the benchmark's string.
+
+        Raises:
+            ValueError: It is none.
+        """
+        found = _STRING.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"{text!r} is no string of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+        return self._read(dict(zip(self.positions, found.groups(), strict=True)))
+
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Choices | ValueError]:
+        """Return the cell of each row's ``arch``, the benchmark's string."""
+        return super(SequenceSpace, self).from_rows(rows)
+
+    def to_json(self, architecture: Choices) -> Any:
+        """Return the benchmark's string."""
+        return self.key(architecture)
+
+    def from_json(self, value: Any) -> Choices:
+        """Inverse of ``to_json``; raises ValueError for what is no cell."""
+        return self.parse(str(value))
+
+    def num_unique(self) -> int:
+        """Return the number of unique topologies, counted as the benchmark does: 6,466.
+
+        ``skip_connect`` passes its input on, what follows a ``none`` is zero, and the terms of a sum are sorted.
+        (That leaves zeros and nested sums standing, in the benchmark's notation; without them 4,930 are left.)
+        """
+        return len({self._function(row) for row in self.at(np.arange(self.size))})
+
+    def _function(self, architecture: Choices) -> str:
+        nodes = {0: "0"}
+        operation = dict(zip(EDGES, self._written(architecture), strict=True))
+        for v in (1, 2, 3):
+            terms = []
+            for u in range(v):
+                name = operation[u, v]
+                if name == "none" or nodes[u] == "#":
+                    terms.append("#")
+                else:
+                    terms.append(nodes[u] if name == "skip_connect" else f"({nodes[u]})@{name}")
+            nodes[v] = "+".join(sorted(terms))
+        return nodes[3]
+
+    def vertex_names(self, architecture: Choices) -> list[str]:
+        """Return ``input``, the operations with the nodes that they lead from and to, ``output``."""
+        names = self._written(architecture)
+        return ["input", *(f"{name}\n{u} → {v}" for name, (u, v) in zip(names, EDGES, strict=True)), "output"]
+
+    def build_network(
+        self, architecture: Choices, num_classes: int, in_channels: int, **skeleton: Any
+    ) -> nn.Module:
+        """Return the benchmark's network of stacked cells, see ``networks.nasbench201``."""
+        from seminas.networks.nasbench201 import build_network
+
+        return build_network(self._written(architecture), num_classes, in_channels, **skeleton)

@@ -1,0 +1,232 @@
+"""Chains of categorical choices: a space that a user declares in YAML alone."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seminas.errors import UserError, config_error
+from seminas.spaces.base import EnumerableSpace
+from seminas.spaces.chain import Chain
+
+Choices = tuple[int, ...]
+"""An architecture: at each position, which of its choices."""
+
+
+class SequenceSpace(EnumerableSpace[Choices]):
+    """A choice at each position of a chain, with some combinations forbidden.
+
+    Tokens are the names of choices, so that the same choice at two positions is the same token. The graph view is
+    the chain, its vertices labeled by position and choice.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        positions: Mapping[str, Sequence[Any]],
+        forbidden: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Declare the space.
+
+        Args:
+            name: Of the space, in configs and result files.
+            positions: The choices at each position, by the position's name, in order.
+            forbidden: Combinations that no architecture holds: choices by position, of some positions.
+
+        Raises:
+            UserError: There is nothing to choose, or a forbidden combination names what is not there.
+        """
+        if not positions:
+            raise config_error("space.positions", dict(positions), "at least one position with its choices")
+        self.name = name
+        self.positions = {str(p): [str(c) for c in choices] for p, choices in positions.items()}
+        for position, names in self.positions.items():
+            if not names or len(set(names)) < len(names):
+                raise config_error(f"space.positions.{position}", names, "one or more distinct choices")
+        self._names = list(self.positions)
+        self._choices = list(self.positions.values())
+        self._definition = [name, self.positions, [dict(combination) for combination in forbidden]]
+        self._chain = Chain([len(c) for c in self._choices], [self._combination(c) for c in forbidden])
+        if not self._chain.size:
+            raise UserError("space.forbidden: nothing is left of the space")
+        vocabulary = list(dict.fromkeys(c for choices in self._choices for c in choices))
+        self.num_tokens = 1 + len(vocabulary)
+        self.max_length = len(self._names)
+        self.csv_columns = (tuple(self._names), ("arch",), ("architecture",))
+        self._separator = "" if all(len(c) == 1 for c in vocabulary) else " "
+        # Token of each choice at each position, and the choice of each token there (-1: none).
+        self._token = [np.array([1 + vocabulary.index(c) for c in choices]) for choices in self._choices]
+        self._choice = np.full((self.max_length, self.num_tokens), -1)
+        for p, tokens in enumerate(self._token):
+            self._choice[p, tokens] = np.arange(len(tokens))
+        self._first_label = np.cumsum([1, *(len(c) for c in self._choices)])
+
+    def _combination(self, combination: Mapping[str, Any]) -> dict[int, int]:
+        found = {}
+        for position, choice in combination.items():
+            if position not in self.positions:
+                raise config_error(
+                    "space.forbidden", position, f"one of the positions {', '.join(self._names)}"
+                )
+            names = self.positions[position]
+            if str(choice) not in names:
+                raise config_error(f"space.forbidden.{position}", choice, f"one of {', '.join(names)}")
+            found[self._names.index(position)] = names.index(str(choice))
+        if not found:
+            raise config_error("space.forbidden", dict(combination), "choices by position, at least one")
+        return found
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        return self._chain.size
+
+    @property
+    def num_labels(self) -> int:
+        """Vertex labels of the graph view: one for each choice of each position, and padding."""
+        return int(self._first_label[-1])
+
+    def sample(self, n: int, rng: np.random.Generator, exclude: Collection[Choices] = ()) -> list[Choices]:
+        """Draw uniformly over the architectures without ``exclude``."""
+        if self._chain.numbered:
+            return super().sample(n, rng, exclude)
+        found: dict[Choices, None] = {}
+        excluded = set(exclude)
+        while len(found) < n:  # Too large to number: a repetition is all but impossible.
+            for row in self._chain.draw(n - len(found), rng).tolist():
+                if tuple(row) not in excluded:
+                    found[tuple(row)] = None
+        return list(found)
+
+    def at(self, indices: NDArray[np.int64]) -> list[Choices]:
+        """Return the architectures at indices, ``[n]``, in lexicographic order."""
+        self._need_numbers()
+        return [tuple(row) for row in self._chain.at(np.asarray(indices)).tolist()]
+
+    def index(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
+        """Return the index of each architecture, ``[n]``; raises KeyError for what is none."""
+        self._need_numbers()
+        rows = self._array(architectures)
+        indices = self._chain.index(rows)
+        wrong = np.flatnonzero(indices < 0)
+        if len(wrong):
+            raise KeyError(architectures[wrong[0]])
+        return indices
+
+    def _need_numbers(self) -> None:
+        if not self._chain.numbered:
+            raise UserError(f"space={self.name}: {self.size} architectures are too many for a table")
+
+    def _array(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
+        return np.asarray(architectures, dtype=np.int64).reshape(-1, self.max_length)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the definition."""
+        return hashlib.sha256(json.dumps(self._definition).encode()).hexdigest()
+
+    def encode(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
+        """Return token sequences, ``[n, positions]``."""
+        rows = self._array(architectures)
+        columns = [tokens[rows[:, p]] for p, tokens in enumerate(self._token)]
+        return np.stack(columns, axis=1).astype(np.int64)
+
+    def decode(self, tokens: NDArray[np.int64]) -> list[Choices | None]:
+        """Return the architecture of each token sequence, ``[n, positions]``; None where there is none."""
+        tokens = np.asarray(tokens)
+        known = ((tokens >= 0) & (tokens < self.num_tokens)).all(axis=1)
+        rows = self._choice[np.arange(self.max_length), tokens.clip(0, self.num_tokens - 1)]
+        legal = known & self._chain.holds(rows)
+        return [tuple(row) if ok else None for row, ok in zip(rows.tolist(), legal, strict=True)]
+
+    def graphs(self, architectures: Sequence[Choices]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the chain's adjacency ``[n, P, P]`` and labels ``[n, P]``, different at each position."""
+        rows = self._array(architectures)
+        chain = np.eye(self.max_length, k=1, dtype=np.uint8)
+        adjacency = np.broadcast_to(chain, (len(rows), *chain.shape)).copy()
+        return adjacency, rows + self._first_label[:-1]
+
+    def legal_tokens(self, prefix: Tensor) -> Tensor:
+        """Return which tokens may come next, ``[n, num_tokens]``."""
+        position = prefix.shape[1]
+        done = prefix.cpu().numpy()
+        rows = self._choice[np.arange(position), done.clip(0, self.num_tokens - 1)]
+        allowed = self._chain.allowed(rows)
+        mask = np.zeros((len(prefix), self.num_tokens), dtype=bool)
+        mask[:, self._token[position]] = allowed
+        return torch.as_tensor(mask, device=prefix.device)
+
+    def key(self, architecture: Choices) -> str:
+        """Return the names of the choices in order, with spaces unless each is a single character."""
+        return self._separator.join(self._written(architecture))
+
+    def parse(self, text: str) -> Choices:
+        """Return the architecture of a key, or of JSON as of ``to_json``."""
+        if text.lstrip().startswith("{"):
+            return self.from_json(json.loads(text))
+        names = text.split() if self._separator or " " in text.strip() else list(text.strip())
+        if len(names) != self.max_length:
+            raise ValueError(
+                f"{text!r} has {len(names)} choices, space {self.name} has {self.max_length} positions"
+            )
+        return self._read(dict(zip(self._names, names, strict=True)))
+
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Choices | ValueError]:
+        """Return the architecture of each row: a column for each position, or a column ``arch`` with its key."""
+        if not set(self._names) <= set(rows[0]):
+            return super().from_rows(rows)
+        found: list[Choices | ValueError] = []
+        for row in rows:
+            try:
+                found.append(self._read({name: row[name] for name in self._names}))
+            except ValueError as error:
+                found.append(error)
+        return found
+
+    def to_json(self, architecture: Choices) -> Any:
+        """Return the choice at each position, by their names."""
+        return dict(zip(self._names, self._written(architecture), strict=True))
+
+    def from_json(self, value: Any) -> Choices:
+        """Inverse of ``to_json``.
+
+        Raises:
+            ValueError: A position is missing, a choice is unknown, or the combination is forbidden.
+        """
+        if not isinstance(value, Mapping) or set(value) != set(self._names):
+            raise ValueError(f"{value!r} must name a choice for each of {', '.join(self._names)}")
+        return self._read(value)
+
+    def _written(self, architecture: Choices) -> list[str]:
+        return [choices[i] for choices, i in zip(self._choices, architecture, strict=True)]
+
+    def _read(self, value: Mapping[str, Any]) -> Choices:
+        found = []
+        for name, choices in self.positions.items():
+            if str(value[name]) not in choices:
+                raise ValueError(f"{name}={value[name]}: must be one of {', '.join(choices)}")
+            found.append(choices.index(str(value[name])))
+        if not self._chain.holds(self._array([tuple(found)]))[0]:
+            raise ValueError(f"{json.dumps(dict(value))} is forbidden in space {self.name}")
+        return tuple(found)
+
+    def neighbors(self, architecture: Choices) -> list[Choices]:
+        """Return the architectures that differ in the choice at one position."""
+        changed = [
+            (*architecture[:p], i, *architecture[p + 1 :])
+            for p, choices in enumerate(self._choices)
+            for i in range(len(choices))
+            if i != architecture[p]
+        ]
+        if not changed:
+            return []
+        legal = self._chain.holds(self._array(changed))
+        return [row for row, ok in zip(changed, legal, strict=True) if ok]
+
+    def vertex_names(self, architecture: Choices) -> list[str]:
+        """Return the names of the choices."""
+        return self._written(architecture)

@@ -1,0 +1,69 @@
+import csv
+import gzip
+
+import numpy as np
+import pytest
+import torch
+
+from seminas.networks.cost import count_macs, count_parameters
+from seminas.spaces.nasbench201 import NASBench201
+from support import DATA
+
+CONV3 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+NONE = CONV3.replace("nor_conv_3x3", "none")
+FIRST = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+
+
+@pytest.fixture(scope="module")
+def cells() -> NASBench201:
+    return NASBench201()
+
+
+def test_counts_are_the_published_ones(cells: NASBench201) -> None:
+    assert cells.size == 15_625 and cells.num_unique() == 6_466
+
+
+def test_every_string_of_the_benchmark_is_read_and_written(cells: NASBench201) -> None:
+    path = DATA / "nasbench201_cifar.csv.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    with gzip.open(path, "rt") as file:
+        strings = [row["arch"] for row in csv.DictReader(file)]
+    read = [cells.parse(text) for text in strings]
+    assert [cells.key(a) for a in read] == strings and len(set(read)) == 15_625
+    assert cells.decode(cells.encode(read)) == read
+
+
+# Published in NATS-Bench: multiply-adds with the classifier's 10 additions of a bias, which we leave out.
+@pytest.mark.parametrize(
+    ("text", "parameters", "macs"),
+    [(NONE, 73_306, 7_783_050), (CONV3, 1_531_546, 220_119_690), (FIRST, 129_306, 15_647_370)],
+)
+def test_networks_cost_what_is_published(cells: NASBench201, text: str, parameters: int, macs: int) -> None:
+    network = cells.build_network(cells.parse(text), 10, 3)
+    assert count_parameters(network) == parameters
+    assert count_macs(network, (3, 32, 32)) == macs - 10
+    assert count_parameters(cells.build_network(cells.parse(text), 100, 3)) == parameters + 90 * 65
+
+
+def test_networks_train(cells: NASBench201) -> None:
+    for cell in [cells.parse(NONE), *cells.sample(5, np.random.default_rng(0))]:
+        network = cells.build_network(cell, 10, 1, channels=4, cells_per_stage=1)
+        logits = network(torch.randn(3, 1, 8, 8))
+        assert logits.shape == (3, 10)
+        logits.sum().backward()
+
+
+def test_the_graph_view_leads_from_input_to_output(cells: NASBench201) -> None:
+    adjacency, labels = cells.graphs([cells.parse(FIRST)])
+    assert labels.tolist() == [[1, 7, 5, 4, 5, 4, 4, 2]]
+    assert np.triu(adjacency[0], 1).sum() == adjacency[0].sum() == 3 + 4 + 3
+    assert (adjacency[0, :-1].sum(axis=1) > 0).all() and (adjacency[0, :, 1:].sum(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "text", ["", FIRST[:-1], FIRST.replace("avg_pool_3x3", "max_pool_3x3"), "|none~1|+|none~0|"]
+)
+def test_what_is_no_cell_is_refused(cells: NASBench201, text: str) -> None:
+    with pytest.raises(ValueError, match=r"no string of the form|must be one of"):
+        cells.parse(text)
