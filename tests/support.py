@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seminas.benchmarks.table import Table
+from seminas.benchmarks.table import Table, accuracy_column, seconds_column
 from seminas.spaces.nasbench101 import NASBench101
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +30,13 @@ def made_up_table(space: NASBench101, n: int) -> Table:
     val = 0.85 + 0.02 * (labels == 3).sum(axis=1) + 0.005 * adjacency.sum(axis=(1, 2))
     val = np.clip(val[:, None] + noise, 0, 1)
     cost = 100.0 * (1 + adjacency.sum(axis=(1, 2)))
-    return Table(space.name, space.fingerprint(), index, val, val[:, :1] - 0.01, cost, {"file": "made up"})
+    columns = {
+        "val": accuracy_column(np.round(val, 4)),
+        "test": accuracy_column(np.round(val[:, :1] - 0.01, 4)),
+        "cost": seconds_column(cost[:, None]),
+    }
+    origin = {"file": "made up", "licence": "none"}
+    return Table(space.name, space.fingerprint(), index, columns, {role: role for role in columns}, origin)
 
 
 def command(name: str, *arguments: str, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ import typer
 from seminas.errors import UserError
 
 if TYPE_CHECKING:
+    from seminas.benchmarks.table import Table
     from seminas.spaces.base import SearchSpace
 
 app = typer.Typer(
@@ -27,7 +28,12 @@ app.add_typer(data, name="data")
 app.add_typer(space, name="space")
 app.add_typer(arch, name="arch")
 
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="A name in conf/space, such as nasbench101.")]
+SpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPACE", help="A name in conf/space, such as nasbench101, or a YAML file of a space."
+    ),
+]
 
 
 def _user_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,45 +51,103 @@ def _user_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def load_space(name: str) -> "SearchSpace[Any]":
-    """Return the space of a name in ``conf/space``.
+    """Return the space of a name in ``conf/space``, or of a YAML file.
 
     Raises:
-        UserError: There is none of that name.
+        UserError: There is none, or it cannot be made.
     """
-    import hydra.utils
     from omegaconf import OmegaConf
+    from yaml import YAMLError  # type: ignore[import-untyped]
 
-    from seminas.app import CONFIG_DIR
+    from seminas.app import CONFIG_DIR, build, one_line
 
     names = sorted(path.stem for path in (CONFIG_DIR / "space").glob("*.yaml"))
-    if name not in names:
-        raise UserError(f"space={name}: must be one of {', '.join(names)}")
-    found: SearchSpace[Any] = hydra.utils.instantiate(OmegaConf.load(CONFIG_DIR / "space" / f"{name}.yaml"))
+    file = CONFIG_DIR / "space" / f"{name}.yaml"
+    if name.endswith(".yaml") and Path(name).exists():
+        file = Path(name)
+    elif name not in names:
+        raise UserError(f"space={name}: must be one of {', '.join(names)}, or a YAML file")
+    sys.path.append(str(Path.cwd()))  # The class may be the user's.
+    try:
+        config = OmegaConf.create({"space": OmegaConf.load(file)})
+    except (OSError, YAMLError) as error:
+        raise UserError(f"{file}: cannot be read ({one_line(error)})") from error
+    found: SearchSpace[Any] = build(config, "space")
     return found
+
+
+@data.command("fetch")
+@_user_errors
+def fetch_benchmark(
+    name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="nasbench101.")],
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(),
+    full: Annotated[
+        bool, typer.Option("--full", help="All numbers of epochs (1.95 GB) in place of 108 alone (499 MB).")
+    ] = False,
+) -> None:
+    """Download a benchmark's official file; a call after a broken one goes on where it ended."""
+    from seminas.benchmarks import nasbench101
+    from seminas.benchmarks.fetch import fetch
+
+    if name != "nasbench101":
+        raise UserError(f"{name}: must be nasbench101; other benchmarks' authors offer no plain address")
+    file = "nasbench_full.tfrecord" if full else "nasbench_only108.tfrecord"
+    fetch(nasbench101.URL + file, folder / file, nasbench101.FILES[file])
+    print(
+        f"{folder / file}: is whole. To pack it: seminas data import nasbench101 {folder / file} -o nasbench101.npz"
+    )
 
 
 @data.command("import")
 @_user_errors
 def import_table(
     name: SpaceName,
-    file: Annotated[Path, typer.Argument(help="CSV file, plain or gzipped, with a row per architecture.")],
-    val: Annotated[
-        list[str], typer.Option(help="Column of validation accuracies; repeat it for several runs.")
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, plain or gzipped; .tfrecord of nasbench101; NATS-Bench's folder of nasbench201."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The packed table to write.")],
-    test: Annotated[list[str] | None, typer.Option(help="Column of test accuracies.")] = None,
-    cost: Annotated[str | None, typer.Option(help="Column of training seconds.")] = None,
-    scale: Annotated[str, typer.Option(help="Of the accuracies: fraction or percent.")] = "fraction",
+    val: Annotated[
+        list[str] | None,
+        typer.Option(help="CSV: column of validation accuracies; repeat it for several runs."),
+    ] = None,
+    test: Annotated[list[str] | None, typer.Option(help="CSV: column of test accuracies, likewise.")] = None,
+    cost: Annotated[list[str] | None, typer.Option(help="CSV: column of training seconds, likewise.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN,…", help="CSV: further accuracies, for evaluator.val or evaluator.test."
+        ),
+    ] = None,
+    scale: Annotated[str, typer.Option(help="CSV: of the accuracies, fraction or percent.")] = "fraction",
+    licence: Annotated[str | None, typer.Option(help="CSV: of the data, for seminas data info.")] = None,
+    trust_pickles: Annotated[
+        bool, typer.Option("--trust-pickles", help="NATS-Bench's folder: reading it executes what is in it.")
+    ] = False,
 ) -> None:
-    """Pack a table of evaluated architectures (columns adjacency and ops, and accuracies) for evaluator=table."""
-    from seminas.benchmarks.csv_import import import_nasbench101
+    """Pack a table of evaluated architectures for evaluator=table."""
     from seminas.benchmarks.table import save_table
-    from seminas.spaces.nasbench101 import NASBench101
 
     found = load_space(name)
-    if not isinstance(found, NASBench101):
-        raise UserError(f"space={name}: CSV files can be imported for nasbench101")
-    table = import_nasbench101(file, found, val, test or [], cost, scale)
+    if file.is_dir() or file.suffix == ".tfrecord":
+        if val or test or cost or column:
+            raise UserError(f"{file}: --val, --test, --cost and --column are for CSV files, this is none")
+        table = _import_official(found, file, trust_pickles)
+    else:
+        from seminas.benchmarks.csv_import import import_csv
+        from seminas.spaces.base import EnumerableSpace
+
+        if not isinstance(found, EnumerableSpace):
+            raise UserError(f"space={name}: its architectures are not numbered, a table cannot hold them")
+        further = {}
+        for text in column or []:
+            key, equals, columns = text.partition("=")
+            if not equals:
+                raise UserError(f"--column={text}: must be NAME=COLUMN,COLUMN…")
+            further[key] = columns.split(",")
+        table = import_csv(file, found, val or [], test or [], cost or [], further, scale, licence)
     try:
         save_table(table, out)
     except OSError as error:
@@ -91,28 +155,58 @@ def import_table(
     print(f"{out}: {len(table)} architectures, {out.stat().st_size / 1e6:.1f} MB")
 
 
+def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool) -> "Table":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from seminas.spaces.nasbench101 import NASBench101
+    from seminas.spaces.nasbench201 import NASBench201
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(file.name)
+        if isinstance(space, NASBench101) and not file.is_dir():
+            from seminas.benchmarks.nasbench101 import import_tfrecord
+
+            if not file.exists():
+                raise UserError(f"{file}: there is no such file")
+            progress.update(task, total=file.stat().st_size)
+            return import_tfrecord(file, space, lambda count: progress.advance(task, count))
+        if isinstance(space, NASBench201) and file.is_dir():
+            from seminas.benchmarks.nats_bench_import import import_folder
+
+            if not trust_pickles:
+                raise UserError(
+                    f"{file}: holds pickles, which execute code when read: --trust-pickles if you trust it"
+                )
+            return import_folder(file, space, lambda k, n: progress.update(task, completed=k, total=n))
+    raise UserError(f"{file}: is no official form of a benchmark on space={space.name}")
+
+
 @data.command("info")
 @_user_errors
-def table_info(file: Annotated[Path, typer.Argument(help="A packed table.")]) -> None:
+def table_info(
+    file: Annotated[str, typer.Argument(help="A packed table, or the name of one in the package.")],
+) -> None:
     """Say what a packed table holds and where it is from."""
     import numpy as np
+    from rich.console import Console
+    from rich.table import Table as Shown
 
+    from seminas.benchmarks import find_table
     from seminas.benchmarks.table import read_table
 
-    table = read_table(file)
-    print(f"space       {table.space}")
-    print(f"rows        {len(table)}")
-    for name, values in (("validation", table.val), ("test", table.test)):
-        if values is None:
-            print(f"{name:<12}none")
-        else:
-            runs = f"{values.shape[1]} run{'s' if values.shape[1] > 1 else ''}"
-            quartiles = np.quantile(values.mean(axis=1), (0.5, 1))
-            print(f"{name:<12}{runs}, median {quartiles[0]:.4f}, best {quartiles[1]:.4f}")
-    cost = "none" if table.cost_s is None else f"{table.cost_s.sum() / 3600:.0f} hours of training in all"
-    print(f"cost        {cost}")
+    table = read_table(find_table(file))
+    print(f"space {table.space}, {len(table)} architectures")
     for key, value in table.origin.items():
-        print(f"{key:<12}{value}")
+        print(f"{key}: {value}")
+    shown = Shown("column", "read as", "kind", "runs", "least", "median", "most")
+    roles = {name: role for role, name in table.defaults.items()}
+    for name, column in table.columns.items():
+        values = column.at().mean(axis=1)
+        form = "{:.4f}" if column.kind == "accuracy" else "{:,.0f}"
+        numbers = (form.format(v) for v in (values.min(), np.median(values), values.max()))
+        shown.add_row(name, roles.get(name, ""), column.kind, str(column.num_runs), *numbers)
+    Console().print(shown)
 
 
 @space.command("count")
@@ -147,18 +241,21 @@ def sample(
 @_user_errors
 def show(
     architecture: Annotated[
-        str, typer.Argument(help="JSON as of space sample, a file of it, or a run folder.")
+        str,
+        typer.Argument(
+            help="As space sample writes it, its key where that says all, a file, or a run folder."
+        ),
     ],
     name: Annotated[str, typer.Option("--space", help="A name in conf/space.")] = "nasbench101",
     figure: Annotated[Path | None, typer.Option(help="PNG to draw it to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Say what an architecture is: its key, its tokens, the parameters of its network; draw it."""
-    from seminas.networks.cost import count_parameters
+    """Say what an architecture is: key, tokens, parameters and MACs of its network for CIFAR-10; draw it."""
+    from seminas.networks.cost import count_macs, count_parameters
 
     found = load_space(name)
     try:
-        value = found.from_json(_given(architecture))
+        value = _given(architecture, found)
     except ValueError as error:
         raise UserError(f"{architecture}: {error}") from error
     about = {
@@ -166,8 +263,13 @@ def show(
         "key": found.key(value),
         "architecture": found.to_json(value),
         "tokens": found.encode([value])[0].tolist(),
-        "parameters": count_parameters(found.build_network(value, 10, 3)),
     }
+    try:
+        network = found.build_network(value, 10, 3)
+    except NotImplementedError:
+        pass
+    else:
+        about |= {"parameters": count_parameters(network), "macs": count_macs(network, (3, 32, 32))}
     if figure is not None:
         from seminas.report.figures import draw_architecture
 
@@ -182,16 +284,19 @@ def show(
             print(f"{key:<13}{item}")
 
 
-def _given(text: str) -> Any:
-    """The JSON in an argument, in a file, or in a run folder's result."""
+def _given(text: str, space: "SearchSpace[Any]") -> Any:
+    """The architecture written in an argument, in a file of JSON, or in a run folder's result."""
     path = Path(text)
     try:
         if len(text) < 4096 and path.is_dir():
-            return json.loads((path / "result.json").read_text())["best_architecture"]
-        value = json.loads(path.read_text() if len(text) < 4096 and path.is_file() else text)
+            return space.from_json(json.loads((path / "result.json").read_text())["best_architecture"])
+        text = path.read_text() if len(text) < 4096 and path.is_file() else text
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{text}: is no architecture, file of one, or run folder ({error})") from error
-    return value["architecture"] if isinstance(value, dict) and "architecture" in value else value
+        raise UserError(f"{text}: is no run folder or file of an architecture ({error})") from error
+    if text.lstrip().startswith("{"):
+        value = json.loads(text)
+        return space.from_json(value.get("architecture", value))
+    return space.parse(text)
 
 
 def main() -> None:

@@ -1,16 +1,18 @@
 import csv
 import gzip
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seminas.benchmarks.csv_import import import_nasbench101
-from seminas.benchmarks.table import Table, load_table, save_table
+from seminas.benchmarks.csv_import import import_csv
+from seminas.benchmarks.table import accuracy_column, load_table, save_table
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.spaces.sequence import SequenceSpace
 from support import made_up_table
 
 ROWS = [
@@ -30,13 +32,14 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
 def test_the_shared_sample_is_imported_packed_and_loaded(
     space: NASBench101, nasbench101_sample: Path, tmp_path: Path
 ) -> None:
-    table = import_nasbench101(nasbench101_sample, space, ["val_acc_108ep"], cost="training_time_s")
+    table = import_csv(nasbench101_sample, space, ["val_acc_108ep"], cost=["training_time_s"])
     assert len(table) == 13_299
     save_table(table, tmp_path / "table.npz")
     start = time.perf_counter()
     loaded = load_table(tmp_path / "table.npz", space)
     assert time.perf_counter() - start < 1
-    np.testing.assert_array_equal(loaded.val, table.val)
+    for name, column in table.columns.items():
+        np.testing.assert_array_equal(loaded.columns[name].stored, column.stored)
     with gzip.open(nasbench101_sample, "rt") as file:
         rows = list(csv.DictReader(file))[:300]
     by_key = {row["hash"]: row for row in rows}
@@ -46,7 +49,7 @@ def test_the_shared_sample_is_imported_packed_and_loaded(
     for cell, (_, evaluation) in zip(cells, evaluator.evaluate(cells), strict=True):
         if row := by_key.get(space.key(cell)):
             assert evaluation.val_accuracy == float(row["val_acc_108ep"])
-            assert evaluation.cost_s == float(row["training_time_s"])
+            assert evaluation.cost_s == pytest.approx(float(row["training_time_s"]))
             checked += 1
     assert checked > 5 and evaluator.test(cells[0]) is None
 
@@ -55,7 +58,7 @@ def test_percent_and_test_accuracy(space: NASBench101, tmp_path: Path) -> None:
     rows = [
         {**row, "val": f"{100 * float(row['val'])}", "test": f"{100 * float(row['test'])}"} for row in ROWS
     ]
-    table = import_nasbench101(write_csv(tmp_path / "a.csv", rows), space, ["val"], ["test"], scale="percent")
+    table = import_csv(write_csv(tmp_path / "a.csv", rows), space, ["val"], ["test"], scale="percent")
     save_table(table, tmp_path / "a.npz")
     evaluator = TableEvaluator(space, str(tmp_path / "a.npz"), seed=0)
     cells = space.at(evaluator.members())  # type: ignore[arg-type]
@@ -65,7 +68,7 @@ def test_percent_and_test_accuracy(space: NASBench101, tmp_path: Path) -> None:
 
 def test_a_cell_with_useless_vertices_is_pruned(space: NASBench101, tmp_path: Path) -> None:
     rows = [{**ROWS[0], "adjacency": "011", "ops": "maxpool3x3"}]
-    table = import_nasbench101(write_csv(tmp_path / "a.csv", rows), space, ["val"])
+    table = import_csv(write_csv(tmp_path / "a.csv", rows), space, ["val"])
     assert space.at(table.index)[0].num_vertices == 2
 
 
@@ -81,7 +84,7 @@ def test_a_cell_with_useless_vertices_is_pruned(space: NASBench101, tmp_path: Pa
         ({"ops": "conv5x5"}, "line 3: operations must be"),
         ({"ops": ""}, "line 3: operations must be"),
         ({"s": "-1"}, "line 3: s=-1"),
-        ({"adjacency": "1", "ops": ""}, "line 3: the same cell as line 2"),
+        ({"adjacency": "1", "ops": ""}, "line 3: the same architecture as line 2"),
     ],
 )
 def test_a_bad_row_is_refused_with_its_line(
@@ -89,14 +92,14 @@ def test_a_bad_row_is_refused_with_its_line(
 ) -> None:
     path = write_csv(tmp_path / "a.csv", [ROWS[0], {**ROWS[1], **change}])
     with pytest.raises(UserError) as error:
-        import_nasbench101(path, space, ["val"], ["test"], "s")
+        import_csv(path, space, ["val"], ["test"], ["s"])
     assert f"{path}: {message}" in str(error.value)
 
 
 def test_a_missing_column_is_named(space: NASBench101, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", ROWS)
     with pytest.raises(UserError, match="has no column 'accuracy', its columns are adjacency, ops, val"):
-        import_nasbench101(path, space, ["accuracy"])
+        import_csv(path, space, ["accuracy"])
 
 
 @pytest.mark.parametrize("where", [0.02, 0.3, 0.6, 0.98])
@@ -119,7 +122,7 @@ def test_changed_values_are_noticed_though_the_file_is_whole(space: NASBench101,
     save_table(made_up_table(space, 500), path)
     with np.load(path) as file:
         arrays = dict(file)
-    arrays["val"][0] = 1.0
+    arrays["c0"][0] += 1
     np.savez(path, **arrays)
     with pytest.raises(UserError, match="SHA-256"):
         load_table(path, space)
@@ -130,8 +133,8 @@ def test_foreign_files_and_spaces_are_refused(space: NASBench101, tmp_path: Path
     np.savez(tmp_path / "pickle.npz", about=np.array([{"format": "seminas-table"}]))
     (tmp_path / "text.npz").write_text("hash,accuracy\n")
     made = made_up_table(space, 10)
-    save_table(Table("other", *list(vars(made).values())[1:]), tmp_path / "other.npz")
-    save_table(Table(made.space, "0" * 64, *list(vars(made).values())[2:]), tmp_path / "old.npz")
+    save_table(replace(made, space="other"), tmp_path / "other.npz")
+    save_table(replace(made, fingerprint="0" * 64), tmp_path / "old.npz")
     for name in ("foreign", "pickle", "text", "other", "old", "missing"):
         with pytest.raises(UserError, match=f"{name}.npz: "):
             load_table(tmp_path / f"{name}.npz", space)
@@ -144,7 +147,61 @@ def test_a_search_sees_one_run_or_the_mean(space: NASBench101, small_table: Path
     again = TableEvaluator(space, str(small_table), seed=0).val_accuracies(cells[::-1])[::-1]
     other = TableEvaluator(space, str(small_table), seed=1).val_accuracies(cells)
     np.testing.assert_array_equal(seen, again)
-    assert ((seen == table.val[:, 0]) | (seen == table.val[:, 1])).all()
-    assert 0.3 < (seen == table.val[:, 0]).mean() < 0.7 and (seen != other).any()
+    runs = table.columns["val"].at()
+    assert ((seen == runs[:, 0]) | (seen == runs[:, 1])).all()
+    assert 0.3 < (seen == runs[:, 0]).mean() < 0.7 and (seen != other).any()
     mean = TableEvaluator(space, str(small_table), seed=0, repeat="mean").val_accuracies(cells)
-    np.testing.assert_allclose(mean, table.val.mean(axis=1))
+    np.testing.assert_allclose(mean, runs.mean(axis=1))
+    # The validation column may be another one, and the test column too.
+    reported = TableEvaluator(space, str(small_table), seed=0, val="test").val_accuracies(cells)
+    np.testing.assert_allclose(reported, table.columns["test"].at()[:, 0])
+    for role in ("val", "test", "cost"):
+        with pytest.raises(UserError, match=rf"evaluator.{role}=loss: must be a column of"):
+            TableEvaluator(space, str(small_table), seed=0, **{role: "loss"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("images", [450, 9_984, 10_000, 50_000])
+def test_accuracies_are_stored_as_counts_of_images(images: int) -> None:
+    counts = np.random.default_rng(0).integers(0, images + 1, (500, 3))
+    for values in ((counts / images), (counts / images).astype(np.float32)):
+        column = accuracy_column(values)
+        assert column.divisor == images and column.stored.dtype == np.uint16
+        np.testing.assert_allclose(column.at(), counts / images, atol=1e-12)
+
+
+def test_other_accuracies_are_given_back_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    decimals = np.round(rng.random((500, 1)), 6)
+    np.testing.assert_array_equal(accuracy_column(decimals).at(), decimals)
+    anything = rng.random((500, 2))
+    np.testing.assert_allclose(accuracy_column(anything).at(), anything, atol=1e-12)
+    assert accuracy_column(np.array([[0.0], [1.0]])).at().tolist() == [[0.0], [1.0]]
+
+
+def test_percent_and_fraction_are_not_mixed_up(space: NASBench101, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", ROWS)
+    with pytest.raises(UserError, match="--scale=percent: no validation accuracy is above 1"):
+        import_csv(path, space, ["val"], scale="percent")
+    with pytest.raises(UserError, match="--scale=share"):
+        import_csv(path, space, ["val"], scale="share")
+
+
+def test_further_columns_become_fidelities(space: NASBench101, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", ROWS)
+    table = import_csv(path, space, ["val"], further={"late": ["test", "val"]})
+    assert table.columns["late"].num_runs == 2 and table.defaults == {"val": "val"}
+    assert table.columns["late"].at()[1].tolist() == [0.88, 0.9]
+    with pytest.raises(UserError, match="--column=val"):
+        import_csv(path, space, ["val"], further={"val": ["test"]})
+
+
+def test_any_numbered_space_is_imported(tmp_path: Path) -> None:
+    """Somebody's own configurations, a space declared in a few lines."""
+    own = SequenceSpace("own", {"depth": [2, 4], "width": [16, 32]})
+    rows = [{"depth": str(d), "width": str(w), "acc": str(0.5 + d / 10)} for d in (2, 4) for w in (16, 32)]
+    table = import_csv(write_csv(tmp_path / "a.csv", rows), own, ["acc"])
+    assert len(table) == 4 and table.columns["val"].at()[:, 0].tolist() == [0.7, 0.7, 0.9, 0.9]
+    with pytest.raises(UserError, match="line 3: width=64: must be one of 16, 32"):
+        import_csv(write_csv(tmp_path / "b.csv", [rows[0], {**rows[1], "width": "64"}]), own, ["acc"])
+    with pytest.raises(UserError, match="needs columns depth, width or arch or architecture, not acc"):
+        import_csv(write_csv(tmp_path / "c.csv", [{"acc": "1"}]), own, ["acc"])

@@ -128,7 +128,7 @@ def test_cifar10_that_is_not_there_or_wrong_is_one_line(
         cifar10(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
-    with pytest.raises(UserError, match="SHA-256 is not CIFAR-10's"):
+    with pytest.raises(UserError, match=r"data=cifar10: .* its SHA-256 is not that of"):
         cifar10(str(tmp_path))
 
 

@@ -1,12 +1,12 @@
 """Evaluator that looks architectures up in a table of evaluated ones."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.benchmarks.table import load_table
+from seminas.benchmarks import find_table
+from seminas.benchmarks.table import Column, load_table
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
@@ -19,15 +19,27 @@ REPEATS = ("random", "mean")
 class TableEvaluator(Evaluator[A]):
     """Validation accuracies from a packed table, which may hold part of the space."""
 
-    def __init__(self, space: SearchSpace[A], path: str, seed: int, repeat: str = "random") -> None:
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        path: str,
+        seed: int,
+        repeat: str = "random",
+        val: str | None = None,
+        test: str | None = None,
+        cost: str | None = None,
+    ) -> None:
         """Load the table.
 
         Args:
             space: What the architectures are of.
-            path: The packed file, made by ``seminas data import``.
+            path: The packed file, made by ``seminas data import``, or the name of one that comes with the package.
             seed: Draws the training run that answers a question.
             repeat: ``random``, one training run of each architecture, as a search that trains would see;
                 or ``mean`` of all runs in the table.
+            val: Column that the search reads, the table's default where it is not given.
+            test: Column of the report, likewise.
+            cost: Column of seconds, likewise.
 
         Raises:
             UserError: The table cannot be used, and why.
@@ -37,40 +49,51 @@ class TableEvaluator(Evaluator[A]):
         if repeat not in REPEATS:
             raise config_error("evaluator.repeat", repeat, f"one of {', '.join(REPEATS)}")
         self._space = space
-        self._table = load_table(Path(path).expanduser(), space)
-        self._seed = seed
+        self._table = load_table(find_table(path), space)
+        val_column = self._table.column("val", val)
+        if val_column is None:
+            raise UserError(f"evaluator.val: {path} says none, it has {', '.join(self._table.columns)}")
+        self._val, self._test = val_column, self._table.column("test", test)
+        self._cost = self._table.column("cost", cost)
+        # Which run answers for each row.
+        self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
         self._repeat = repeat
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures in the table, None where that is all."""
-        return None if len(self._table) == len(self._space) else self._table.index
+        return None if len(self._table) == self._space.size else self._table.index
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Look architectures up, in order."""
-        accuracies = self.val_accuracies(architectures)
-        rows = self._table.rows(self._space.index(architectures))
-        for i, row in enumerate(rows):
-            cost = 0.0 if self._table.cost_s is None else float(self._table.cost_s[row])
-            yield i, Evaluation(float(accuracies[i]), cost)
+        rows = self._rows(architectures)
+        accuracies = self._answers(self._val, rows)
+        costs = np.zeros(len(rows)) if self._cost is None else self._answers(self._cost, rows)
+        for i, (accuracy, cost) in enumerate(zip(accuracies.tolist(), costs.tolist(), strict=True)):
+            yield i, Evaluation(accuracy, cost)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return validation accuracies, fractions ``[n]``: always the same run of an architecture."""
-        index = self._space.index(architectures)
-        val = self._table.val[self._table.rows(index)]
-        if self._repeat == "mean":
-            return val.mean(axis=1)
-        drawn = np.random.default_rng(self._seed).integers(val.shape[1], size=len(self._space))
-        return val[np.arange(len(index)), drawn[index]]
+        return self._answers(self._val, self._rows(architectures))
 
     def test(self, architecture: A) -> float | None:
         """Return the mean test accuracy over the runs in the table, None where it has none."""
-        if self._table.test is None:
-            return None
-        return float(self._table.test[self._table.rows(self._space.index([architecture]))].mean())
+        return None if self._test is None else float(self._test.at(self._rows([architecture])).mean())
 
     def num_parameters(self, architecture: A) -> int | None:
-        """Return the parameters of the network for CIFAR-10, where the space builds one."""
+        """Return the parameters that the table states, or else of the network for CIFAR-10, where there is one."""
+        if "parameters" in self._table.columns:
+            return int(self._table.columns["parameters"].at(self._rows([architecture]))[0, 0])
         try:
             return count_parameters(self._space.build_network(architecture, 10, 3))
         except NotImplementedError:
             return None
+
+    def _rows(self, architectures: Sequence[A]) -> NDArray[np.int64]:
+        return self._table.rows(self._space.index(architectures))
+
+    def _answers(self, column: Column, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """One number a row: the run drawn for it, or the mean where that is asked for or runs do not correspond."""
+        values = column.at(rows)
+        if self._repeat == "mean" or column.num_runs != self._val.num_runs:
+            return values.mean(axis=1)
+        return values[np.arange(len(rows)), self._run[rows]]

@@ -1,6 +1,5 @@
 """Image classification data for training architectures: digits and CIFAR-10."""
 
-import hashlib
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import v2
 
+from seminas.benchmarks.fetch import fetch
 from seminas.errors import UserError
 from seminas.files import cache_dir
 
@@ -93,11 +93,11 @@ def cifar10(root: str | None = None, batch_size: int = 256, num_val: int = 10_00
     Raises:
         UserError: It is not there and cannot be downloaded, or its SHA-256 is wrong.
     """
-    archive = (Path(root) if root else cache_dir()) / "cifar-10-binary.tar.gz"
-    if not archive.exists():
-        _download(archive)
-    if hashlib.sha256(archive.read_bytes()).hexdigest() != CIFAR10_SHA256:
-        raise UserError(f"{archive}: SHA-256 is not CIFAR-10's: remove the file to download it again")
+    archive = (Path(root).expanduser() if root else cache_dir()) / "cifar-10-binary.tar.gz"
+    try:
+        fetch(CIFAR10_URL, archive, CIFAR10_SHA256)
+    except UserError as error:
+        raise UserError(f"data=cifar10: {error}") from error
     parts = [_read_batch(archive, f"data_batch_{i}.bin") for i in range(1, 6)]
     images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
     splits = _split(images, labels, len(labels) - num_val, num_val)
@@ -110,20 +110,6 @@ def _split(images: Tensor, labels: Tensor, num_train: int, num_val: int) -> dict
     sizes = [num_train, num_val, len(labels) - num_train - num_val]
     names = ("train", "val", "test")
     return dict(zip(names, zip(images.split(sizes), labels.split(sizes), strict=True), strict=True))
-
-
-def _download(archive: Path) -> None:
-    from torchvision.datasets.utils import download_url
-
-    partial = archive.with_suffix(".part")
-    try:
-        download_url(CIFAR10_URL, str(archive.parent), partial.name)
-        partial.replace(archive)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(
-            f"data=cifar10: {archive} is not there and {CIFAR10_URL} cannot be downloaded ({error})"
-        ) from error
 
 
 def _read_batch(archive: Path, name: str) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """The search space of NAS-Bench-101 (Ying et al., ICML 2019)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -39,6 +39,7 @@ class NASBench101(EnumerableSpace[Cell]):
     max_length = grammar.MAX_LENGTH
     num_vertices = MAX_VERTICES
     num_labels = len(OPERATIONS) - PADDING
+    csv_columns = (("adjacency", "ops"), ("architecture",))
 
     @cached_property
     def _all(self) -> Enumeration:
@@ -78,7 +79,11 @@ class NASBench101(EnumerableSpace[Cell]):
         """
         if not graphs:
             return np.empty(0, dtype=np.int64)
-        return self._all.find(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
+        return self.find_graphs(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
+
+    def find_graphs(self, matrices: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Return the same of graphs in two arrays, ``[n, 7, 7]`` and ``[n, 7]``."""
+        return self._all.find(matrices, labels)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the enumeration."""
@@ -146,6 +151,32 @@ class NASBench101(EnumerableSpace[Cell]):
             raise ValueError(f"{graph[0].sum()} edges, at most {MAX_EDGES} are allowed")
         return self._cells([graph])[0]
 
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Cell | ValueError]:
+        """Return the cell of each row: its upper triangle in ``adjacency``, its operations in ``ops``."""
+        if "adjacency" not in rows[0]:
+            return super().from_rows(rows)
+        found: list[Cell | ValueError] = []
+        graphs, places = [], []
+        for row in rows:
+            try:
+                matrix, operations = _row_graph(row["adjacency"], row["ops"])
+            except ValueError as error:
+                found.append(error)
+                continue
+            places.append(len(found))
+            graphs.append(pad_graph(matrix, operations))
+            found.append(ValueError("to be looked up"))
+        indices = self.find(graphs)
+        for place, i, cell in zip(places, indices, self.at(indices), strict=True):
+            if i >= 0:
+                found[place] = cell
+                continue
+            try:  # To be pruned, or wrong.
+                found[place] = self.from_matrix(*_row_graph(rows[place]["adjacency"], rows[place]["ops"]))
+            except ValueError as error:
+                found[place] = error
+        return found
+
     def neighbors(self, architecture: Cell) -> list[Cell]:
         """Return the cells one edit away; an edit and its inverse are both edits.
 
@@ -185,6 +216,23 @@ class NASBench101(EnumerableSpace[Cell]):
         indices = self.find(graphs)
         assert (indices >= 0).all(), "a full graph of at most 9 edges is a cell"
         return self.at(indices)
+
+
+_VERTICES = {v * (v - 1) // 2: v for v in range(2, MAX_VERTICES + 1)}
+
+
+def _row_graph(bits: str, operations: str) -> tuple[NDArray[np.int64], list[str]]:
+    if len(bits) not in _VERTICES or set(bits) - {"0", "1"}:
+        raise ValueError(
+            f"adjacency {bits!r} must be V(V-1)/2 digits 0 or 1 for 2 to {MAX_VERTICES} vertices"
+        )
+    v = _VERTICES[len(bits)]
+    matrix = np.zeros((v, v), dtype=np.int64)
+    matrix[np.triu_indices(v, k=1)] = [int(bit) for bit in bits]
+    names = [name for name in operations.split("|") if name]
+    if len(names) != v - 2 or set(names) - set(OPERATIONS):
+        raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {names}")
+    return matrix, names
 
 
 def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:

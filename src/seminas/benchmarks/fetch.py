@@ -1,0 +1,79 @@
+"""Downloads that go on where they were cut off, and count only with the right SHA-256."""
+
+import hashlib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from seminas.errors import UserError
+
+_CHUNK = 1 << 20
+_TIMEOUT_S = 60
+
+
+def fetch(url: str, path: Path, sha256: str) -> None:
+    """Download ``url`` to ``path``, unless it is there.
+
+    What has come so far is kept in ``path`` with ``.part`` added, and gone on with by the next call.
+
+    Raises:
+        UserError: It cannot be downloaded, or what came, or is there, is something else.
+    """
+    if path.exists():
+        if _sha256(path) != sha256:
+            raise UserError(
+                f"{path}: is there, but its SHA-256 is not that of {url}: remove it to download it again"
+            )
+        return
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(TextColumn(path.name), *columns, console=Console(stderr=True)) as progress:
+            _download(url, partial, progress)
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        kept = f", {partial.stat().st_size} bytes are kept" if partial.exists() else ""
+        raise UserError(f"{path}: is not there, and {url} cannot be downloaded ({error}){kept}") from error
+    if _sha256(partial) != sha256:
+        partial.unlink()
+        raise UserError(
+            f"{url}: what came has not the SHA-256 {sha256}: it was changed on the way, and is thrown away"
+        )
+    partial.replace(path)
+
+
+def _download(url: str, partial: Path, progress: Progress) -> None:
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # Nothing is missing, or something else lies there: the sum will tell.
+            return
+        raise
+    with response:
+        if have and response.status != 206:  # The server does not go on: from the start.
+            have = 0
+        length = response.headers.get("Content-Length")
+        task = progress.add_task("", completed=have, total=have + int(length) if length else None)
+        with partial.open("ab" if have else "wb") as file:
+            while data := response.read(_CHUNK):
+                file.write(data)
+                progress.advance(task, len(data))
+        if length and partial.stat().st_size < have + int(length):
+            raise OSError("the connection was cut off")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
