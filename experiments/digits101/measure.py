@@ -1,28 +1,46 @@
 """Trains every cell of at most 5 vertices on the digits, three seeds each, and packs the table ``digits101``.
 
-    python experiments/digits101/measure.py measure    # about 75 minutes on two cores; goes on where it was stopped
-    python experiments/digits101/measure.py pack       # writes src/seminas/benchmarks/digits101.npz
+    python experiments/digits101/measure.py train     # about 80 minutes on two cores; goes on where it was stopped
+    python experiments/digits101/measure.py pack      # writes src/seminas/benchmarks/digits101.npz
+    python experiments/digits101/measure.py show      # writes results.csv and the figures beside this file
 
 Needs a checkout with ``make test`` run once. Each training is that of ``seminas-search`` with its defaults
 (``evaluator=training data=digits``): the same seed gives the same accuracy there.
 """
 
+import csv
 import json
 import os
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from scipy.stats import kendalltau
 
 from seminas.app import CONFIG_DIR, build
+from seminas.benchmarks.table import (
+    Table,
+    accuracy_column,
+    count_column,
+    load_table,
+    save_table,
+    seconds_column,
+)
+from seminas.networks.cost import count_macs, count_parameters
+from seminas.report.figures import draw_architecture
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.nasbench101.enumeration import NUM_CELLS
 
 MAX_VERTICES, SEEDS = 5, (0, 1, 2)
-MEASURED = Path(__file__).parent / "measured.jsonl"
+HERE = Path(__file__).resolve().parent
+MEASURED = HERE / "measured.jsonl"
+TABLE = HERE.parents[1] / "src" / "seminas" / "benchmarks" / "digits101.npz"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 File = Annotated[Path, typer.Option(help="Where the trainings are written, a line each.")]
 
@@ -41,14 +59,19 @@ def read(file: Path) -> dict[tuple[int, int], dict[str, float]]:
     return {(row["seed"], row["cell"]): row for row in rows}
 
 
+def digits_config() -> DictConfig:
+    """Return the config of ``seminas-search`` with its defaults."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return compose("search", ["evaluator=training", "data=digits"])
+
+
 @app.command()
-def measure(file: File = MEASURED) -> None:
+def train(file: File = MEASURED) -> None:
     """Train what is not trained yet."""
     space = NASBench101()
     done = read(file)
     file.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = compose("search", ["evaluator=training", "data=digits"])
+    config = digits_config()
     columns = (
         *Progress.get_default_columns()[:2],
         MofNCompleteColumn(),
@@ -71,6 +94,91 @@ def measure(file: File = MEASURED) -> None:
                 os.fsync(out.fileno())
                 progress.advance(task)
             evaluator.close()
+
+
+@app.command()
+def pack(file: File = MEASURED, out: Annotated[Path, typer.Option(help="The table.")] = TABLE) -> None:
+    """Pack the trainings into a table."""
+    space, done = NASBench101(), read(file)
+    missing = len(SEEDS) * num_cells() - len(done)
+    if missing:
+        raise typer.BadParameter(f"{file}: {missing} trainings are missing: run train first")
+    cells = np.arange(num_cells())
+
+    def runs(name: str) -> np.ndarray:
+        return np.array([[done[seed, cell][name] for seed in SEEDS] for cell in cells])
+
+    skeleton = digits_config().data.recipe.network
+    networks = [space.build_network(cell, 10, 1, **skeleton) for cell in space.at(cells)]
+    columns = {
+        "val": accuracy_column(runs("val")),
+        "test": accuracy_column(runs("test")),
+        "cost": seconds_column(runs("cpu_s")),
+        "parameters": count_column(np.array([[count_parameters(n)] for n in networks])),
+        "macs": count_column(np.array([[count_macs(n, (1, 8, 8))] for n in networks])),
+    }
+    origin = {
+        "measured by": "experiments/digits101/measure.py",
+        "trained on": "scikit-learn's digits, 896 images, 8 epochs; validation on 450, test on 451",
+        "runs": f"seeds {', '.join(map(str, SEEDS))}",
+        "cost is": "processor seconds on one core",
+        "licence": "Apache-2.0, as the package",
+    }
+    defaults = {role: role for role in ("val", "test", "cost")}
+    save_table(Table(space.name, space.fingerprint(), cells, columns, defaults, origin), out)
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
+
+
+@app.command()
+def show(table: Annotated[Path, typer.Option(help="The table.")] = TABLE) -> None:
+    """Write what the table shows: results.csv, and figures of accuracies and of the best cells."""
+    space = NASBench101()
+    found = load_table(table, space)
+    val, test = found.columns["val"].at(), found.columns["test"].at()
+    rows = describe(val, test)
+    with (HERE / "results.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("quantity", "value"), *((name, f"{value:.4f}") for name, value in rows.items())]
+        )
+    for name, value in rows.items():
+        print(f"{name:<55}{value:.4f}")
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    left.hist([val.mean(axis=1), test.mean(axis=1)], bins=40, label=["validation", "test"])
+    left.set(xlabel="mean accuracy of three seeds", ylabel="cells")
+    left.legend()
+    middle.scatter(val[:, 0], val[:, 1], s=3, alpha=0.3)
+    middle.set(xlabel="validation accuracy, seed 0", ylabel="validation accuracy, seed 1")
+    right.scatter(val.mean(axis=1), test.mean(axis=1), s=3, alpha=0.3)
+    right.set(xlabel="mean validation accuracy", ylabel="mean test accuracy")
+    figure.savefig(HERE / "accuracies.png", dpi=110)
+    for rank, cell in enumerate(np.argsort(-val.mean(axis=1), kind="stable")[:3], start=1):
+        drawing = draw_architecture(space, space.at(found.index[[cell]])[0])
+        drawing.suptitle(f"validation {val[cell].mean():.4f}, test {test[cell].mean():.4f}")
+        drawing.savefig(HERE / f"best{rank}.png", dpi=80)
+
+
+def describe(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    """Return what the accuracies, fractions ``[cells, seeds]``, say of the benchmark."""
+    pairs = list(combinations(range(val.shape[1]), 2))
+    best = val.mean(axis=1).argmax()
+    return {
+        "validation accuracy, median of cells": float(np.median(val.mean(axis=1))),
+        "validation accuracy, best mean": float(val.mean(axis=1).max()),
+        "test accuracy, best mean": float(test.mean(axis=1).max()),
+        "test accuracy of the cell that is best by validation": float(test.mean(axis=1)[best]),
+        "standard deviation between cells (mean of seeds)": float(val.mean(axis=1).std()),
+        "standard deviation between seeds (of a cell)": float(np.sqrt(val.var(axis=1, ddof=1).mean())),
+        "Kendall tau between two seeds": float(
+            np.mean([kendalltau(val[:, a], val[:, b]).statistic for a, b in pairs])
+        ),
+        "Kendall tau, one seed's validation to mean test": float(
+            np.mean([kendalltau(v, test.mean(axis=1)).statistic for v in val.T])
+        ),
+        "Kendall tau, mean validation to mean test": float(
+            kendalltau(val.mean(axis=1), test.mean(axis=1)).statistic
+        ),
+    }
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from seminas.archive import Archive, Record
 from seminas.errors import UserError
@@ -47,11 +49,28 @@ def search_curve(records: list[Record]) -> Figure:
         bottom = np.quantile(values, 0.05)
         margin = max(1e-3, 0.1 * (values.max() - bottom))
         axes.set_ylim(bottom - margin, values.max() + margin)
+    hours = np.cumsum([record.cost_s for record in records]) / 3600
+    if len(hours) > 1 and (np.diff(hours, prepend=0) > 0).all():
+        evaluations = np.arange(1.0, len(hours) + 1)
+        functions = (_along(evaluations, hours), _along(hours, evaluations))
+        above = axes.secondary_xaxis("top", functions=functions)
+        above.set_xlabel("hours of training")
     axes.set_xlabel("evaluations")
     axes.set_ylabel("validation accuracy")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize="small")
     return figure
+
+
+def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
+    """The line through points, ascending in both, and straight on beyond them."""
+    before, after = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[0]) / (x[-1] - x[0])
+
+    def line(at: Any) -> Any:
+        inside = np.interp(at, x, y)
+        return inside + before * np.minimum(at - x[0], 0) + after * np.maximum(at - x[-1], 0)
+
+    return line
 
 
 def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:

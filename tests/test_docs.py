@@ -1,0 +1,35 @@
+"""The examples of the docs, as they stand there."""
+
+import json
+import re
+import shlex
+from itertools import product
+from pathlib import Path
+
+from support import ROOT, SMALL_CONTROLLER, command
+
+
+def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tables.md").read_text()
+    table, space, commands = (
+        re.search(rf"```{kind}\n(.*?)```", text, re.S)[1]  # type: ignore[index]
+        for kind in ("csv", "yaml", "bash")
+    )
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "mine.yaml").write_text(space)
+    rows = [
+        f"{d},{w},{k},{0.8 + d / 100 + w / 1000 + k / 500:.3f}"
+        for d, w, k in product([2, 4, 8], [16, 32, 64], [3, 5])
+        if (d, w) != (8, 64)
+    ]
+    (tmp_path / "results.csv").write_text("\n".join([table.splitlines()[0], *rows]) + "\n")
+    imported, searched = (shlex.split(line) for line in commands.splitlines())
+    done = command(*imported, cwd=tmp_path)
+    assert done.returncode == 0 and "16 architectures" in done.stdout, done.stderr
+    done = command(*searched, *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["num_queries"] == 8 and result["best_val_accuracy"] > 0.88
+    assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
+    counted = command("seminas", "space", "count", "space/mine.yaml", cwd=tmp_path)
+    assert counted.stdout == "16\n"
