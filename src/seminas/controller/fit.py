@@ -64,10 +64,10 @@ class ControllerSettings:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
-    batch_size: int = 256
+    batch_size: int = 128
     decoder_batch_size: int = 64
-    labeled_steps: int = 300
-    pseudo_steps: int = 300
+    labeled_steps: int = 200
+    pseudo_steps: int = 200
     upsampling: int = 10
     held_out: float = 0.0
     patience: int = 4

@@ -84,7 +84,9 @@ class ControllerModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW and its one-cycle schedule, a step each batch."""
-        optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=int(self.trainer.max_steps), pct_start=0.1
         )
