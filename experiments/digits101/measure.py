@@ -108,7 +108,7 @@ def pack(file: File = MEASURED, out: Annotated[Path, typer.Option(help="The tabl
     def runs(name: str) -> np.ndarray:
         return np.array([[done[seed, cell][name] for seed in SEEDS] for cell in cells])
 
-    skeleton = digits_config().data.recipe.network
+    skeleton = digits_config().data.recipe.networks.nasbench101
     networks = [space.build_network(cell, 10, 1, **skeleton) for cell in space.at(cells)]
     columns = {
         "val": accuracy_column(runs("val")),

@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import DictConfig
 
+from seminas.app import build
 from seminas.errors import UserError
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.spaces.nasbench101 import Cell, NASBench101
+from seminas.spaces.sequence import SequenceSpace
 from seminas.training.classifier import Recipe
 from seminas.training.data import cifar10, digits
 
 SKELETON = {"stem_channels": 8, "num_stacks": 2, "cells_per_stack": 1, "batch_norm_momentum": 0.1}
-RECIPE = Recipe(epochs=4, learning_rate=0.2, weight_decay=1e-4, network=SKELETON)
+RECIPE = Recipe(epochs=4, learning_rate=0.2, weight_decay=1e-4, networks={"nasbench101": SKELETON})
 
 
 class Brittle(NASBench101):
@@ -103,6 +107,18 @@ def test_closing_ends_the_processes(space: NASBench101) -> None:
     pytest.fail("the worker is still there")
 
 
+def test_every_space_with_networks_has_a_skeleton_that_trains(configure: Callable[..., DictConfig]) -> None:
+    config = configure("search", "space=nasbench201", "data.recipe.epochs=2", "evaluator.num_workers=1")
+    cells = build(config, "space")
+    evaluator = build(config, "evaluator", space=cells, seed=0)
+    best = cells.parse(
+        "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    )
+    assert accuracies(dict(evaluator.evaluate([best])))[0] > 0.3  # type: ignore[operator]
+    evaluator.close()
+    assert set(configure("search", "data=cifar10").data.recipe.networks) == set(config.data.recipe.networks)
+
+
 def test_digits_are_split_as_stated_and_always_alike() -> None:
     first, second = digits(), digits()
     assert [len(first.splits[name][1]) for name in ("train", "val", "test")] == [896, 450, 451]
@@ -116,6 +132,11 @@ def test_digits_are_split_as_stated_and_always_alike() -> None:
 def test_settings_that_cannot_be_are_refused_by_their_key(space: NASBench101) -> None:
     with pytest.raises(UserError, match="evaluator.num_workers=0"):
         TrainingEvaluator(space, digits, RECIPE, 0, num_workers=0)
+    with pytest.raises(UserError, match="evaluator=training: space chain builds no networks"):
+        TrainingEvaluator(SequenceSpace("chain", {"a": ["x", "y"]}), digits, RECIPE, 0)
+    wrong = replace(RECIPE, networks={"nasbench101": {"depth": 3}})
+    with pytest.raises(UserError, match=r"data.recipe.networks.nasbench101: .*'depth'"):
+        TrainingEvaluator(space, digits, wrong, 0)
     with pytest.raises(UserError, match="data.recipe.epochs=0"):
         TrainingEvaluator(space, digits, replace(RECIPE, epochs=0), 0)
 

@@ -15,6 +15,8 @@ from functools import cached_property
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line
@@ -61,7 +63,13 @@ class TrainingEvaluator(Evaluator[A]):
         self._trial = Trial(space, data, recipe, seed, accelerator)
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
-        data()  # Bad data ends the run here, before anything is paid for; workers load their own.
+        # What cannot be trained ends the run here, before anything is paid for.
+        try:
+            self._trial.network(space.sample(1, np.random.default_rng(0))[0])
+        except NotImplementedError as error:
+            raise UserError(f"evaluator=training: {error}, see evaluator=table") from error
+        except TypeError as error:
+            raise UserError(f"data.recipe.networks.{space.name}: {error}") from error
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures; yields the position and evaluation of each as its training ends.
@@ -159,6 +167,10 @@ class Trial:
         self._space, self._data, self._recipe = space, data, recipe
         self._seed, self._accelerator = seed, accelerator
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the images behind: another process loads its own."""
+        return {name: value for name, value in vars(self).items() if name != "images"}
+
     @cached_property
     def images(self) -> "ImageData":
         """The images, loaded once in each process."""
@@ -166,7 +178,7 @@ class Trial:
 
     def network(self, architecture: Any) -> "nn.Module":
         """Return the untrained network of an architecture."""
-        skeleton = self._recipe.network
+        skeleton = self._recipe.networks.get(self._space.name, {})
         return self._space.build_network(
             architecture, self.images.num_classes, self.images.in_channels, **skeleton
         )

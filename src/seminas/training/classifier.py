@@ -17,13 +17,14 @@ class Recipe:
         epochs: Passes over the training images.
         learning_rate: Peak of a one-cycle schedule of SGD with Nesterov momentum 0.9.
         weight_decay: Applied to all parameters.
-        network: Skeleton: what the space's ``build_network`` takes beside the architecture.
+        networks: Skeletons by the space's name: what its ``build_network`` takes beside the architecture; the
+            space's own defaults where there is none.
     """
 
     epochs: int
     learning_rate: float
     weight_decay: float
-    network: dict[str, Any] = field(default_factory=dict)
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Classifier(pl.LightningModule):
