@@ -78,6 +78,24 @@ def test_the_graph_encoder_does_not_see_the_order_of_vertices(space: NASBench101
     torch.testing.assert_close(model.predict(inputs), model.predict(shuffled))
 
 
+def test_a_fit_does_not_depend_on_the_number_of_threads(
+    space: NASBench101, cells: list[Cell], accuracies: np.ndarray
+) -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            controller, _ = fit_controller(
+                space, SMALL, cells[:100], accuracies[:100], (0, 0), cells[100:200]
+            )
+            made = improve(controller, cells[:50], 10, set(cells), step_size=0.2, max_steps=5)
+            found.append((controller.predict(cells[200:]).tolist(), made))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("encoder", sorted(ENCODERS))
 def test_an_architecture_is_predicted_alone_as_among_others(space: NASBench101, encoder: str) -> None:
     torch.manual_seed(0)

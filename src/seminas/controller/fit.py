@@ -87,6 +87,21 @@ class ControllerSettings:
                 raise config_error(f"controller.{name}", getattr(self, name), "from 0 to 1")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread.
+
+    The model is so small that a second one gains a fifth on an idle machine, and costs minutes on one that is busy
+    with other jobs; and results do not depend on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Controller(Generic[A]):
     """A fitted controller: the model, and the scale of its predictions."""
 
@@ -96,6 +111,7 @@ class Controller(Generic[A]):
         self.mean = mean
         self.deviation = deviation
 
+    @one_thread()
     def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predicted accuracies, ``[n]``, as fractions."""
         parts = [
@@ -109,6 +125,7 @@ class Controller(Generic[A]):
             return self.model.predict(inputs).double().numpy() * self.deviation + self.mean
 
 
+@one_thread()
 def fit_controller(
     space: SearchSpace[A],
     settings: ControllerSettings,

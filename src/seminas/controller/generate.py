@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from seminas.controller.fit import Controller
+from seminas.controller.fit import Controller, one_thread
 from seminas.controller.model import ControllerModel, Memory, as_inputs, normalise
 from seminas.spaces.base import A, SearchSpace
 
 
+@one_thread()
 def improve(
     controller: Controller[A],
     seeds: Sequence[A],
