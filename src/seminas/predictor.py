@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 import numpy as np
@@ -22,9 +22,6 @@ from seminas.app import (
     write_result,
 )
 from seminas.errors import UserError, config_error
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass
