@@ -1,6 +1,6 @@
 """Trains every cell of at most 5 vertices on the digits, three seeds each, and packs the table ``digits101``.
 
-    python experiments/digits101/measure.py train     # about 80 minutes on two cores; goes on where it was stopped
+    python experiments/digits101/measure.py train     # more than an hour on two cores; goes on where it was stopped
     python experiments/digits101/measure.py pack      # writes src/seminas/benchmarks/digits101.npz
     python experiments/digits101/measure.py show      # writes results.csv and the figures beside this file
 
@@ -32,6 +32,7 @@ from seminas.benchmarks.table import (
     save_table,
     seconds_column,
 )
+from seminas.files import atomic_write
 from seminas.networks.cost import count_macs, count_parameters
 from seminas.report.figures import draw_architecture
 from seminas.spaces.nasbench101 import NASBench101
@@ -70,7 +71,8 @@ def train(file: File = MEASURED) -> None:
     """Train what is not trained yet."""
     space = NASBench101()
     done = read(file)
-    file.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
+    with atomic_write(file) as whole:
+        whole.write("".join(json.dumps(row) + "\n" for row in done.values()).encode())
     config = digits_config()
     columns = (
         *Progress.get_default_columns()[:2],

@@ -20,7 +20,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seminas.errors import UserError
+from seminas.errors import UserError, first_line
 from seminas.files import atomic_write
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -72,10 +72,7 @@ def one_line(error: BaseException) -> str:
         return f"{group}={option}: must be {allowed}"
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         return f"{str(error).splitlines()[0]} {one_line(error.__cause__)}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return first_line(error)
 
 
 def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> float:

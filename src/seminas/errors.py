@@ -5,6 +5,14 @@ class UserError(Exception):
     """What the user asked for cannot be done; the message is one line and names the key or the file."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, with the second where the first ends in a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+
+
 def config_error(key: str, given: object, allowed: str) -> UserError:
     """Return the error of the config key ``key`` that holds ``given`` where only ``allowed`` will do."""
     return UserError(f"{key}={given}: must be {allowed}")

@@ -5,7 +5,6 @@ commas) and a base64 message ``ModelMetrics``. Each module has three records for
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from itertools import islice
@@ -153,14 +152,7 @@ def _add(path: Path, space: NASBench101, batch: list[tuple[int, bytes]], trainin
             matrices[i, :v, :v] = np.frombuffer(bits.encode(), dtype=np.uint8).reshape(v, v) - ord("0")
             labels[i, :v] = names
             parsed.append((int(epochs), ModelMetrics.FromString(base64.b64decode(metrics, validate=True))))
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            binascii.Error,
-            message.DecodeError,
-        ) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, message.DecodeError) as error:
             raise UserError(f"{path}: record {number}: is none of NAS-Bench-101 ({error})") from error
     if (matrices > 1).any():
         wrong = int((matrices > 1).any(axis=(1, 2)).argmax())

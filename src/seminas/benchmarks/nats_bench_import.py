@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seminas.benchmarks.table import Column, Table, accuracy_column, seconds_column
-from seminas.errors import UserError
+from seminas.errors import UserError, first_line
 from seminas.spaces.nasbench201 import NASBench201
 
 LICENCE = "MIT (https://github.com/D-X-Y/NATS-Bench)"
@@ -50,8 +50,7 @@ def import_folder(
             if progress is not None:
                 progress(i + 1, len(cells))
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: is no folder NATS-tss-v1_0-3ffb9-simple ({reason})") from error
+        raise UserError(f"{path}: is no folder NATS-tss-v1_0-3ffb9-simple ({first_line(error)})") from error
     index = space.index(cells)
     order = np.argsort(index)
     columns: dict[str, Column] = {}

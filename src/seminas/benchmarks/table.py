@@ -24,7 +24,6 @@ from seminas.files import atomic_write
 from seminas.spaces.base import EnumerableSpace
 
 VERSION = 2
-KINDS = ("accuracy", "seconds", "count")
 ROLES = {"val": "accuracy", "test": "accuracy", "cost": "seconds"}
 """What a search reads of a table, and the kind of column that can be it."""
 _TOLERANCE = 4e-8  # A single-precision accuracy is exact to 3e-8.

@@ -91,8 +91,8 @@ class ControllerSettings:
 def one_thread() -> Iterator[None]:
     """Compute on one thread.
 
-    The model is so small that a second one gains a fifth on an idle machine, and costs minutes on one that is busy
-    with other jobs; and results do not depend on the number of cores.
+    The model is so small that a second one gains little on an idle machine, and waits for its turn at every step on
+    one that is busy with other jobs; and results do not depend on the number of cores.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -107,16 +107,23 @@ class SearchSpace(ABC, Generic[A]):
         """
         return self.from_json(json.loads(text))
 
-    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[A | ValueError]:
-        """Return the architecture of each row of a CSV file, or what is wrong with it.
+    def from_row(self, row: Mapping[str, str]) -> A:
+        """Return the architecture of a row of a CSV file that holds all columns of one of ``csv_columns``.
 
-        The rows hold all columns of one of ``csv_columns``; one column holds what ``parse`` reads, by default.
+        By default that is one column with what ``parse`` reads.
+
+        Raises:
+            ValueError: The row holds no architecture of this space, and why.
         """
-        (column,) = next(names for names in self.csv_columns if set(names) <= set(rows[0]))
+        (column,) = next(names for names in self.csv_columns if set(names) <= set(row))
+        return self.parse(row[column])
+
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[A | ValueError]:
+        """Return the architecture of each row, or what is wrong with it."""
         found: list[A | ValueError] = []
         for row in rows:
             try:
-                found.append(self.parse(row[column]))
+                found.append(self.from_row(row))
             except ValueError as error:
                 found.append(error)
         return found

@@ -47,13 +47,15 @@ class Chain:
             np.array([[ways[s] if s != DEAD else 0 for s in row] for row in after.tolist()], dtype=kind)
             for after, ways in zip(self._next, counts[1:], strict=True)
         ]
+        # Of these, the ways of all choices before each: where the numbers of its sequences start.
+        self._before = [np.cumsum(ways, axis=1) - ways for ways in self._ways]
 
     def at(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the sequences of numbers ``[n]`` in lexicographic order, ``[n, P]``."""
         rank, state = numbers.astype(np.int64), np.zeros(len(numbers), dtype=np.int64)
         columns = []
-        for after, ways in zip(self._next, self._ways, strict=True):
-            before = np.cumsum(ways, axis=1)[state] - ways[state]
+        for after, ways, starts in zip(self._next, self._ways, self._before, strict=True):
+            before = starts[state]
             # The last choice with a way on whose sequences start at or before the rank.
             choice = np.where(
                 (before <= rank[:, None]) & (ways[state] > 0), np.arange(ways.shape[1]), -1
@@ -67,9 +69,9 @@ class Chain:
         """Return the number of each sequence, ``[n, P]``; -1 for one that is forbidden; ``[n]``."""
         number, state = np.zeros(len(sequences), dtype=np.int64), np.zeros(len(sequences), dtype=np.int64)
         legal = self.holds(sequences)
-        for p, (after, ways) in enumerate(zip(self._next, self._ways, strict=True)):
-            choice = sequences[:, p].clip(0, ways.shape[1] - 1)
-            number += (np.cumsum(ways, axis=1) - ways)[state, choice]
+        for p, (after, starts) in enumerate(zip(self._next, self._before, strict=True)):
+            choice = sequences[:, p].clip(0, starts.shape[1] - 1)
+            number += starts[state, choice]
             state = after[state, choice].clip(0)
         return np.where(legal, number, -1)
 

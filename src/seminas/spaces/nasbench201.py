@@ -1,7 +1,7 @@
 """NAS-Bench-201: an operation on each edge of a complete graph of 4 nodes (Dong and Yang, ICLR 2020)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,6 @@ class NASBench201(SequenceSpace):
             raise ValueError(f"{text!r} is no string of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
         return self._read(dict(zip(self.positions, found.groups(), strict=True)))
 
-    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Choices | ValueError]:
-        """Return the cell of each row's ``arch``, the benchmark's string."""
-        return super(SequenceSpace, self).from_rows(rows)
-
     def to_json(self, architecture: Choices) -> Any:
         """Return the benchmark's string."""
         return self.key(architecture)
@@ -86,7 +82,7 @@ class NASBench201(SequenceSpace):
         """Return the number of unique topologies, counted as the benchmark does: 6,466.
 
         ``skip_connect`` passes its input on, what follows a ``none`` is zero, and the terms of a sum are sorted.
-        (That leaves zeros and nested sums standing, in the benchmark's notation; without them 4,930 are left.)
+        (That leaves zeros and nested sums standing, in the benchmark's notation: fewer functions are different.)
         """
         return len({self._function(row) for row in self.at(np.arange(self.size))})
 

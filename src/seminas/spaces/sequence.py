@@ -175,17 +175,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
             )
         return self._read(dict(zip(self._names, names, strict=True)))
 
-    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Choices | ValueError]:
-        """Return the architecture of each row: a column for each position, or a column ``arch`` with its key."""
-        if not set(self._names) <= set(rows[0]):
-            return super().from_rows(rows)
-        found: list[Choices | ValueError] = []
-        for row in rows:
-            try:
-                found.append(self._read({name: row[name] for name in self._names}))
-            except ValueError as error:
-                found.append(error)
-        return found
+    def from_row(self, row: Mapping[str, str]) -> Choices:
+        """Return the architecture of a row: a column for each position, or a column ``arch`` with its key."""
+        if set(self._names) <= set(row):
+            return self._read({name: row[name] for name in self._names})
+        return super().from_row(row)
 
     def to_json(self, architecture: Choices) -> Any:
         """Return the choice at each position, by their names."""

@@ -20,7 +20,6 @@ class Subset(EnumerableSpace[A]):
         self.name = space.name
         self.num_tokens = space.num_tokens
         self.max_length = space.max_length
-        self.csv_columns = space.csv_columns
 
     @property
     def num_vertices(self) -> int:

@@ -1,5 +1,6 @@
 """The search space of NAS-Bench-101 (Ying et al., ICML 2019)."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import product
@@ -141,9 +142,6 @@ class NASBench101(EnumerableSpace[Cell]):
             raise ValueError(f"matrix must be V x V with V from 2 to {MAX_VERTICES}, not {matrix.shape}")
         if not np.isin(matrix, (0, 1)).all() or np.tril(matrix).any():
             raise ValueError("matrix must be upper triangular, of 0 and 1")
-        unknown = [name for name in operations if name not in OPERATIONS]
-        if unknown or len(operations) != v - 2:
-            raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {list(operations)}")
         graph = _prune(*pad_graph(matrix, operations))
         if graph is None:
             raise ValueError("no path leads from the input to the output")
@@ -151,31 +149,20 @@ class NASBench101(EnumerableSpace[Cell]):
             raise ValueError(f"{graph[0].sum()} edges, at most {MAX_EDGES} are allowed")
         return self._cells([graph])[0]
 
+    def from_row(self, row: Mapping[str, str]) -> Cell:
+        """Return the cell of a row: its upper triangle in ``adjacency``, its operations in ``ops``; pruned."""
+        return self.from_matrix(*_row_graph(row)) if "adjacency" in row else super().from_row(row)
+
     def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Cell | ValueError]:
-        """Return the cell of each row: its upper triangle in ``adjacency``, its operations in ``ops``."""
-        if "adjacency" not in rows[0]:
-            return super().from_rows(rows)
-        found: list[Cell | ValueError] = []
-        graphs, places = [], []
-        for row in rows:
-            try:
-                matrix, operations = _row_graph(row["adjacency"], row["ops"])
-            except ValueError as error:
-                found.append(error)
-                continue
-            places.append(len(found))
-            graphs.append(pad_graph(matrix, operations))
-            found.append(ValueError("to be looked up"))
-        indices = self.find(graphs)
-        for place, i, cell in zip(places, indices, self.at(indices), strict=True):
-            if i >= 0:
-                found[place] = cell
-                continue
-            try:  # To be pruned, or wrong.
-                found[place] = self.from_matrix(*_row_graph(rows[place]["adjacency"], rows[place]["ops"]))
-            except ValueError as error:
-                found[place] = error
-        return found
+        """Return the cell of each row, or what is wrong with it; all that need no pruning at once."""
+        proper: dict[int, Graph] = {}
+        for i, row in enumerate(rows):
+            with contextlib.suppress(ValueError, KeyError):
+                proper[i] = pad_graph(*_row_graph(row))
+        indices = self.find(list(proper.values()))
+        cells = {i: cell for i, k, cell in zip(proper, indices, self.at(indices), strict=True) if k >= 0}
+        rest = iter(super().from_rows([row for i, row in enumerate(rows) if i not in cells]))
+        return [cells[i] if i in cells else next(rest) for i in range(len(rows))]
 
     def neighbors(self, architecture: Cell) -> list[Cell]:
         """Return the cells one edit away; an edit and its inverse are both edits.
@@ -221,7 +208,8 @@ class NASBench101(EnumerableSpace[Cell]):
 _VERTICES = {v * (v - 1) // 2: v for v in range(2, MAX_VERTICES + 1)}
 
 
-def _row_graph(bits: str, operations: str) -> tuple[NDArray[np.int64], list[str]]:
+def _row_graph(row: Mapping[str, str]) -> tuple[NDArray[np.int64], list[str]]:
+    bits = row["adjacency"]
     if len(bits) not in _VERTICES or set(bits) - {"0", "1"}:
         raise ValueError(
             f"adjacency {bits!r} must be V(V-1)/2 digits 0 or 1 for 2 to {MAX_VERTICES} vertices"
@@ -229,15 +217,14 @@ def _row_graph(bits: str, operations: str) -> tuple[NDArray[np.int64], list[str]
     v = _VERTICES[len(bits)]
     matrix = np.zeros((v, v), dtype=np.int64)
     matrix[np.triu_indices(v, k=1)] = [int(bit) for bit in bits]
-    names = [name for name in operations.split("|") if name]
-    if len(names) != v - 2 or set(names) - set(OPERATIONS):
-        raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {names}")
-    return matrix, names
+    return matrix, [name for name in row["ops"].split("|") if name]
 
 
 def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:
-    """Return the padded graph of a matrix, ``[V, V]``, and its V - 2 operations."""
+    """Return the padded graph of a matrix, ``[V, V]``, and its V - 2 operations; raises ValueError for others."""
     v = len(matrix)
+    if len(operations) != v - 2 or set(operations) - set(OPERATIONS):
+        raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {list(operations)}")
     padded = np.zeros((MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
     padded[:v, :v] = matrix
     labels = np.full(MAX_VERTICES, PADDING, dtype=np.int8)
