@@ -3,22 +3,28 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import DictConfig
 
 from seminas import predictor, search
+from seminas.app import CONFIG_DIR
 from seminas.archive import read_history
+from seminas.benchmarks.table import accuracy_column, load_table, save_table
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
 from seminas.spaces.nasbench101 import NASBench101
-from support import background, command, strategy_overrides
+from support import SMALL_CONTROLLER, background, command, strategy_overrides
 
+STRATEGIES = sorted(path.stem for path in (CONFIG_DIR / "strategy").glob("*.yaml"))
 Configure = Callable[..., DictConfig]
 
 
-def result_of(folder: Path) -> dict[str, object]:
+def result_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "result.json").read_text())
 
 
@@ -79,6 +85,41 @@ def test_a_test_accuracy_is_looked_at_once_after_the_search(
     assert asked == [20]
     assert "0.123456" not in (tmp_path / "history.jsonl").read_text()
     assert result_of(tmp_path)["test_accuracy"] == 0.123456
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
+    configure: Configure, small_table: Path, space: NASBench101, tmp_path: Path, strategy: str
+) -> None:
+    """Two tables of the same validation accuracies; the second's test accuracies name the best cells, and the worst."""
+    table = load_table(small_table, space)
+    order = np.argsort(np.argsort(table.columns["val"].at().mean(axis=1)))
+    betraying = accuracy_column(np.round(order / len(order), 4)[:, None])
+    paths = [tmp_path / "plain.npz", tmp_path / "betraying.npz"]
+    for path, test in zip(paths, (table.columns["test"], betraying), strict=True):
+        save_table(replace(table, columns={**table.columns, "test": test}), path)
+    extra = ["strategy.pool=200"] if strategy in ("seminas", "nao") else []
+    overrides = [
+        "evaluator=table",
+        "search.max_queries=30",
+        f"strategy={strategy}",
+        *SMALL_CONTROLLER,
+        *extra,
+    ]
+    for path in paths:
+        search.run(configure("search", *overrides, f"evaluator.path={path}"), tmp_path / path.stem)
+    plain, told = (tmp_path / path.stem for path in paths)
+    assert history_of(plain) == history_of(told) and len(history_of(plain)) == 30
+    assert "test" not in (told / "history.jsonl").read_text()
+    assert result_of(plain)["test_accuracy"] != result_of(told)["test_accuracy"]
+    # The curve of the report: each best so far, its test accuracy looked up after the search.
+    evaluator = TableEvaluator(space, str(paths[1]), seed=0)
+    values = [r.val_accuracy or 0 for r in read_history(told)]
+    for incumbent in result_of(told)["incumbents"]:
+        record = read_history(told)[incumbent["index"]]
+        assert incumbent["val_accuracy"] == record.val_accuracy == max(values[: record.index + 1])
+        assert incumbent["test_accuracy"] == evaluator.test(space.from_json(record.architecture))
+    assert result_of(told)["best_there_is"]["test_accuracy"] == pytest.approx(betraying.at().max())
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 13, 14, 19, 20])

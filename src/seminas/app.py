@@ -111,6 +111,14 @@ def _remove_unstarted(folder: Path, log_file: str) -> None:
                 place.rmdir()
 
 
+def side_by_side() -> bool:
+    """Whether this is a job of a sweep whose launcher runs several at once: they must not draw over one another."""
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is None or hydra.mode is None or hydra.mode.name != "MULTIRUN":
+        return False
+    return str(hydra.runtime.choices.get("hydra/launcher")) != "basic"
+
+
 def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
     """Write the config into a run folder, or make sure that it is the one there; returns it, resolved.
 
@@ -127,7 +135,7 @@ def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
         return typing.cast(dict[str, Any], given)
-    there, here = _flat(OmegaConf.to_container(OmegaConf.load(path))), _flat(given)
+    there, here = flat(OmegaConf.to_container(OmegaConf.load(path))), flat(given)
     for key in sorted({*there, *here}):
         if not key.startswith(MAY_CHANGE) and there.get(key) != here.get(key):
             raise UserError(
@@ -136,10 +144,11 @@ def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
     return typing.cast(dict[str, Any], given)
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested dicts by their dotted keys."""
     if not isinstance(node, dict):
         return {prefix.removesuffix("."): node}
-    return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+    return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

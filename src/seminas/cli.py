@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seminas.errors import UserError
+from seminas.errors import UserError, user_errors
+from seminas.report.command import report
 
 if TYPE_CHECKING:
     from seminas.benchmarks.table import Table
@@ -27,6 +26,7 @@ arch = typer.Typer(no_args_is_help=True, help="Single architectures.")
 app.add_typer(data, name="data")
 app.add_typer(space, name="space")
 app.add_typer(arch, name="arch")
+app.command("report")(report)
 
 SpaceName = Annotated[
     str,
@@ -34,20 +34,6 @@ SpaceName = Annotated[
         metavar="SPACE", help="A name in conf/space, such as nasbench101, or a YAML file of a space."
     ),
 ]
-
-
-def _user_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Print a user's error as one line and exit with status 2."""
-
-    @wraps(command)
-    def checked(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from error
-
-    return checked
 
 
 def load_space(name: str) -> "SearchSpace[Any]":
@@ -77,7 +63,7 @@ def load_space(name: str) -> "SearchSpace[Any]":
 
 
 @data.command("fetch")
-@_user_errors
+@user_errors
 def fetch_benchmark(
     name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="nasbench101.")],
     folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(),
@@ -99,7 +85,7 @@ def fetch_benchmark(
 
 
 @data.command("import")
-@_user_errors
+@user_errors
 def import_table(
     name: SpaceName,
     file: Annotated[
@@ -183,7 +169,7 @@ def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool)
 
 
 @data.command("info")
-@_user_errors
+@user_errors
 def table_info(
     file: Annotated[str, typer.Argument(help="A packed table, or the name of one in the package.")],
 ) -> None:
@@ -210,7 +196,7 @@ def table_info(
 
 
 @space.command("count")
-@_user_errors
+@user_errors
 def count(
     name: SpaceName,
     unique: Annotated[
@@ -223,7 +209,7 @@ def count(
 
 
 @space.command("sample")
-@_user_errors
+@user_errors
 def sample(
     name: SpaceName,
     n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 1,
@@ -238,7 +224,7 @@ def sample(
 
 
 @arch.command("show")
-@_user_errors
+@user_errors
 def show(
     architecture: Annotated[
         str,

@@ -29,11 +29,19 @@ class SearchSettings:
     max_failures: int = 10
 
 
-def round_sizes(settings: SearchSettings, num_candidates: int) -> list[int]:
+def round_sizes(
+    settings: SearchSettings, num_candidates: int, own: tuple[int, int] | None = None
+) -> list[int]:
     """Return how many architectures each round evaluates, the first one random.
 
     What is not set follows from what is: with nothing set, 25 and three rounds of 25; with
-    ``max_queries`` alone, a third of it at random and the rest in up to five rounds.
+    ``max_queries`` alone, a third of it at random and the rest in up to five rounds. A strategy with sizes of
+    its own spends the same number of evaluations in these.
+
+    Args:
+        settings: What the config says.
+        num_candidates: There are no more.
+        own: The strategy's sizes of the first and of each further round.
 
     Raises:
         UserError: The settings contradict each other or the number of candidates.
@@ -56,6 +64,10 @@ def round_sizes(settings: SearchSettings, num_candidates: int) -> list[int]:
     for _ in range(rounds):
         sizes.append(min(new, left))
         left -= sizes[-1]
+    if own is not None:
+        total, first = sum(sizes), settings.num_labeled or min(own[0], sum(sizes))
+        step = settings.num_new or own[1]
+        sizes = [first, *(min(step, total - done) for done in range(first, total, step))]
     return [size for size in sizes if size > 0]
 
 

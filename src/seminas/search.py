@@ -18,6 +18,7 @@ from seminas.app import (
     read_result,
     run_job,
     settings,
+    side_by_side,
     start,
     write_result,
 )
@@ -143,33 +144,40 @@ def run(config: DictConfig, folder: Path) -> float:
         UserError: The config or the folder will not do, or the search cannot go on.
     """
     from seminas.report.figures import write_figures
-    from seminas.report.watcher import Watcher
+    from seminas.report.watcher import Watcher, print_result
     from seminas.spaces.subset import Subset
 
     started = time.perf_counter()
+    finished = read_result(folder)
+    if finished is not None:
+        claim(folder, config)
+        if not side_by_side():
+            print_result(finished, folder)
+        return float(finished["best_val_accuracy"])
     search_settings = settings(config, "search", SearchSettings)
     space = build(config, "space")
     evaluator = build(config, "evaluator", space=space, seed=config.seed)
     with closing(evaluator):
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)
-        sizes = round_sizes(search_settings, candidates.size)
         strategy = build(config, "strategy", space=candidates, seed=config.seed)
+        sizes = round_sizes(search_settings, candidates.size, strategy.own_sizes)
         with closing(Archive(folder)) as archive:
             resolved = claim(folder, config)
-            with Watcher(build_loggers(config, folder), resolved, archive, sizes) as watcher:
-                finished = read_result(folder)
-                if finished is None:
-                    search = Search(
-                        candidates, evaluator, strategy, archive, watcher, search_settings.max_failures
-                    )
-                    search.run(sizes)
-                    watcher.note("testing the best architecture")
-                    finished = _result(resolved, archive, space, evaluator)
-                    finished["wall_s"] = time.perf_counter() - started
-                    write_figures(folder, space, archive)
-                    write_result(folder, finished)
+            loggers = build_loggers(config, folder)
+            with Watcher(loggers, resolved, archive, sizes, quiet=side_by_side()) as watcher:
+                search = Search(
+                    candidates, evaluator, strategy, archive, watcher, search_settings.max_failures
+                )
+                search.run(sizes)
+                watcher.note("testing the best architecture")
+                finished = _result(resolved, archive, space, evaluator)
+                finished["wall_s"] = time.perf_counter() - started
+                write_figures(folder, space, archive)
                 watcher.finish(finished)
+                write_result(folder, finished)
+    if not side_by_side():
+        print_result(finished, folder)
     return float(finished["best_val_accuracy"])
 
 
@@ -194,9 +202,27 @@ def _result(
         "best_val_accuracy": best.val_accuracy,
         "test_accuracy": evaluator.test(architecture),
         "parameters": evaluator.num_parameters(architecture),
+        "incumbents": _incumbents(archive, space, evaluator),
+        "best_there_is": evaluator.best_there_is(),
         "cost_s": sum(record.cost_s for record in archive.records),
         "config": config,
     }
+
+
+def _incumbents(
+    archive: Archive, space: "SearchSpace[Any]", evaluator: "Evaluator[Any]"
+) -> list[dict[str, Any]]:
+    """Each best so far, with its test accuracy where looking it up costs nothing: for curves, after the search."""
+    incumbents: list[Record] = []
+    for record in archive.records:
+        best = incumbents[-1].val_accuracy if incumbents else None
+        if record.val_accuracy is not None and (best is None or record.val_accuracy > best):
+            incumbents.append(record)
+    tests = evaluator.look_up_tests([space.from_json(r.architecture) for r in incumbents])
+    return [
+        {"index": r.index, "val_accuracy": r.val_accuracy, "test_accuracy": tests[i] if tests else None}
+        for i, r in enumerate(incumbents)
+    ]
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="search")

@@ -67,3 +67,14 @@ def test_the_graph_view_leads_from_input_to_output(cells: NASBench201) -> None:
 def test_what_is_no_cell_is_refused(cells: NASBench201, text: str) -> None:
     with pytest.raises(ValueError, match=r"no string of the form|must be one of"):
         cells.parse(text)
+
+
+def test_features_hold_the_operations_and_the_paths_that_pass_on(cells: NASBench201) -> None:
+    skips = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
+    straight = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    found = cells.features([cells.parse(text) for text in (NONE, CONV3, skips, straight)])
+    assert found.shape == (4, 30 + 40) and (found[:, :30].sum(axis=1) == 6).all()
+    paths = found[:, 30:]
+    assert paths[0].sum() == 0  # Nothing passes.
+    assert paths[1].sum() == 3  # One, two (twice) and three convolutions.
+    assert paths[2].sum() == 1 and (paths[2] == paths[3]).all()  # One convolution, wherever it is.

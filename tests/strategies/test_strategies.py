@@ -7,10 +7,15 @@ from seminas.controller import ControllerSettings
 from seminas.errors import UserError
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.subset import Subset
-from seminas.strategies import seminas as seminas_module
+from seminas.strategies import controlled
+from seminas.strategies.bananas import Bananas
 from seminas.strategies.base import Strategy
+from seminas.strategies.evolution import Evolution
+from seminas.strategies.gaussian_process import GaussianProcess, expected_improvement, rank_quantiles
+from seminas.strategies.local_search import LocalSearch
 from seminas.strategies.random import RandomSearch
 from seminas.strategies.seminas import SemiNAS
+from seminas.strategies.seminas_evolution import SemiNASEvolution
 
 SMALL = ControllerSettings(hidden=16, layers=2, labeled_steps=20, pseudo_steps=20)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
@@ -24,6 +29,12 @@ MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
     "nao": lambda space, seed: semi(space, seed, 0),
+    "seminas_evolution": lambda space, seed: SemiNASEvolution(space, seed, SMALL, 10, children=3),
+    "evolution": Evolution,
+    "local_search": LocalSearch,
+    "local_search_first": lambda space, seed: LocalSearch(space, seed, first_improvement=True),
+    "bananas": lambda space, seed: Bananas(space, seed, steps=20, num_candidates=100),
+    "gaussian_process": lambda space, seed: GaussianProcess(space, seed, max_candidates=500),
 }
 
 
@@ -75,7 +86,7 @@ def test_nothing_but_failures_is_answered_at_random(space: NASBench101) -> None:
 def test_pseudo_labels_are_in_proportion_to_the_first_round(
     space: NASBench101, monkeypatch: pytest.MonkeyPatch, ratio: float, expected: int
 ) -> None:
-    fit = seminas_module.fit_controller
+    fit = controlled.fit_controller
     fitted = []
 
     def watched(space, settings, architectures, accuracies, seed, unlabeled):  # type: ignore[no-untyped-def]
@@ -83,7 +94,7 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
         assert not set(unlabeled) & set(strategy.told)
         return fit(space, settings, architectures, accuracies, seed, unlabeled)
 
-    monkeypatch.setattr(seminas_module, "fit_controller", watched)
+    monkeypatch.setattr(controlled, "fit_controller", watched)
     strategy = semi(space, 0, ratio)
     for size in (10, 4):
         cells = strategy.ask(size)
@@ -112,6 +123,88 @@ def test_it_finds_what_is_good(space: NASBench101) -> None:
     assert max(v for v in strategy.told.values() if v is not None) == pytest.approx(0.9)
 
 
+def test_evolution_mutates_a_winner_among_the_youngest(space: NASBench101) -> None:
+    """With a tournament of everybody, the parent is the best of the population; what is older is none."""
+    strategy = Evolution(space, 0, population_size=4, tournament_size=4)
+    old, young = space.sample(3, np.random.default_rng(0)), space.sample(4, np.random.default_rng(1))
+    strategy.tell(old, [0.99, 0.98, 0.97])
+    strategy.tell(young, [0.1, 0.4, 0.3, 0.2])
+    assert strategy.population() == young
+    children = strategy.ask(5)
+    assert set(children) <= set(space.neighbors(young[1])) - set(strategy.told)
+    # A failed one is no parent.
+    strategy.tell(children[:1], [None])
+    assert strategy.population() == young
+
+
+def test_local_search_climbs_to_the_optimum_and_starts_again(space: NASBench101) -> None:
+    part = Subset(space, np.arange(2_532))
+
+    def value(cell: Cell) -> float:
+        return 0.5 + 0.05 * cell.labels.count("conv3x3-bn-relu") + 0.01 * cell.num_vertices
+
+    strategy = LocalSearch(part, 0, num_start=2)
+    cells = strategy.ask(2)
+    strategy.tell(cells, [value(cell) for cell in cells])
+    for _ in range(600):
+        centers = [a for a in strategy.told if set(part.neighbors(a)) - set(strategy.told)]
+        cells = strategy.ask(1)
+        assert any(cells[0] in part.neighbors(a) for a in centers)
+        strategy.tell(cells, [value(cells[0])])
+        best = max(strategy.told, key=lambda a: strategy.told[a] or 0)
+        if set(part.neighbors(best)) <= set(strategy.told) and max(map(value, part.neighbors(best))) <= value(
+            best
+        ):
+            break
+    assert value(best) == pytest.approx(0.5 + 0.05 * 3 + 0.05) and len(strategy.told) < 400
+    (again,) = strategy.ask(1)
+    assert again not in part.neighbors(best)
+
+
+def test_children_that_the_controller_picks_are_better_than_those_proposed(space: NASBench101) -> None:
+    def good(cell: Cell) -> float:
+        return 0.7 + 0.04 * cell.labels.count("conv3x3-bn-relu")
+
+    strategy = SemiNASEvolution(space, 0, ControllerSettings(labeled_steps=150, pseudo_steps=100), 5)
+    first = strategy.ask(40)
+    strategy.tell(first, [good(cell) for cell in first])
+    proposed = strategy.evolution.children(200, strategy.rng())
+    picked = strategy.ask(10)
+    assert set(strategy.predictions) == set(picked)
+    assert np.mean([good(cell) for cell in picked]) > np.mean([good(cell) for cell in proposed]) + 0.02
+
+
+@pytest.mark.parametrize("name", ["gaussian_process", "bananas", "evolution", "local_search"])
+def test_a_baseline_beats_random_search(space: NASBench101, name: str) -> None:
+    def good(cell: Cell) -> float:
+        return 0.7 + 0.04 * cell.labels.count("conv3x3-bn-relu") + 0.002 * (cell.edges % 7)
+
+    part = Subset(space, np.arange(2_532))
+    makers = {**MAKERS, "bananas": Bananas}
+    values = {}
+    for kind in (name, "random"):
+        strategy = makers[kind](part, 0)  # type: ignore[arg-type]
+        first, step = strategy.own_sizes or (10, 10)
+        for size in (first, *[step] * ((60 - first) // step)):
+            cells = strategy.ask(size)
+            strategy.tell(cells, [good(cell) for cell in cells])
+        values[kind] = np.sort([v for v in strategy.told.values() if v is not None])[-20:].mean()
+    assert values[name] > values["random"] + 0.005
+
+
+def test_expected_improvement_is_what_draws_give() -> None:
+    mean, deviation = np.array([0.0, 1.0, 0.5, -2.0]), np.array([1.0, 0.5, 0.0, 0.1])
+    drawn = np.random.default_rng(0).normal(mean, deviation, (200_000, 4))
+    expected = np.maximum(drawn - 0.3, 0).mean(axis=0)
+    assert expected_improvement(mean, deviation, 0.3) == pytest.approx(expected, abs=5e-3)
+
+
+def test_rank_quantiles_keep_the_order_and_ties() -> None:
+    quantiles = rank_quantiles(np.array([0.1, 0.9, 0.5, 0.5]))
+    assert quantiles[1] > quantiles[2] == quantiles[3] > quantiles[0]
+    assert quantiles.sum() == pytest.approx(0)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -130,3 +223,22 @@ def test_settings_that_cannot_be_are_refused_by_their_key(
         SemiNAS(space, 0, SMALL, 10, **change)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="search.pseudo_label_ratio=-1"):
         SemiNAS(space, 0, SMALL, -1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "change"),
+    [
+        (Evolution, {"population_size": 0}),
+        (Evolution, {"tournament_size": 0}),
+        (LocalSearch, {"num_start": 1}),
+        (Bananas, {"ensemble_size": 1}),
+        (Bananas, {"learning_rate": 0.0}),
+        (GaussianProcess, {"num_random": 1}),
+        (GaussianProcess, {"max_candidates": 0}),
+    ],
+)
+def test_so_are_those_of_the_baselines(
+    space: NASBench101, strategy: type[Strategy[Cell]], change: dict[str, float]
+) -> None:
+    with pytest.raises(UserError, match=f"strategy.{next(iter(change))}="):
+        strategy(space, 0, **change)  # type: ignore[arg-type]

@@ -41,6 +41,17 @@ class Evaluator(ABC, Generic[A]):
         """Return the test accuracy, a fraction, for the final report; None where it is not known."""
         return None
 
+    def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
+        """Return test accuracies, fractions, where they cost nothing; None where they do."""
+        return None
+
+    def best_there_is(self) -> dict[str, float] | None:
+        """Return the highest validation and mean test accuracy of all candidates, where they are known.
+
+        For the final report alone, which measures regret by them: ``{"val_accuracy": …, "test_accuracy": …}``.
+        """
+        return None
+
     def num_parameters(self, architecture: A) -> int | None:
         """Return the trainable parameters of the network that was evaluated, None where there is none."""
         return None

@@ -79,6 +79,19 @@ class TableEvaluator(Evaluator[A]):
         """Return the mean test accuracy over the runs in the table, None where it has none."""
         return None if self._test is None else float(self._test.at(self._rows([architecture])).mean())
 
+    def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
+        """Return mean test accuracies, None where the table has none."""
+        if self._test is None:
+            return None
+        return self._test.at(self._rows(architectures)).mean(axis=1).tolist()
+
+    def best_there_is(self) -> dict[str, float] | None:
+        """Return the highest validation accuracy that can be answered, and the highest mean test accuracy."""
+        best = {"val_accuracy": float(self._answers(self._val, np.arange(len(self._table))).max())}
+        if self._test is not None:
+            best["test_accuracy"] = float(self._test.at().mean(axis=1).max())
+        return best
+
     def num_parameters(self, architecture: A) -> int | None:
         """Return the parameters that the table states, or else of the network for CIFAR-10, where there is one."""
         if "parameters" in self._table.columns:

@@ -22,11 +22,11 @@ CURVE_FILE, BEST_FILE = "search_curve.png", "best_architecture.png"
 
 def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
     """Write the search curve and a drawing of the best architecture (PNG) into a run folder."""
-    _write(search_curve(archive.records), folder / CURVE_FILE)
+    save_figure(search_curve(archive.records), folder / CURVE_FILE)
     if archive.best is not None:
         drawing = draw_architecture(space, space.from_json(archive.best.architecture))
         drawing.suptitle(f"validation accuracy {archive.best.val_accuracy:.4f}")
-        _write(drawing, folder / BEST_FILE)
+        save_figure(drawing, folder / BEST_FILE)
 
 
 def search_curve(records: list[Record]) -> Figure:
@@ -37,10 +37,12 @@ def search_curve(records: list[Record]) -> Figure:
     for record in records:
         if record.val_accuracy is not None:
             by_round[record.round].append((record.index + 1, record.val_accuracy))
+    few = len(by_round) <= 10
     for number, points in sorted(by_round.items()):
-        label = "random" if number == 0 else f"round {number}"
+        label = "random" if number == 0 else f"round {number}" if few else "later" if number == 1 else None
         index, values = np.array(points).T
-        axes.scatter(index, values, s=14, alpha=0.8, label=label, color=f"C{number}")
+        color = f"C{number if few else min(number, 1)}"
+        axes.scatter(index, values, s=14, alpha=0.8, label=label, color=color)
     done = [(index, value) for points in by_round.values() for index, value in points]
     if done:
         index, values = np.array(sorted(done)).T
@@ -132,11 +134,19 @@ def _pale(number: int) -> tuple[float, ...]:
     return tuple(1 - 0.4 * (1 - channel) for channel in to_rgb(f"C{number % 10}"))
 
 
-def _write(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> bytes:
+    """Write a figure, whole or not at all, in the format of the file's name; returns what was written.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=130)
+    metadata = {"Date": None} if path.suffix == ".svg" else {}  # The same figure gives the same bytes.
+    figure.savefig(image, format=path.suffix[1:], dpi=130, metadata=metadata)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(image.getvalue())
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    return image.getvalue()

@@ -18,12 +18,20 @@ from rich.table import Table
 
 from seminas.archive import Archive, Record
 
+MOST_LINES = 20
+"""Rounds that are each shown in a line."""
+
 
 class Watcher:
     """Shows a search: rounds, evaluations, the best so far and the time left."""
 
     def __init__(
-        self, loggers: Sequence[Any], config: dict[str, Any], archive: Archive, sizes: Sequence[int]
+        self,
+        loggers: Sequence[Any],
+        config: dict[str, Any],
+        archive: Archive,
+        sizes: Sequence[int],
+        quiet: bool = False,
     ) -> None:
         """Prepare the display.
 
@@ -32,8 +40,10 @@ class Watcher:
             config: For the loggers' hyper-parameters.
             archive: What it holds already is shown and logged first.
             sizes: Architectures of each round.
+            quiet: Show nothing but failed evaluations.
         """
         self._loggers, self._config, self._archive, self._sizes = loggers, config, archive, sizes
+        self._quiet = quiet
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -44,16 +54,18 @@ class Watcher:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self._console,
+            disable=quiet,
         )
         self._task = self._progress.add_task("starting", total=sum(sizes), best="-")
         self._best: float | None = None
+        self._said = 0
 
     def __enter__(self) -> "Watcher":
         """Show the progress bar, and what the archive holds already."""
         self._progress.start()
         for logger in self._loggers:
             logger.log_hyperparams(self._config)
-        if len(self._archive):
+        if len(self._archive) and not self._quiet:
             self._console.print(f"going on after {len(self._archive)} evaluations")
         self.evaluated(self._archive.records)
         return self
@@ -96,8 +108,16 @@ class Watcher:
         self._progress.update(self._task, advance=len(records), best=best)
 
     def round_done(self, number: int, metrics: dict[str, float]) -> None:
-        """Show and log a round."""
+        """Show and log a round; of very many rounds, about ten are shown."""
         records = self._archive.round(number)
+        if metrics:
+            self._log({f"round/{name}": value for name, value in metrics.items()}, records[-1].index)
+        if self._quiet:
+            return
+        total, done = sum(self._sizes), records[-1].index + 1
+        if len(self._sizes) > MOST_LINES and done < total and done - self._said < total / 10:
+            return
+        self._said = done
         values = [r.val_accuracy for r in records if r.val_accuracy is not None]
         text = f"round {number}/{len(self._sizes) - 1}: {len(records)} evaluated"
         if values:
@@ -106,11 +126,9 @@ class Watcher:
         for name, value in metrics.items():
             text += f", {name} {value:.3g}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-        if metrics:
-            self._log({f"round/{name}": value for name, value in metrics.items()}, records[-1].index)
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Log and print the result, and name the files."""
+        """Log the result."""
         self._progress.stop()
         final = {"best_val_accuracy", "test_accuracy", "num_queries", "wall_s"}
         self._log(
@@ -118,26 +136,30 @@ class Watcher:
         )
         for logger in self._loggers:
             logger.save()
-        table = Table(show_header=False, title=f"{result['strategy']} on {result['space']}")
-        table.add_row("best architecture", _written(result["best_architecture"]))
-        table.add_row("validation accuracy", f"{result['best_val_accuracy']:.4f}")
-        test = result["test_accuracy"]
-        table.add_row("test accuracy", "not known" if test is None else f"{test:.4f}")
-        if result["parameters"] is not None:
-            table.add_row("parameters", f"{result['parameters']:,}")
-        failed = f" ({result['num_failures']} failed)" if result["num_failures"] else ""
-        table.add_row("evaluations", f"{result['num_queries']}{failed}")
-        table.add_row("time", f"{result['wall_s']:.0f} s")
-        console = Console()
-        console.print(table)
-        console.print(f"in {self._archive.folder}:", soft_wrap=True, markup=False, highlight=False)
-        for path in sorted(Path(self._archive.folder).iterdir()):
-            if path.is_file() and not path.name.startswith("."):
-                console.print(f"  {path.name}", markup=False, highlight=False)
 
     def _log(self, metrics: dict[str, float], step: int) -> None:
         for logger in self._loggers:
             logger.log_metrics(metrics, step=step)
+
+
+def print_result(result: dict[str, Any], folder: Path) -> None:
+    """Print a search's result, and name the files of its folder."""
+    table = Table(show_header=False, title=f"{result['strategy']} on {result['space']}")
+    table.add_row("best architecture", _written(result["best_architecture"]))
+    table.add_row("validation accuracy", f"{result['best_val_accuracy']:.4f}")
+    test = result["test_accuracy"]
+    table.add_row("test accuracy", "not known" if test is None else f"{test:.4f}")
+    if result["parameters"] is not None:
+        table.add_row("parameters", f"{result['parameters']:,}")
+    failed = f" ({result['num_failures']} failed)" if result["num_failures"] else ""
+    table.add_row("evaluations", f"{result['num_queries']}{failed}")
+    table.add_row("time", f"{result['wall_s']:.0f} s")
+    console = Console()
+    console.print(table)
+    console.print(f"in {folder}:", soft_wrap=True, markup=False, highlight=False)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            console.print(f"  {path.name}", markup=False, highlight=False)
 
 
 def _written(architecture: Any) -> str:

@@ -13,6 +13,11 @@ A = TypeVar("A", bound=Hashable)
 """An architecture: a hashable value of the space's own, equal exactly for equal architectures."""
 
 
+def one_hot(values: NDArray[np.integer[Any]], num_values: int) -> NDArray[np.float32]:
+    """Return integers ``[n, L]`` from 0 to ``num_values`` - 1 as ``[n, L num_values]`` of 0 and 1."""
+    return np.eye(num_values, dtype=np.float32)[values].reshape(len(values), -1)
+
+
 class SearchSpace(ABC, Generic[A]):
     """Architectures, their token sequences and their networks.
 
@@ -71,6 +76,10 @@ class SearchSpace(ABC, Generic[A]):
         step = np.arange(tokens.shape[1] - 1)
         adjacency[:, step, step + 1] = present[:, 1:]
         return adjacency, tokens
+
+    def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
+        """Return numbers for models that read vectors, ``[n, F]``: the tokens one-hot, unless overridden."""
+        return one_hot(self.encode(architectures), self.num_tokens)
 
     @abstractmethod
     def legal_tokens(self, prefix: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ from seminas.spaces.sequence import Choices, SequenceSpace
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """From node to node, in the order of the benchmark's strings; node 0 is the cell's input, node 3 its output."""
+_PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""Edges of each path from node 0 to node 3."""
+_NUM_PATHS = 1 + 3 + 9 + 27
 _STRING = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 _INPUT_LABEL, _OUTPUT_LABEL = 1, 2
 
@@ -52,6 +55,22 @@ class NASBench201(SequenceSpace):
             self._adjacency.astype(np.uint8), (len(rows), *self._adjacency.shape)
         ).copy()
         return adjacency, labels
+
+    def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
+        """Return the operations one-hot, and which paths there are from the input to the output, ``[n, 70]``.
+
+        A path is the sequence of its convolutions and poolings: ``skip_connect`` passes on, ``none`` cuts.
+        """
+        rows = self._array(architectures)
+        paths = np.zeros((len(rows), _NUM_PATHS), dtype=np.float32)
+        for edges in _PATHS:
+            code, whole = np.zeros(len(rows), dtype=np.int64), np.ones(len(rows), dtype=bool)
+            for edge in edges:
+                operation = rows[:, edge]
+                whole &= operation != 0
+                code = np.where(operation >= 2, 3 * code + operation - 1, code)
+            paths[np.flatnonzero(whole), code[whole]] = 1
+        return np.concatenate([super().features(architectures), paths], axis=1)
 
     def key(self, architecture: Choices) -> str:
         """Return the benchmark's string, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""

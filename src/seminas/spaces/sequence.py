@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seminas.errors import UserError, config_error
-from seminas.spaces.base import EnumerableSpace
+from seminas.spaces.base import EnumerableSpace, one_hot
 from seminas.spaces.chain import Chain
 
 Choices = tuple[int, ...]
@@ -149,6 +149,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
         chain = np.eye(self.max_length, k=1, dtype=np.uint8)
         adjacency = np.broadcast_to(chain, (len(rows), *chain.shape)).copy()
         return adjacency, rows + self._first_label[:-1]
+
+    def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
+        """Return the choice at each position one-hot, ``[n, all choices]``."""
+        rows = self._array(architectures)
+        return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
 
     def legal_tokens(self, prefix: Tensor) -> Tensor:
         """Return which tokens may come next, ``[n, num_tokens]``."""

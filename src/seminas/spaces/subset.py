@@ -67,6 +67,10 @@ class Subset(EnumerableSpace[A]):
         """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``."""
         return self._space.graphs(architectures)
 
+    def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
+        """Return numbers for models that read vectors, ``[n, F]``."""
+        return self._space.features(architectures)
+
     def legal_tokens(self, prefix: Tensor) -> Tensor:
         """Return which tokens may come next in the whole space, ``[n, num_tokens]``."""
         return self._space.legal_tokens(prefix)

@@ -20,6 +20,9 @@ class Strategy(ABC, Generic[A]):
         space: Where to search.
         seed: Of all randomness.
         round: The round that the next ``ask`` is for, from 0.
+        own_sizes: Architectures of its first round and of each further one where the config says nothing; None where
+            it has no opinion.
+        first_size: Architectures of the first round, 0 before it was told.
         told: Every architecture told, in order, with its validation accuracy, None for a failed one.
         predictions: What was expected of the last ``ask``'s architectures, as fractions, where anything was.
         metrics: Numbers on the last ``ask``, for the loggers.
@@ -29,6 +32,8 @@ class Strategy(ABC, Generic[A]):
         self.space = space
         self.seed = seed
         self.round = 0
+        self.own_sizes: tuple[int, int] | None = None
+        self.first_size = 0
         self.told: dict[A, float | None] = {}
         self.predictions: dict[A, float] = {}
         self.metrics: dict[str, float] = {}
@@ -39,6 +44,8 @@ class Strategy(ABC, Generic[A]):
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Take in the validation accuracies (fractions, None for a failed one) of a whole round."""
+        if self.round == 0:
+            self.first_size = len(architectures)
         self.told.update(zip(architectures, accuracies, strict=True))
         self.round += 1
 

@@ -1,18 +1,13 @@
 """SemiNAS, and NAO as its special case without pseudo-labels (Luo et al., NeurIPS 2020, algorithm 1)."""
 
-import time
-from collections.abc import Sequence
-
-import numpy as np
-
-from seminas.controller.fit import Controller, ControllerSettings, fit_controller
+from seminas.controller.fit import Controller, ControllerSettings
 from seminas.controller.generate import improve
 from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Strategy
+from seminas.strategies.controlled import ControllerStrategy, ranked
 
 
-class SemiNAS(Strategy[A]):
+class SemiNAS(ControllerStrategy[A]):
     """Fits a controller on labeled and pseudo-labeled architectures, then climbs its predictor's gradient.
 
     The first round, and any before two architectures have an accuracy, is random.
@@ -46,11 +41,9 @@ class SemiNAS(Strategy[A]):
             overgenerate: How many times the architectures wanted the gradient makes; the predictor picks.
             pool: Size of the random pool.
         """
-        super().__init__(space, seed)
+        super().__init__(space, seed, controller, pseudo_label_ratio)
         at_least = {"num_seeds": 1, "max_steps": 1, "overgenerate": 1, "pool": 0}
         values = dict(locals())
-        if pseudo_label_ratio < 0:
-            raise config_error("search.pseudo_label_ratio", pseudo_label_ratio, "at least 0")
         for name, least in at_least.items():
             if values[name] < least:
                 raise config_error(f"strategy.{name}", values[name], f"at least {least}")
@@ -58,9 +51,6 @@ class SemiNAS(Strategy[A]):
             raise config_error("strategy.step_size", step_size, "above 0")
         if not 0 <= favorites <= 1:
             raise config_error("strategy.favorites", favorites, "from 0 to 1")
-        self.settings = controller
-        self.pseudo_label_ratio = pseudo_label_ratio
-        self.num_unlabeled = 0
         self.num_seeds = num_seeds
         self.step_size = step_size
         self.max_steps = max_steps
@@ -68,36 +58,20 @@ class SemiNAS(Strategy[A]):
         self.overgenerate = overgenerate
         self.pool = pool
 
-    def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in a round; the first one sets how many architectures are pseudo-labeled."""
-        if self.round == 0:
-            self.num_unlabeled = round(self.pseudo_label_ratio * len(architectures))
-        super().tell(architectures, accuracies)
-
     def ask(self, n: int) -> list[A]:
         """Return the next round: random at first, then what the controller makes and favours."""
         rng = self.rng()
-        labeled = {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
-        if len(labeled) < 2:
+        fitted = self.fit(rng)
+        if fitted is None:
             return self.space.sample(n, rng, exclude=self.told)
-        start = time.perf_counter()
-        unlabeled = self.space.sample(self.num_unlabeled, rng, exclude=self.told)
-        controller, pseudo = fit_controller(
-            self.space,
-            self.settings,
-            list(labeled),
-            np.array(list(labeled.values())),
-            (self.seed, self.round),
-            unlabeled,
-        )
-        self.metrics = {"fit_s": time.perf_counter() - start}
-        made = self._improved(controller, {**labeled, **dict(zip(unlabeled, pseudo, strict=True))}, n)
+        controller, labeled, pseudo = fitted
+        made = self._improved(controller, {**labeled, **pseudo}, n)
         chosen = made[: n - round(self.favorites * n)]
         self.metrics["from_gradient"] = len(chosen)
         pool = self.space.sample(self.pool, rng, exclude=self.told)
-        pool = list(dict.fromkeys([*made, *unlabeled, *pool]))
+        pool = list(dict.fromkeys([*made, *pseudo, *pool]))
         taken = set(chosen)
-        chosen += [a for a in _ranked(controller, pool) if a not in taken][: n - len(chosen)]
+        chosen += [a for a in ranked(controller, pool) if a not in taken][: n - len(chosen)]
         if len(chosen) < n:
             chosen += self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
         self.predictions = dict(zip(chosen, controller.predict(chosen).tolist(), strict=True))
@@ -108,9 +82,3 @@ class SemiNAS(Strategy[A]):
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.num_seeds]
         wanted = round(self.overgenerate * n)
         return improve(controller, seeds, wanted, self.told, self.step_size, self.max_steps)
-
-
-def _ranked(controller: Controller[A], architectures: list[A]) -> list[A]:
-    """The architectures by their predicted accuracy, best first, ties in the order given."""
-    predictions = controller.predict(architectures)
-    return [architectures[i] for i in np.argsort(-predictions, kind="stable")]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,35 @@ def cell_arrays(cells: Sequence[Cell] | NDArray[np.int64]) -> tuple[NDArray[np.u
     labels[vertex >= num_vertices[:, None]] = PADDING
     labels[np.arange(len(packed)), num_vertices - 1] = OUTPUT
     return matrix, labels
+
+
+NUM_PATHS = sum(len(OPERATIONS) ** k for k in range(MAX_VERTICES - 1))
+"""Sequences of at most 5 operations: 364."""
+
+
+def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return which sequences of operations lead from the input to the output (White et al., "BANANAS", AAAI 2021).
+
+    Args:
+        matrix: Upper triangular adjacency matrices, ``[n, 7, 7]``.
+        labels: As of ``cell_arrays``, ``[n, 7]``.
+
+    Returns:
+        0 and 1, ``[n, 364]``, isomorphic cells the same.
+    """
+    n = np.arange(len(matrix))
+    to_output = matrix[n, :, (labels == OUTPUT).argmax(axis=1)] > 0
+    paths = np.zeros((len(matrix), NUM_PATHS), dtype=np.float32)
+    interior = range(1, MAX_VERTICES - 1)
+    for vertices in (v for k in range(len(interior) + 1) for v in combinations(interior, k)):
+        # Sequences of k operations come after all shorter ones; 3 c + o + 1 numbers them in base 3.
+        code, there, last = np.zeros(len(matrix), dtype=np.int64), np.ones(len(matrix), dtype=bool), 0
+        for v in vertices:
+            there &= (matrix[:, last, v] > 0) & (labels[:, v] >= 0)
+            code, last = len(OPERATIONS) * code + labels[:, v] + 1, v
+        there &= to_output[:, last]
+        paths[n[there], code[there]] = 1
+    return paths
 
 
 def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:

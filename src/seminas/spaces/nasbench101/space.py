@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.spaces.base import EnumerableSpace
+from seminas.spaces.base import EnumerableSpace, one_hot
 from seminas.spaces.nasbench101 import grammar
 from seminas.spaces.nasbench101.cell import (
     INPUT,
@@ -22,6 +22,7 @@ from seminas.spaces.nasbench101.cell import (
     Cell,
     cell_arrays,
     module_hash,
+    path_features,
 )
 from seminas.spaces.nasbench101.enumeration import Enumeration, load_cells, pack
 
@@ -98,6 +99,14 @@ class NASBench101(EnumerableSpace[Cell]):
         """Return adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``: padding, output, input, operations."""
         matrix, labels = cell_arrays(architectures)
         return matrix, labels.astype(np.int64) - PADDING
+
+    def features(self, architectures: Sequence[Cell]) -> NDArray[np.float32]:
+        """Return edges, operations one-hot and paths, ``[n, 21 + 15 + 364]``, see ``cell.path_features``."""
+        matrix, labels = cell_arrays(architectures)
+        edges = matrix[:, *np.triu_indices(MAX_VERTICES, k=1)].astype(np.float32)
+        operations = one_hot(np.maximum(labels[:, 1:-1], -1) + 1, 1 + len(OPERATIONS))
+        kept = np.arange(operations.shape[1]) % (1 + len(OPERATIONS)) > 0
+        return np.concatenate([edges, operations[:, kept], path_features(matrix, labels)], axis=1)
 
     def decode(self, tokens: NDArray[np.int64]) -> list[Cell | None]:
         """Return the cell of each token sequence, ``[n, 27]``; None for one outside the grammar."""

@@ -1,0 +1,164 @@
+"""Figures of a study: curves with error bands, ablations, predictions, and what the searches looked at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from seminas.archive import Record
+from seminas.report.runs import Setting
+from seminas.report.statistics import final_accuracy
+from seminas.spaces.base import SearchSpace
+
+MOST_LINES, MOST_PANELS, MOST_POINTS = 16, 5, 2_000
+
+
+def curves(settings: Sequence[Setting]) -> Figure:
+    """Draw the best so far over evaluations, validation and test: mean and standard error over seeds."""
+    tests = all(run.best_test is not None for s in settings for run in s.runs.values())
+    figure = Figure(figsize=(11 if tests else 6.5, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
+    for ax, what in zip(axes, ("validation", "test"), strict=False):
+        lows, highs = [], []
+        for i, setting in enumerate(settings[:MOST_LINES]):
+            mean, error = _band(setting, what)
+            x = np.arange(1, len(mean) + 1)
+            ax.plot(x, mean, label=setting.label, **_style(i))
+            ax.fill_between(x, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0)
+            # The first evaluations would squeeze everything else together.
+            lows.append(mean[len(mean) // 5])
+            highs.append((mean + error)[-1])
+        margin = 0.05 * (max(highs) - min(lows)) + 1e-4
+        ax.set_ylim(min(lows) - margin, max(highs) + margin)
+        ax.set(xlabel="evaluations", ylabel=f"{what} accuracy of the best so far")
+        ax.grid(alpha=0.3)
+    axes[0].legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def _band(setting: Setting, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lines = [run.best_val if what == "validation" else run.best_test for run in setting.runs.values()]
+    rows = [line for line in lines if line is not None]
+    shortest = min(len(row) for row in rows)
+    values = np.stack([row[:shortest] for row in rows])
+    mean = values.mean(axis=0)
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros_like(mean)
+    return mean, error
+
+
+def _style(i: int) -> dict[str, Any]:
+    return {"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"}
+
+
+def swept_keys(settings: Sequence[Setting]) -> list[str]:
+    """Return the keys that were swept over two or more numbers."""
+    values: dict[str, set[float]] = {}
+    for setting in settings:
+        for key, value in setting.swept:
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                values.setdefault(key, set()).add(value)
+    return [key for key, found in values.items() if len(found) > 1]
+
+
+def ablation(settings: Sequence[Setting], key: str) -> Figure:
+    """Draw the final accuracy over a swept key, a line for each combination of all else: mean and standard error."""
+    lines: dict[str, list[tuple[float, float, float]]] = {}
+    for setting in settings:
+        value = dict(setting.swept).get(key)
+        if value is None:
+            continue
+        rest = Setting(setting.strategy, tuple(kv for kv in setting.swept if kv[0] != key), {})
+        final = final_accuracy(setting)
+        error = final.std(ddof=1) / np.sqrt(len(final)) if len(final) > 1 else 0.0
+        lines.setdefault(rest.label, []).append((value, final.mean(), error))
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for i, (label, points) in enumerate(sorted(lines.items())[:MOST_LINES]):
+        x, y, error = np.array(sorted(points)).T
+        axes.errorbar(x, y, error, marker="o", markersize=4, capsize=3, label=label, **_style(i))
+    known = not any(np.isnan(s.final("test_accuracy")).any() for s in settings)
+    axes.set(xlabel=key, ylabel=f"{'test' if known else 'best validation'} accuracy")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
+    """Draw what was predicted against what came out, a panel a round; None where nothing was predicted.
+
+    Args:
+        runs: The records of one or several searches. Kendall's τ is the mean over them.
+    """
+    rounds: dict[int, list[list[tuple[float, float]]]] = {}
+    for records in runs:
+        of_run: dict[int, list[tuple[float, float]]] = {}
+        for r in records:
+            if r.prediction is not None and r.val_accuracy is not None:
+                of_run.setdefault(r.round, []).append((r.prediction, r.val_accuracy))
+        for number, pairs in of_run.items():
+            rounds.setdefault(number, []).append(pairs)
+    if not rounds:
+        return None
+    numbers = sorted(rounds)
+    shown = [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, MOST_PANELS).round().astype(int))]
+    figure = Figure(figsize=(2.6 * len(shown) + 0.6, 3), layout="constrained")
+    for axes, number in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        parts = [np.array(pairs) for pairs in rounds[number]]
+        points = np.concatenate(parts)
+        points = points[:: max(1, len(points) // MOST_POINTS)]
+        axes.scatter(points[:, 0], points[:, 1], s=8, alpha=0.4, rasterized=True)
+        low, high = np.quantile(points, 0.02), points.max()
+        axes.plot([low, high], [low, high], color="0.5", linewidth=1)
+        margin = 0.05 * (high - low) + 1e-4
+        axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+        taus = [kendalltau(p[:, 0], p[:, 1]).statistic for p in parts if len(p) > 2]
+        tau = np.nanmean(taus) if len(taus) and not np.isnan(taus).all() else None
+        axes.set_title(f"round {number}" + ("" if tau is None else f", τ {tau:.2f}"), fontsize="medium")
+        axes.set_xlabel("predicted")
+    figure.axes[0].set_ylabel("validation accuracy")
+    return figure
+
+
+def looked_at(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
+    """Draw the evaluated architectures in two principal components of their features, coloured by accuracy."""
+    strategies: dict[str, dict[str, Record]] = {}
+    for setting in settings:
+        of_it = strategies.setdefault(setting.strategy, {})
+        for run in setting.runs.values():
+            of_it |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in of_it}
+    everything = {key: record for records in strategies.values() for key, record in records.items()}
+    rng = np.random.default_rng(0)
+    keys = sorted(everything)
+    keys = [keys[i] for i in np.sort(rng.permutation(len(keys))[:MOST_POINTS])]
+    features = space.features([space.from_json(everything[key].architecture) for key in keys])
+    place = dict(zip(keys, _principal_components(features), strict=True))
+    accuracies = np.array([everything[key].val_accuracy for key in keys], dtype=np.float64)
+    low, high = np.quantile(accuracies, 0.1), accuracies.max()
+    columns = min(4, len(strategies))
+    lines = -(-len(strategies) // columns)
+    figure = Figure(figsize=(3.2 * columns + 0.8, 2.9 * lines + 0.4), layout="constrained")
+    grid = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
+    everywhere = np.array(list(place.values()))
+    for axes, (name, records) in zip(grid, strategies.items(), strict=False):
+        axes.scatter(*everywhere.T, s=3, color="0.9", rasterized=True)
+        here = [key for key in keys if key in records]
+        points = np.array([place[key] for key in here]).reshape(-1, 2)
+        colors = [records[key].val_accuracy for key in here]
+        points_drawn = axes.scatter(*points.T, c=colors, s=6, vmin=low, vmax=high, rasterized=True)
+        axes.set_title(name, fontsize="medium")
+        axes.set(xticks=[], yticks=[])
+    for axes in grid[len(strategies) :]:
+        axes.axis("off")
+    figure.colorbar(points_drawn, ax=grid, label="validation accuracy", extend="min")
+    return figure
+
+
+def _principal_components(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The first two, ``[n, 2]``."""
+    centered = features - features.mean(axis=0)
+    left, scale, _ = np.linalg.svd(centered, full_matrices=False)
+    components = (left * scale)[:, :2]
+    return np.pad(components, ((0, 0), (0, 2 - components.shape[1]))).astype(np.float64)

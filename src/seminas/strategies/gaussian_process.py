@@ -1,0 +1,118 @@
+"""Bayesian optimisation with a Gaussian process: simple, and hard to beat at small budgets.
+
+The classical loop (Jones et al., "Efficient Global Optimization", 1998) with the kernel that is usual for it (Snoek et
+al., NeurIPS 2012), on a space's features: one-hot choices and, for cells, paths (White et al., AAAI 2021).
+"""
+
+import time
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
+
+from seminas.errors import config_error
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.strategies.base import Strategy
+
+NUM_PARENTS = 10
+"""The best so far, whose neighbours are candidates where not all of a space is."""
+
+
+class GaussianProcess(Strategy[A]):
+    """Matérn 5/2 on features, targets as the quantiles of their ranks, and the highest expected improvement."""
+
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        seed: int,
+        num_random: int = 20,
+        batch_size: int = 5,
+        max_candidates: int = 20_000,
+    ) -> None:
+        """Set up the strategy.
+
+        Args:
+            space: Where to search.
+            seed: Of all randomness.
+            num_random: Random architectures at first.
+            batch_size: Architectures of each further round.
+            max_candidates: A space of no more architectures is looked at as a whole in each round; of a larger one
+                so many at random, and the neighbours of the best so far.
+        """
+        super().__init__(space, seed)
+        for name, value, least in (("num_random", num_random, 2), ("batch_size", batch_size, 1)):
+            if value < least:
+                raise config_error(f"strategy.{name}", value, f"at least {least}")
+        if max_candidates < 1:
+            raise config_error("strategy.max_candidates", max_candidates, "at least 1")
+        self.own_sizes = (num_random, batch_size)
+        self.max_candidates = max_candidates
+        self._all: tuple[list[A], NDArray[np.float32]] | None = None
+
+    def ask(self, n: int) -> list[A]:
+        """Return the ``n`` candidates of the highest expected improvement; at first, random architectures."""
+        rng = self.rng()
+        labeled = {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
+        if len(labeled) < 2:
+            return self.space.sample(n, rng, exclude=self.told)
+        start = time.perf_counter()
+        candidates, features = self._candidates(labeled, rng)
+        targets = rank_quantiles(np.array(list(labeled.values())))
+        with threadpool_limits(1):
+            model = fit_gaussian_process(self.space.features(list(labeled)), targets)
+            mean, deviation = model.predict(features, return_std=True)
+        gain = expected_improvement(mean, deviation, targets.max())
+        chosen: list[A] = []
+        for i in np.argsort(-gain, kind="stable"):
+            if len(chosen) == n:
+                break
+            if candidates[i] not in self.told:
+                chosen.append(candidates[i])
+        self.metrics = {"fit_s": time.perf_counter() - start}
+        return chosen + self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
+
+    def _candidates(
+        self, labeled: dict[A, float], rng: np.random.Generator
+    ) -> tuple[list[A], NDArray[np.float32]]:
+        if isinstance(self.space, EnumerableSpace) and self.space.size <= self.max_candidates:
+            if self._all is None:
+                architectures = self.space.at(np.arange(self.space.size))
+                self._all = architectures, self.space.features(architectures)
+            return self._all
+        best = sorted(labeled, key=lambda a: -labeled[a])[:NUM_PARENTS]
+        drawn = self.space.sample(self.max_candidates, rng, exclude=self.told)
+        near = [a for parent in best for a in self.space.neighbors(parent) if a not in self.told]
+        candidates = list(dict.fromkeys([*near, *drawn]))
+        return candidates, self.space.features(candidates)
+
+
+def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the normal distribution's quantile of each accuracy's rank, ``[n]``; equal ones share theirs."""
+    return norm.ppf((rankdata(accuracies) - 0.5) / len(accuracies))
+
+
+def fit_gaussian_process(
+    features: NDArray[np.float32], targets: NDArray[np.float64]
+) -> GaussianProcessRegressor:
+    """Return a process whose scale, length and noise maximise the likelihood of ``[n, F]`` and ``[n]``."""
+    length = np.sqrt(features.shape[1]) / 2
+    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(length, (0.1, 1e3), nu=2.5) + WhiteKernel(
+        0.1, (1e-4, 1e1)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # A parameter at its bound is no error.
+        return GaussianProcessRegressor(kernel).fit(features, targets)
+
+
+def expected_improvement(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
+) -> NDArray[np.float64]:
+    """Return E[max(0, y - best)] of normal y, ``[n]`` (Jones et al., equation 15)."""
+    deviation = np.maximum(deviation, 1e-12)
+    z = (mean - best) / deviation
+    return deviation * (z * norm.cdf(z) + norm.pdf(z))

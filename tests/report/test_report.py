@@ -1,0 +1,186 @@
+import csv
+import fcntl
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+from seminas.errors import UserError
+from seminas.report import page
+from seminas.report.runs import find_runs, group
+from seminas.report.statistics import table
+from support import command
+
+QUERIES = 12
+
+
+def accuracies(strategy: str, seed: int, n: int) -> np.ndarray:
+    better = {"random": 0.0, "evolution": 0.02, "seminas": 0.03}[strategy]
+    return np.random.default_rng([seed, n]).uniform(0.8, 0.9, QUERIES).round(4) + better
+
+
+def write_run(folder: Path, strategy: str, seed: int, n: int = 4, finished: bool = True) -> None:
+    """A run folder as a search leaves it, on the space ``nasbench_macro``; the test accuracy is half of validation."""
+    folder.mkdir(parents=True)
+    values = accuracies(strategy, seed, n)
+    rng = np.random.default_rng([seed, n, 1])
+    lines, incumbents = [], []
+    for i, value in enumerate(values):
+        choices = {f"layer{p + 1}": str(c) for p, c in enumerate(rng.integers(0, 3, 8))}
+        predicted = value - 0.01 if strategy == "seminas" and i >= n else None
+        record = {"index": i, "round": i // n, "architecture": choices, "key": "".join(choices.values())}
+        record |= {"val_accuracy": value, "cost_s": 36.0, "prediction": predicted, "error": None}
+        lines.append(json.dumps(record) + "\n")
+        if value == values[: i + 1].max():
+            incumbents.append({"index": i, "val_accuracy": value, "test_accuracy": value / 2})
+            best: dict[str, Any] = record
+    (folder / "history.jsonl").write_text("".join(lines))
+    config = {
+        "seed": seed,
+        "space": {
+            "_target_": "seminas.spaces.sequence.SequenceSpace",
+            "name": "nasbench_macro",
+            "positions": {f"layer{p + 1}": ["0", "1", "2"] for p in range(8)},
+        },
+        "evaluator": {"_target_": "seminas.evaluators.table.TableEvaluator", "path": "some/macro.npz"},
+        "strategy": {"_target_": strategy, **({"population_size": 10} if strategy == "evolution" else {})},
+        "search": {"num_labeled": n, "pseudo_label_ratio": 100},
+        "names": {"strategy": strategy, "space": "nasbench_macro"},
+    }
+    (folder / "config.yaml").write_text(json.dumps(config))
+    result = {"strategy": strategy, "space": "nasbench_macro", "evaluator": "table", "seed": seed}
+    result |= {"best_architecture": best["architecture"], "best_key": best["key"]}
+    result |= {"best_val_accuracy": values.max(), "test_accuracy": values.max() / 2, "num_queries": QUERIES}
+    result |= {"cost_s": 36.0 * QUERIES, "incumbents": incumbents, "config": config}
+    result["best_there_is"] = {"val_accuracy": 0.95, "test_accuracy": 0.48}
+    if finished:
+        (folder / "result.json").write_text(json.dumps(result))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    for strategy in ("random", "evolution", "seminas"):
+        for seed in range(6):
+            write_run(tmp_path / "sweep" / f"{strategy}{seed}", strategy, seed)
+    return tmp_path / "sweep"
+
+
+def test_the_table_says_what_the_runs_say(study: Path) -> None:
+    found = find_runs([study])
+    ((problem, settings),) = group(found.runs).items()
+    assert problem == "nasbench_macro, macro" and [s.label for s in settings] == [
+        "evolution",
+        "random",
+        "seminas",
+    ]
+    rows = {row.setting.strategy: row for row in table(settings)}
+    final = {s: np.array([accuracies(s, seed, 4).max() for seed in range(6)]) for s in rows}
+    for strategy, row in rows.items():
+        assert row.num_seeds == 6 and row.num_queries == QUERIES
+        assert row.val == pytest.approx((final[strategy].mean(), final[strategy].std(ddof=1)))
+        assert row.test == pytest.approx((final[strategy].mean() / 2, final[strategy].std(ddof=1) / 2))
+        assert row.regret is not None and row.regret[0] == pytest.approx(0.48 - final[strategy].mean() / 2)
+        assert row.found == 0 and row.hours == pytest.approx(0.12)
+    # The same seeds draw the same numbers here, so the order is the same in every seed.
+    assert [rows[s].rank for s in ("seminas", "evolution", "random")] == [1, 2, 3]
+    expected = wilcoxon(final["seminas"] / 2, final["random"] / 2).pvalue
+    assert rows["seminas"].p_value == pytest.approx(expected) and rows["random"].p_value is None
+    against = {row.setting.strategy: row.p_value for row in table(settings, "seminas")}
+    assert against["seminas"] is None and against["random"] == pytest.approx(expected)
+    with pytest.raises(UserError, match="--baseline nobody: must be one of evolution; random; seminas"):
+        table(settings, "nobody")
+
+
+def test_curves_are_of_the_best_so_far_by_validation(study: Path) -> None:
+    for run in find_runs([study]).runs:
+        values = accuracies(run.strategy, run.seed, 4)
+        assert run.best_val == pytest.approx(np.maximum.accumulate(values))
+        assert run.best_test == pytest.approx(np.maximum.accumulate(values) / 2)
+
+
+def test_runs_that_are_not_done_are_counted(study: Path) -> None:
+    write_run(study / "killed", "random", 7, finished=False)
+    write_run(study / "busy", "random", 8, finished=False)
+    with (study / "busy" / "history.jsonl").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = find_runs([study])
+    assert str(found) == "18 finished, 1 still running, 1 stopped before their end"
+    assert found.running == [study / "busy"] and found.stopped == [study / "killed"]
+
+
+def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
+    for n in (2, 6):
+        for seed in range(6):
+            write_run(study / f"n{n}-{seed}", "seminas", seed, n)
+    path = page.write_report(find_runs([study]), tmp_path / "out")
+    text = path.read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert "Searches: 30 finished." in text and "seminas, N 2" in text
+    names = {p.name for p in (tmp_path / "out" / "figures").iterdir()}
+    figures = (
+        "curves",
+        "ablation-search-num_labeled",
+        "predictions-seminas",
+        "looked-at",
+        "best-1",
+        "best-3",
+    )
+    for name in figures:
+        assert {f"{name}.png", f"{name}.svg"} <= names
+    assert text.count("<img") == len(names) // 2
+    # The same runs give the same report, byte by byte.
+    again = page.write_report(find_runs([study]), tmp_path / "again")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_settings_are_told_apart_by_what_was_swept(study: Path) -> None:
+    for n in (2, 6):
+        write_run(study / f"n{n}", "seminas", 0, n)
+    ((_, settings),) = group(find_runs([study]).runs).items()
+    assert [s.label for s in settings] == [
+        "evolution, N 4",
+        "random, N 4",
+        "seminas, N 2",
+        "seminas, N 4",
+        "seminas, N 6",
+    ]
+    assert [len(s.runs) for s in settings] == [6, 6, 1, 6, 1]
+
+
+def test_formats_of_the_table(study: Path) -> None:
+    problems = group(find_runs([study]).runs)
+    rows = list(csv.DictReader(io.StringIO(page.as_csv(problems, None))))
+    assert [row["strategy"] for row in rows] == ["seminas", "evolution", "random"]
+    best = np.array([accuracies("seminas", seed, 4).max() for seed in range(6)])
+    assert float(rows[0]["val_accuracy_mean"]) == pytest.approx(best.mean(), abs=1e-5)
+    assert float(rows[0]["test_accuracy_sd"]) == pytest.approx(best.std(ddof=1) / 2, abs=1e-6)
+    assert rows[2]["p_value"] == ""
+    lines = page.as_markdown(problems, None).splitlines()
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1 and len(lines) == 7
+    latex = page.as_latex(problems, None)
+    rows_of_it = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert len(rows_of_it) == 4 and len({line.count(" & ") for line in rows_of_it}) == 1
+    assert not re.search(r"(?<!\\)[%_]", latex.split("\n", 1)[1])
+
+
+def test_the_command(study: Path, tmp_path: Path) -> None:
+    done = command("seminas", "report", str(study), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(study / "report" / "report.html")
+    assert "searches: 18 finished" in done.stderr
+    # What it wrote is no run.
+    assert len(find_runs([study]).runs) == 18
+    done = command("seminas", "report", str(study), "--format", "md", cwd=tmp_path)
+    assert done.stdout.startswith("**nasbench_macro, macro**")
+    (tmp_path / "empty").mkdir()
+    for folder, what in (
+        ("nowhere", "there is no such folder"),
+        ("empty", "holds no search that has finished"),
+    ):
+        done = command("seminas", "report", folder, cwd=tmp_path)
+        assert done.returncode == 2 and what in done.stderr and done.stderr.count("\n") == 1
