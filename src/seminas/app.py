@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import inspect
 import json
@@ -10,7 +11,7 @@ import re
 import sys
 import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
@@ -142,6 +143,21 @@ def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
                 f"{folder}: belongs to another config: {key} is {there.get(key)} there, {here.get(key)} here"
             )
     return typing.cast(dict[str, Any], given)
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a claimed folder, for a run without a history.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    with (folder / CONFIG_FILE).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another process is working in this folder") from error
+        yield
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:

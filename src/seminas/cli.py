@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seminas.errors import UserError, user_errors
-from seminas.report.command import report
+from seminas.report.command import dashboard, report
 
 if TYPE_CHECKING:
     from seminas.benchmarks.table import Table
@@ -27,6 +27,7 @@ app.add_typer(data, name="data")
 app.add_typer(space, name="space")
 app.add_typer(arch, name="arch")
 app.command("report")(report)
+app.command("dashboard")(dashboard)
 
 SpaceName = Annotated[
     str,

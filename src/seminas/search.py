@@ -26,6 +26,7 @@ from seminas.archive import Archive, Record
 from seminas.errors import UserError
 from seminas.evaluators.evaluation import failed
 from seminas.plan import SearchSettings, round_sizes
+from seminas.sweep import register_resolvers
 
 if TYPE_CHECKING:
     from seminas.evaluators.base import Evaluator
@@ -174,7 +175,7 @@ def run(config: DictConfig, folder: Path) -> float:
                 finished = _result(resolved, archive, space, evaluator)
                 finished["wall_s"] = time.perf_counter() - started
                 write_figures(folder, space, archive)
-                watcher.finish(finished)
+                watcher.finish(finished, space)
                 write_result(folder, finished)
     if not side_by_side():
         print_result(finished, folder)
@@ -223,6 +224,9 @@ def _incumbents(
         {"index": r.index, "val_accuracy": r.val_accuracy, "test_accuracy": tests[i] if tests else None}
         for i, r in enumerate(incumbents)
     ]
+
+
+register_resolvers()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="search")

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep whose jobs run side by side: how many are done, and the time left."""
+"""Sweeps: what was swept, and what a person sees of one whose jobs run side by side."""
 
 import atexit
 import logging
@@ -7,9 +7,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +23,9 @@ from rich.progress import (
 )
 
 from seminas.app import RESULT_FILE
+
+MOST_CHARACTERS = 64
+"""Of a W&B tag."""
 
 
 class SweepProgress(Callback):
@@ -83,10 +88,38 @@ class SweepProgress(Callback):
 
 def num_jobs(config: DictConfig) -> int:
     """Return the number of jobs that Hydra's basic sweeper makes of a sweep's config."""
-    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    return math.prod(_swept_values(config).values())
+
+
+def _swept_values(config: Any) -> dict[str, int]:
+    """How many values each key of a sweep has, 1 for those that are the same in all jobs."""
+    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-    sizes = {
+    return {
         o.get_key_element(): len(list(o.sweep_string_iterator())) if o.is_sweep_override() else 1
         for o in overrides
     }
-    return math.prod(sizes.values())
+
+
+def swept() -> list[str]:
+    """Return the overrides that tell this job from the others of its sweep; none outside a sweep."""
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is None or hydra.mode != RunMode.MULTIRUN:
+        return []
+    file = Path(hydra.sweep.dir) / "multirun.yaml"
+    overrides = [str(o) for o in hydra.overrides.task]
+    if not file.exists():  # Of another sweeper than Hydra's basic one.
+        return overrides
+    several = {key for key, number in _swept_values(OmegaConf.load(file)).items() if number > 1}
+    return [o for o in overrides if o.partition("=")[0] in several]
+
+
+def _group() -> str | None:
+    return Path(HydraConfig.get().sweep.dir).name if swept() else None
+
+
+def register_resolvers() -> None:
+    """Make ``${swept:}``, ``${sweep_job_name:}`` and ``${sweep_group:}`` known to configs."""
+    OmegaConf.register_new_resolver("swept", lambda: [o[:MOST_CHARACTERS] for o in swept()], replace=True)
+    OmegaConf.register_new_resolver("sweep_job_name", lambda: ",".join(swept()) or None, replace=True)
+    OmegaConf.register_new_resolver("sweep_group", _group, replace=True)

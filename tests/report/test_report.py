@@ -1,6 +1,7 @@
 import csv
 import fcntl
 import io
+import itertools
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.stats import wilcoxon
 from seminas.errors import UserError
 from seminas.report import page
 from seminas.report.runs import find_runs, group
+from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
 from support import command
 
@@ -120,7 +122,7 @@ def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
     path = page.write_report(find_runs([study]), tmp_path / "out")
     text = path.read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", text)
-    assert "Searches: 30 finished." in text and "seminas, N 2" in text
+    assert "Runs: 30 finished." in text and "seminas, N 2" in text
     names = {p.name for p in (tmp_path / "out" / "figures").iterdir()}
     figures = (
         "curves",
@@ -153,16 +155,16 @@ def test_settings_are_told_apart_by_what_was_swept(study: Path) -> None:
 
 
 def test_formats_of_the_table(study: Path) -> None:
-    problems = group(find_runs([study]).runs)
-    rows = list(csv.DictReader(io.StringIO(page.as_csv(problems, None))))
+    sections = page.sections(find_runs([study]), figures=False)
+    rows = list(csv.DictReader(io.StringIO(as_csv(sections))))
     assert [row["strategy"] for row in rows] == ["seminas", "evolution", "random"]
     best = np.array([accuracies("seminas", seed, 4).max() for seed in range(6)])
     assert float(rows[0]["val_accuracy_mean"]) == pytest.approx(best.mean(), abs=1e-5)
     assert float(rows[0]["test_accuracy_sd"]) == pytest.approx(best.std(ddof=1) / 2, abs=1e-6)
     assert rows[2]["p_value"] == ""
-    lines = page.as_markdown(problems, None).splitlines()
+    lines = as_markdown(sections).splitlines()
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1 and len(lines) == 7
-    latex = page.as_latex(problems, None)
+    latex = as_latex(sections)
     rows_of_it = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert len(rows_of_it) == 4 and len({line.count(" & ") for line in rows_of_it}) == 1
     assert not re.search(r"(?<!\\)[%_]", latex.split("\n", 1)[1])
@@ -172,7 +174,7 @@ def test_the_command(study: Path, tmp_path: Path) -> None:
     done = command("seminas", "report", str(study), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(study / "report" / "report.html")
-    assert "searches: 18 finished" in done.stderr
+    assert "runs: 18 finished" in done.stderr
     # What it wrote is no run.
     assert len(find_runs([study]).runs) == 18
     done = command("seminas", "report", str(study), "--format", "md", cwd=tmp_path)
@@ -180,7 +182,35 @@ def test_the_command(study: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, what in (
         ("nowhere", "there is no such folder"),
-        ("empty", "holds no search that has finished"),
+        ("empty", "holds no run that has finished"),
     ):
         done = command("seminas", "report", folder, cwd=tmp_path)
         assert done.returncode == 2 and what in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
+    for model, n, seed in itertools.product(("seminas", "random_forest"), (25, 100), range(3)):
+        folder = tmp_path / f"{model}{n}{seed}"
+        folder.mkdir()
+        config = {"evaluator": {"path": "cells.npz"}, "names": {"evaluator": "table"}}
+        result = {"model": model, "space": "nasbench101", "seed": seed, "num_labeled": n, "config": config}
+        result |= {"num_pseudo_labeled": 10 * n if model == "seminas" else 0}
+        tau = n / 200 + 0.1 * seed + (model == "seminas") / 10
+        result |= {"kendall_tau": tau, "spearman_rho": tau, "top_10_precision": 0.1, "fit_s": 1.0}
+        (folder / "config.yaml").write_text(json.dumps(config))
+        (folder / "result.json").write_text(json.dumps(result))
+    found = find_runs([tmp_path])
+    assert len(found.predictors) == 12 and str(found) == "12 finished"
+    (section,) = page.sections(found)
+    assert section.title == "predictors on nasbench101, cells"
+    rows = list(csv.DictReader(io.StringIO(as_csv([section]))))
+    seen = [(row["model"], row["num_labeled"], row["num_pseudo_labeled"], row["seeds"]) for row in rows]
+    assert seen == [
+        ("random_forest", "25", "0", "3"),
+        ("seminas", "25", "250", "3"),
+        ("random_forest", "100", "0", "3"),
+        ("seminas", "100", "1000", "3"),
+    ]
+    assert float(rows[3]["kendall_tau_mean"]) == pytest.approx(0.7)
+    assert float(rows[3]["kendall_tau_sd"]) == pytest.approx(0.1)
+    assert page.write_report(found, tmp_path / "out").read_text().count("<img") == 1

@@ -184,20 +184,23 @@ def test_cache_is_rebuilt_when_damaged(tmp_path, monkeypatch, caplog):
 def test_path_features_are_the_paths_and_the_same_for_isomorphic_graphs(space):
     cells = space.sample(300, np.random.default_rng(0))
     found = space.features(cells)
-    assert found.shape == (300, 21 + 15 + 364) and set(np.unique(found)) == {0, 1}
-    for cell, paths in zip(cells, found[:, 36:], strict=True):
+    assert found.shape == (300, 21 + 15 + 376) and set(np.unique(found[:, :400])) == {0, 1}
+    for cell, paths, counts in zip(cells, found[:, 36:400], found[:, 400:], strict=True):
         matrix, labels = cell.matrix, cell.labels
-        walks, sequences = [(0,)], set()
+        walks, sequences, number = [(0,)], set(), 0
         while walks:
             walk = walks.pop()
             if walk[-1] == len(matrix) - 1:
                 sequences.add(tuple(labels[v] for v in walk[1:-1]))
+                number += 1
             walks += [(*walk, int(v)) for v in np.flatnonzero(matrix[walk[-1]])]
         assert paths.sum() == len(sequences)
+        assert counts[:6].sum() * 8 == counts[6] * 8 == number and counts[7:10].sum() * 5 == len(matrix) - 2
+        assert counts[10] * 9 == pytest.approx(matrix.sum()) and counts[11] * 7 == pytest.approx(len(matrix))
         assert paths[0] == (matrix[0, -1] == 1)
     # A cell of two branches, its vertices written in both orders.
     matrix = np.zeros((2, 7, 7), np.uint8)
     labels = np.array([[-1, 0, 1, -2, -3, -3, -3], [-1, 1, 0, -2, -3, -3, -3]], np.int8)
     matrix[:, 0, 1] = matrix[:, 0, 2] = matrix[:, 1, 3] = matrix[:, 2, 3] = 1
     one, other = path_features(matrix, labels)
-    assert (one == other).all() and one.sum() == 2
+    assert (one == other).all() and one[:364].sum() == 2

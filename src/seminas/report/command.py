@@ -1,4 +1,4 @@
-"""``seminas report``."""
+"""``seminas report`` and ``seminas dashboard``."""
 
 import sys
 from enum import StrEnum
@@ -37,14 +37,37 @@ def report(
         typer.Option(help="Strategy, or setting as the table names it, to test against. [default: random]"),
     ] = None,
 ) -> None:
-    """Compare searches: tables and figures of finished runs, also of a sweep that is still running."""
-    from seminas.report.page import as_csv, as_latex, as_markdown, write_report
-    from seminas.report.runs import find_runs, group
+    """Compare runs: tables and figures of those that have finished, also of a sweep that is still running."""
+    from seminas.report.page import sections, write_report
+    from seminas.report.runs import find_runs
+    from seminas.report.section import as_csv, as_latex, as_markdown
 
     found = find_runs(folders)
-    print(f"searches: {found}", file=sys.stderr)
+    print(f"runs: {found}", file=sys.stderr)
     if form is Format.HTML:
         print(write_report(found, out or folders[0] / "report", baseline))
         return
     written = {Format.CSV: as_csv, Format.MD: as_markdown, Format.LATEX: as_latex}[form]
-    print(written(group(found.runs), baseline), end="")
+    print(written(sections(found, baseline, figures=False)), end="")
+
+
+@user_errors
+def dashboard(
+    project: Annotated[str, typer.Option(help="W&B project.")] = "seminas",
+    entity: Annotated[str, typer.Option(help="W&B user or team. [default: that of the login]")] = "",
+    name: Annotated[str, typer.Option(help="What the view is called.")] = "SemiNAS: labeled fraction",
+    group: Annotated[
+        str | None, typer.Option(help="Only runs of this sweep: the name of its folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the definition to a JSON file, without network.")
+    ] = None,
+) -> None:
+    """Save a W&B workspace view: ablations over labels and pseudo-labels, strategies, single searches."""
+    from seminas.report.dashboard import ablation_view, default_entity, save_view, write_view
+
+    if out is not None:
+        write_view(ablation_view(entity or "ENTITY", project, name, group), out)
+        print(out)
+    else:
+        print(save_view(ablation_view(entity or default_entity(), project, name, group)))

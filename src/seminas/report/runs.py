@@ -1,5 +1,6 @@
 """Reading run folders: what a report is made of."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -57,19 +58,8 @@ class Run:
 
     @property
     def problem(self) -> str:
-        """What was searched, equal for runs that can be compared: the space, and the table or the data."""
-        evaluator = self.config["evaluator"]
-        parts = [str(self.result["space"])]
-        if "path" in evaluator:
-            parts.append(Path(evaluator["path"]).stem)
-            parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
-            if evaluator.get("repeat", "random") != "random":
-                parts.append(f"repeat {evaluator['repeat']}")
-        else:
-            name = self.result["evaluator"]
-            data = evaluator.get("data")
-            parts.append(str(data["_target_"]).rpartition(".")[2] if isinstance(data, dict) else str(name))
-        return ", ".join(parts)
+        """What was searched, equal for runs that can be compared."""
+        return problem_of(self.result)
 
     @cached_property
     def best_val(self) -> NDArray[np.float64]:
@@ -89,23 +79,41 @@ class Run:
         return curve
 
 
+def problem_of(result: dict[str, Any]) -> str:
+    """Return what a result is about: the space, and the table or the data."""
+    evaluator = result["config"]["evaluator"]
+    parts = [str(result["space"])]
+    if "path" in evaluator:
+        parts.append(Path(evaluator["path"]).stem)
+        parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
+        if evaluator.get("repeat", "random") != "random":
+            parts.append(f"repeat {evaluator['repeat']}")
+    else:
+        data = evaluator.get("data")
+        name = result["config"]["names"]["evaluator"]
+        parts.append(str(data["_target_"]).rpartition(".")[2] if isinstance(data, dict) else str(name))
+    return ", ".join(parts)
+
+
 @dataclass
 class Found:
     """What a report was pointed at.
 
     Attributes:
         runs: Finished searches.
+        predictors: Results of ``seminas-predictor``.
         running: Folders that a process has open.
-        stopped: Folders of searches that ended before their result: killed, or failed.
+        stopped: Folders of runs that ended before their result: killed, or failed.
     """
 
     runs: list[Run] = field(default_factory=list)
+    predictors: list[dict[str, Any]] = field(default_factory=list)
     running: list[Path] = field(default_factory=list)
     stopped: list[Path] = field(default_factory=list)
 
     def __str__(self) -> str:
         """The counts, in words."""
-        counts = [(len(self.runs), "finished"), (len(self.running), "still running")]
+        counts = [(len(self.runs) + len(self.predictors), "finished"), (len(self.running), "still running")]
         counts.append((len(self.stopped), "stopped before their end"))
         return ", ".join(f"{n} {what}" for n, what in counts if n or what == "finished")
 
@@ -122,35 +130,39 @@ def find_runs(folders: Sequence[Path]) -> Found:
     found = Found()
     places = sorted({place for folder in folders for place in _run_folders(folder)})
     with ThreadPoolExecutor(8) as pool:
-        for place, run in zip(places, pool.map(_read, places), strict=True):
-            if run is not None:
-                found.runs.append(run)
+        for place, result in zip(places, pool.map(_read, places), strict=True):
+            if isinstance(result, Run):
+                found.runs.append(result)
+            elif result is not None:
+                found.predictors.append(result)
             else:
                 (found.running if _is_open(place) else found.stopped).append(place)
-    if not found.runs:
-        raise UserError(f"{', '.join(map(str, folders))}: holds no search that has finished ({found})")
+    if not found.runs and not found.predictors:
+        raise UserError(f"{', '.join(map(str, folders))}: holds no run that has finished ({found})")
     return found
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
-        if HISTORY in files and CONFIG_FILE in files:
+        if CONFIG_FILE in files:
             yield Path(place)
             folders.clear()  # What W&B and others write below is not ours.
 
 
-def _read(folder: Path) -> Run | None:
+def _read(folder: Path) -> Run | dict[str, Any] | None:
     result = read_result(folder)
-    return None if result is None else Run(folder, result, read_history(folder))
+    is_search = result is None or (folder / HISTORY).exists()
+    return Run(folder, result, read_history(folder)) if result is not None and is_search else result
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether a process is searching in a folder: it holds a lock on the history."""
-    with (folder / HISTORY).open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    """Whether a process is at work in a folder: a search locks its history, others lock their config."""
+    for name in (HISTORY, CONFIG_FILE):
+        with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
     return False
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,6 +18,8 @@ from rich.progress import (
 from rich.table import Table
 
 from seminas.archive import Archive, Record
+from seminas.report.wandb_media import log_media
+from seminas.spaces.base import SearchSpace
 
 MOST_LINES = 20
 """Rounds that are each shown in a line."""
@@ -127,14 +130,16 @@ class Watcher:
             text += f", {name} {value:.3g}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """Log the result."""
+    def finish(self, result: dict[str, Any], space: SearchSpace[Any]) -> None:
+        """Log the result, and to W&B the architectures and the figures."""
         self._progress.stop()
         final = {"best_val_accuracy", "test_accuracy", "num_queries", "wall_s"}
         self._log(
             {f"final/{name}": result[name] for name in final if result[name] is not None}, len(self._archive)
         )
         for logger in self._loggers:
+            if isinstance(logger, WandbLogger):
+                log_media(logger.experiment, self._archive.folder, space, self._archive)
             logger.save()
 
     def _log(self, metrics: dict[str, float], step: int) -> None:

@@ -68,23 +68,28 @@ def cell_arrays(cells: Sequence[Cell] | NDArray[np.int64]) -> tuple[NDArray[np.u
     return matrix, labels
 
 
-NUM_PATHS = sum(len(OPERATIONS) ** k for k in range(MAX_VERTICES - 1))
+NUM_SEQUENCES = sum(len(OPERATIONS) ** k for k in range(MAX_VERTICES - 1))
 """Sequences of at most 5 operations: 364."""
+_MANY_PATHS = 8
 
 
 def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.float32]:
     """Return which sequences of operations lead from the input to the output (White et al., "BANANAS", AAAI 2021).
+
+    Isomorphic cells have the same.
 
     Args:
         matrix: Upper triangular adjacency matrices, ``[n, 7, 7]``.
         labels: As of ``cell_arrays``, ``[n, 7]``.
 
     Returns:
-        0 and 1, ``[n, 364]``, isomorphic cells the same.
+        0 and 1 for each sequence, and numbers from 0 to about 1: paths by their length, all paths, each operation,
+        edges, vertices; ``[n, 364 + 12]``.
     """
     n = np.arange(len(matrix))
     to_output = matrix[n, :, (labels == OUTPUT).argmax(axis=1)] > 0
-    paths = np.zeros((len(matrix), NUM_PATHS), dtype=np.float32)
+    sequences = np.zeros((len(matrix), NUM_SEQUENCES), dtype=np.float32)
+    lengths = np.zeros((len(matrix), MAX_VERTICES - 1), dtype=np.float32)
     interior = range(1, MAX_VERTICES - 1)
     for vertices in (v for k in range(len(interior) + 1) for v in combinations(interior, k)):
         # Sequences of k operations come after all shorter ones; 3 c + o + 1 numbers them in base 3.
@@ -93,8 +98,16 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
             there &= (matrix[:, last, v] > 0) & (labels[:, v] >= 0)
             code, last = len(OPERATIONS) * code + labels[:, v] + 1, v
         there &= to_output[:, last]
-        paths[n[there], code[there]] = 1
-    return paths
+        sequences[n[there], code[there]] = 1
+        lengths[there, len(vertices)] += 1
+    operations = (labels[:, :, None] == np.arange(len(OPERATIONS))).sum(axis=1) / len(interior)
+    size = np.stack(
+        [matrix.sum(axis=(1, 2)) / MAX_EDGES, (labels != PADDING).sum(axis=1) / MAX_VERTICES], axis=1
+    )
+    number = lengths.sum(axis=1, keepdims=True) / _MANY_PATHS
+    return np.concatenate(
+        [sequences, lengths / _MANY_PATHS, number, operations, size], axis=1, dtype=np.float32
+    )
 
 
 def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:

@@ -101,7 +101,7 @@ class NASBench101(EnumerableSpace[Cell]):
         return matrix, labels.astype(np.int64) - PADDING
 
     def features(self, architectures: Sequence[Cell]) -> NDArray[np.float32]:
-        """Return edges, operations one-hot and paths, ``[n, 21 + 15 + 364]``, see ``cell.path_features``."""
+        """Return edges, operations one-hot and paths, ``[n, 21 + 15 + 376]``, see ``cell.path_features``."""
         matrix, labels = cell_arrays(architectures)
         edges = matrix[:, *np.triu_indices(MAX_VERTICES, k=1)].astype(np.float32)
         operations = one_hot(np.maximum(labels[:, 1:-1], -1) + 1, 1 + len(OPERATIONS))

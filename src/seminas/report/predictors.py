@@ -1,0 +1,72 @@
+"""The report's section on how well models rank architectures: the results of ``seminas-predictor``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from seminas.report.section import Section
+from seminas.report.statistics import mean_sd
+
+NOTES = (
+    "Mean ± standard deviation over seeds, on all architectures of the table that were not labeled.",
+    "N: labeled architectures. M: pseudo-labeled ones.",
+    "Precision: fraction of the K predicted best whose accuracy is among the K best.",
+    "Seconds: of fitting, on one core.",
+)
+_METRICS = {
+    "kendall_tau": "Kendall τ",
+    "spearman_rho": "Spearman ρ",
+    "top_10_precision": "precision of the top 10",
+    "top_100_precision": "precision of the top 100",
+    "fit_s": "seconds",
+}
+Group = tuple[str, int, int]
+"""Model, N, M."""
+
+
+def predictor_section(problem: str, results: Sequence[dict[str, Any]], figures: bool = True) -> Section:
+    """Return the section of one problem's results."""
+    groups: dict[Group, dict[int, dict[str, Any]]] = {}
+    for result in results:
+        of_it = groups.setdefault((result["model"], result["num_labeled"], result["num_pseudo_labeled"]), {})
+        of_it.setdefault(result["seed"], result)
+    names = [name for name in _METRICS if all(name in result for result in results)]
+    rows, plain = [], []
+    for (model, n, m), of_it in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0], item[0][2])):
+        pairs = [mean_sd(_values(of_it, name)) for name in names]
+        rows.append([model, str(n), str(m), str(len(of_it)), *(f"{a:.3f} ± {b:.3f}" for a, b in pairs)])
+        plain.append([model, n, m, len(of_it), *(v for pair in pairs for v in pair)])
+    header = ["model", "N", "M", "seeds", *(_METRICS[name] for name in names)]
+    plain_header = ["model", "num_labeled", "num_pseudo_labeled", "seeds"]
+    plain_header += [f"{name}_{part}" for name in names for part in ("mean", "sd")]
+    drawn = [("predictor", "Ranking quality over labeled architectures.", _figure(groups))] if figures else []
+    return Section(f"predictors on {problem}", header, rows, plain_header, plain, drawn, NOTES)
+
+
+def _values(of_it: dict[int, dict[str, Any]], name: str) -> NDArray[np.float64]:
+    return np.array([result[name] for result in of_it.values()], dtype=np.float64)
+
+
+def _figure(groups: dict[Group, dict[int, dict[str, Any]]]) -> Figure:
+    """Kendall's τ over N, a line for each model and M / N: mean and standard deviation."""
+    lines: dict[str, list[tuple[float, float, float]]] = {}
+    ratios = {(model, round(m / n)) for model, n, m in groups}
+    several = {model for model, _ in ratios if sum(name == model for name, _ in ratios) > 1}
+    for (model, n, m), of_it in groups.items():
+        label = f"{model}, M/N {round(m / n)}" if model in several else model
+        lines.setdefault(label, []).append((n, *mean_sd(_values(of_it, "kendall_tau"))))
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for label, points in sorted(lines.items()):
+        n, mean, sd = np.array(sorted(points)).T
+        axes.errorbar(n, mean, sd, marker="o", markersize=4, capsize=3, label=label)
+    axes.set(xlabel="labeled architectures", ylabel="Kendall τ on the others", xscale="log")
+    ticks = sorted({n for _, n, _ in groups})
+    axes.set_xticks(ticks, [str(n) for n in ticks], minor=False)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure

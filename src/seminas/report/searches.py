@@ -1,0 +1,118 @@
+"""The report's section on the searches of one problem."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from seminas.app import build
+from seminas.report import plots
+from seminas.report.figures import draw_architecture
+from seminas.report.runs import Setting
+from seminas.report.section import Section, percent
+from seminas.report.statistics import Row, table
+
+if TYPE_CHECKING:
+    from seminas.spaces.base import SearchSpace
+
+HEADER = (
+    "setting",
+    "seeds",
+    "evaluations",
+    "validation accuracy (%)",
+    "test accuracy (%)",
+    "test regret (%)",
+    "found the best (%)",
+    "rank",
+    "p",
+    "hours",
+)
+PLAIN_HEADER = (
+    "setting",
+    "strategy",
+    "seeds",
+    "evaluations",
+    "val_accuracy_mean",
+    "val_accuracy_sd",
+    "test_accuracy_mean",
+    "test_accuracy_sd",
+    "test_regret_mean",
+    "test_regret_sd",
+    "found_best",
+    "rank",
+    "p_value",
+    "hours",
+)
+NOTES = (
+    "Mean ± standard deviation over seeds.",
+    "The architecture is chosen by validation accuracy alone; its test accuracy is looked up after the search.",
+    "Rank: mean over the seeds that all settings have.",
+    "p: Wilcoxon's signed-rank test of the final accuracy against the baseline, paired by seed, not corrected for the "
+    "number of settings.",
+    "Found the best: runs that found the highest validation accuracy there is.",
+    "Hours: of training, where they are known.",
+    "Bands and bars: standard error.",
+)
+NUM_BEST = 3
+
+
+def search_section(
+    problem: str, settings: Sequence[Setting], baseline: str | None, figures: bool = True
+) -> Section:
+    """Return the section of one problem's settings; see ``statistics.table`` for the baseline."""
+    rows = table(settings, baseline)
+    drawn = _figures([row.setting for row in rows]) if figures else []
+    cells, plain = [_cells(row) for row in rows], [_plain(row) for row in rows]
+    return Section(problem, HEADER, cells, PLAIN_HEADER, plain, drawn, NOTES)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.setting.label,
+        str(row.num_seeds),
+        str(row.num_queries),
+        percent(row.val),
+        percent(row.test),
+        percent(row.regret),
+        "–" if row.found is None else f"{100 * row.found:.0f}",
+        "–" if row.rank is None else f"{row.rank:.1f}",
+        "–" if row.p_value is None else f"{row.p_value:.1g}" if row.p_value < 0.01 else f"{row.p_value:.2f}",
+        "–" if row.hours is None else f"{row.hours:.2f}",
+    ]
+
+
+def _plain(row: Row) -> list[Any]:
+    pairs = [v for pair in (row.val, row.test, row.regret) for v in (pair or (None, None))]
+    setting = row.setting
+    numbers = [*pairs, row.found, row.rank, row.p_value, row.hours]
+    return [setting.label, setting.strategy, row.num_seeds, row.num_queries, *numbers]
+
+
+def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
+    found = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
+    for key in plots.swept_keys(settings):
+        name = key.replace(".", "-")
+        found.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))
+    for strategy in dict.fromkeys(s.strategy for s in settings):
+        of_it = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
+        figure = plots.predictions(of_it)
+        if figure is not None:
+            caption = (
+                f"{strategy}: predicted and true accuracy of what it asked for, by round (τ: mean over runs)."
+            )
+            found.append((f"predictions-{strategy}", caption, figure))
+    best: dict[str, Any] = {}
+    runs = [run for s in settings for run in s.runs.values()]
+    for run in sorted(runs, key=lambda r: -r.result["best_val_accuracy"]):
+        best.setdefault(run.result["best_key"], run)
+    space: SearchSpace[Any] = build(OmegaConf.create(runs[0].config), "space")
+    caption = "What was evaluated, in two principal components of the architectures' features."
+    found.append(("looked-at", caption, plots.looked_at(space, settings)))
+    for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
+        drawing = draw_architecture(space, space.from_json(run.result["best_architecture"]))
+        caption = f"Number {rank} of all runs by validation accuracy: {run.result['best_val_accuracy']:.4f}"
+        if run.result["test_accuracy"] is not None:
+            caption += f", test {run.result['test_accuracy']:.4f}"
+        found.append((f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
+    return found

@@ -1,0 +1,116 @@
+"""What was logged to W&B is read back from its offline files (the framing of LevelDB's log)."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from seminas.archive import read_history
+from seminas.report.wandb_media import COLUMNS, MOST_DRAWN
+from support import command
+
+BLOCK = 1 << 15
+HEADER = struct.Struct("<IHB")
+FULL, LAST = 1, 4
+
+
+def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+    data, place, part = path.read_bytes(), 7, b""
+    while place + HEADER.size <= len(data):
+        left = BLOCK - place % BLOCK
+        if left < HEADER.size:
+            place += left
+            continue
+        _, size, kind = HEADER.unpack_from(data, place)
+        place += HEADER.size
+        part += data[place : place + size]
+        place += size
+        if kind in (FULL, LAST):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            yield record
+            part = b""
+
+
+def items(updates: Any) -> dict[str, Any]:
+    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in updates}
+
+
+@pytest.fixture(scope="module")
+def sweep(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wandb")
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=bananas", "strategy.steps=20"]
+    overrides += ["logger=[csv,wandb]", "search.max_queries=30", "seed=0,1", "hydra.sweep.dir=my-sweep"]
+    done = command("seminas-search", "-m", *overrides, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "my-sweep"
+
+
+def test_each_job_is_a_run_of_the_sweeps_group(sweep: Path) -> None:
+    files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
+    assert len(files) == 2
+    for seed, file in enumerate(files):
+        runs = [r.run for r in records(file) if r.WhichOneof("record_type") == "run"]
+        assert runs[0].run_group == "my-sweep" and list(runs[0].tags) == [f"seed={seed}"]
+        assert runs[0].display_name == f"seed={seed}"
+        exits = [r.exit.exit_code for r in records(file) if r.WhichOneof("record_type") == "exit"]
+        assert exits == [0]
+
+
+def test_all_that_was_logged_is_there(sweep: Path) -> None:
+    file = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))[0]
+    folder = file.parents[2]
+    history = [items(r.history.item) for r in records(file) if r.WhichOneof("record_type") == "history"]
+    config: dict[str, Any] = {}
+    for r in records(file):
+        if r.WhichOneof("record_type") == "config":
+            config |= items(r.config.update)
+    assert config["strategy"]["steps"] == 20 and config["search"]["max_queries"] == 30
+    queries = [row for row in history if "val_accuracy" in row]
+    told = read_history(folder)
+    assert [row["val_accuracy"] for row in queries] == [r.val_accuracy for r in told]
+    assert [row.get("prediction") for row in queries] == [r.prediction for r in told]
+    assert sum("round/fit_s" in row for row in history) == 2
+    result = json.loads((folder / "result.json").read_text())
+    (final,) = [row for row in history if "final/test_accuracy" in row]
+    assert final["final/test_accuracy"] == result["test_accuracy"]
+    (media,) = [row for row in history if "architectures/path" in row]
+    for name in ("search_curve", "best_architecture", "predictions"):
+        assert (file.parent / "files" / media[f"{name}/path"]).read_bytes()[1:4] == b"PNG"
+    table = json.loads((file.parent / "files" / media["architectures/path"]).read_text())
+    assert table["columns"] == list(COLUMNS)
+    assert [row[2] for row in table["data"]] == [r.key for r in told]
+    drawn = [row for row in table["data"] if row[-1] is not None]
+    assert len(drawn) == MOST_DRAWN
+    best = sorted((r.val_accuracy or 0 for r in told), reverse=True)[MOST_DRAWN - 1]
+    assert min(row[3] for row in drawn) == best
+    # The drawings are files of the table's artifact.
+    (artifact,) = [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
+    paths = [Path(entry.path) for entry in artifact.manifest.contents]
+    assert sum(path.suffix == ".png" for path in paths) == MOST_DRAWN
+    assert "architectures.table.json" in {path.name for path in paths}
+
+
+def test_the_dashboards_definition_is_written_without_a_network(tmp_path: Path) -> None:
+    done = command("seminas", "dashboard", "--group", "my-sweep", "--out", "view.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "view.json").read_text()
+    sections = json.loads(text)["spec"]["section"]["panelBankConfig"]["sections"]
+    panels = [panel["config"] for section in sections for panel in section["panels"]]
+    over_labels = [p for p in panels if p.get("xAxis") == "config:search.value.num_labeled"]
+    assert [p["yAxis"] for p in over_labels] == ["summary:final/test_accuracy"]
+    assert "my-sweep" in text
+    (runs,) = json.loads(text)["spec"]["section"]["runSets"]
+    assert {"section": "config", "name": "search.value.num_labeled"} in runs["grouping"]
+
+
+def test_a_dashboard_needs_a_login_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = command("seminas", "dashboard", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: W&B: ") and "--out FILE" in done.stderr
+    assert done.stderr.count("\n") == 1
