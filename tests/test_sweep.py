@@ -1,0 +1,85 @@
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from seminas.app import CONFIG_DIR
+from seminas.sweep import num_jobs
+from support import background, command
+
+Configure = Callable[..., DictConfig]
+SIDE_BY_SIDE = ["-m", "experiment=strategies", "search.max_queries=40", "hydra.sweep.dir=sweep"]
+
+
+def results(folder: Path) -> dict[str, int]:
+    """Finished jobs, and when they were."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
+
+
+def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path, tmp_path: Path) -> None:
+    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=random,evolution", "seed=range(0,3)"]
+    done = command("seminas-search", *jobs, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = results(tmp_path / "sweep")
+    assert len(first) == 6 and "6 of 6 jobs are done in sweep" in done.stderr
+    # The jobs do not draw over one another.
+    assert "round" not in done.stderr and "best architecture" not in done.stdout
+    process = command("seminas-search", *[j.replace("range(0,3)", "range(0,4)") for j in jobs], cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    second = results(tmp_path / "sweep")
+    assert len(second) == 8 and {name: second[name] for name in first} == first
+
+
+def test_a_killed_sweep_goes_on_with_what_is_missing(small_table: Path, tmp_path: Path) -> None:
+    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,6)"]
+    process = background("seminas-search", *jobs, cwd=tmp_path)
+    try:
+        until = time.monotonic() + 120
+        while not results(tmp_path / "sweep"):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    kept = results(tmp_path / "sweep")
+    assert kept
+    done = command("seminas-search", *jobs, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    now = results(tmp_path / "sweep")
+    assert len(now) == 6 and {name: now[name] for name in kept} == kept
+    for name in now:
+        assert json.loads((tmp_path / "sweep" / name / "result.json").read_text())["num_queries"] == 40
+
+
+@pytest.mark.parametrize(
+    ("params", "task", "number"),
+    [
+        ({"seed": "range(0,5)", "strategy": "nao,random"}, ["space=nasbench101"], 10),
+        ({"seed": "range(0,5)"}, ["seed=1,2", "search.num_labeled=10,20"], 4),
+        ({}, ["seed=3"], 1),
+    ],
+)
+def test_jobs_are_counted_as_hydra_makes_them(params: dict[str, str], task: list[str], number: int) -> None:
+    config = {"hydra": {"sweeper": {"params": params}, "overrides": {"task": task}}}
+    assert num_jobs(OmegaConf.create(config)) == number
+
+
+EXPERIMENTS = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_a_complete_multirun_with_seeds(configure: Configure, name: str) -> None:
+    entry = "predictor" if name == "predictor" else "search"
+    config = configure(entry, f"experiment={name}")
+    params = OmegaConf.load(CONFIG_DIR / "experiment" / f"{name}.yaml").hydra.sweeper.params
+    assert "seed" in params and len(params) >= 2
+    assert config.evaluator.get("path", "digits101") == "digits101"
+    for values in params.values():
+        assert num_jobs(
+            OmegaConf.create({"hydra": {"sweeper": {"params": {"x": values}}, "overrides": {"task": []}}})
+        )
