@@ -1,0 +1,49 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+
+from seminas.app import build
+from seminas.benchmarks import find_table
+from seminas.benchmarks.table import Table, load_table
+from seminas.networks.cost import count_macs, count_parameters
+from seminas.spaces.nasbench101 import NASBench101
+
+
+@pytest.fixture(scope="module")
+def table(space: NASBench101) -> Table:
+    return load_table(find_table("digits101"), space)
+
+
+def test_it_holds_every_cell_of_at_most_5_vertices_and_is_small(space: NASBench101, table: Table) -> None:
+    assert find_table("digits101").stat().st_size <= 300_000
+    vertices = np.array([cell.num_vertices for cell in space.at(np.arange(5_000))])
+    assert table.index.tolist() == np.flatnonzero(vertices <= 5).tolist() and len(table) == 2_532
+    assert [table.columns[name].num_runs for name in ("val", "test", "cost")] == [3, 3, 3]
+
+
+def test_it_says_what_training_says(
+    space: NASBench101, table: Table, configure: Callable[..., DictConfig]
+) -> None:
+    """Another machine may compute other last bits, and a training go another way, but hardly by more than this."""
+    rows = np.array([5, 700, 2_000])
+    evaluator = build(configure("search", "evaluator=training"), "evaluator", space=space, seed=1)
+    try:
+        outcomes = dict(evaluator.measure(space.at(table.index[rows]), ("val", "test")))
+    finally:
+        evaluator.close()
+    for split in ("val", "test"):
+        trained = np.array([outcomes[i].accuracies[split] for i in range(3)])
+        assert np.abs(trained - table.columns[split].at(rows)[:, 1]).max() <= 0.03
+
+
+def test_it_states_what_the_networks_cost(
+    space: NASBench101, table: Table, configure: Callable[..., DictConfig]
+) -> None:
+    skeleton = configure("search", "evaluator=training").data.recipe.networks.nasbench101
+    (cell,) = space.at(table.index[[1_234]])
+    network = space.build_network(cell, 10, 1, **skeleton)
+    row = np.array([1_234])
+    assert table.columns["parameters"].at(row)[0, 0] == count_parameters(network)
+    assert table.columns["macs"].at(row)[0, 0] == count_macs(network, (1, 8, 8))
