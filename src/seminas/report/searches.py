@@ -26,6 +26,7 @@ HEADER = (
     "found the best (%)",
     "rank",
     "p",
+    "reaches the baseline after",
     "hours",
 )
 PLAIN_HEADER = (
@@ -42,6 +43,7 @@ PLAIN_HEADER = (
     "found_best",
     "rank",
     "p_value",
+    "reaches_baseline_after",
     "hours",
 )
 NOTES = (
@@ -50,6 +52,8 @@ NOTES = (
     "Rank: mean over the seeds that all settings have.",
     "p: Wilcoxon's signed-rank test of the final accuracy against the baseline, paired by seed, not corrected for the "
     "number of settings.",
+    "Reaches the baseline after: evaluations until the mean of the best validation accuracies so far is at least what "
+    "the baseline ends with.",
     "Found the best: runs that found the highest validation accuracy there is.",
     "Hours: of training, where they are known.",
     "Bands and bars: standard error.",
@@ -78,6 +82,7 @@ def _cells(row: Row) -> list[str]:
         "–" if row.found is None else f"{100 * row.found:.0f}",
         "–" if row.rank is None else f"{row.rank:.1f}",
         "–" if row.p_value is None else f"{row.p_value:.1g}" if row.p_value < 0.01 else f"{row.p_value:.2f}",
+        "–" if row.reaches is None else str(row.reaches),
         "–" if row.hours is None else f"{row.hours:.2f}",
     ]
 
@@ -85,7 +90,7 @@ def _cells(row: Row) -> list[str]:
 def _plain(row: Row) -> list[Any]:
     pairs = [v for pair in (row.val, row.test, row.regret) for v in (pair or (None, None))]
     setting = row.setting
-    numbers = [*pairs, row.found, row.rank, row.p_value, row.hours]
+    numbers = [*pairs, row.found, row.rank, row.p_value, row.reaches, row.hours]
     return [setting.label, setting.strategy, row.num_seeds, row.num_queries, *numbers]
 
 

@@ -30,6 +30,8 @@ class Row:
         rank: Mean rank by the final accuracy among the settings, over the seeds that all have; None without any.
         p_value: Of Wilcoxon's signed-rank test against the baseline, paired by seed; None for the baseline and
             where there are too few pairs.
+        reaches: Evaluations after which its mean best validation accuracy is at least what the baseline ends with;
+            None for one that never is, for the baseline, and without one.
         hours: Cost of a run, mean; None where it is not known.
     """
 
@@ -42,6 +44,7 @@ class Row:
     found: float | None
     rank: float | None
     p_value: float | None
+    reaches: int | None
     hours: float | None
 
 
@@ -77,6 +80,7 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
                 found=float((val >= best_val).mean()) if known else None,
                 rank=rank,
                 p_value=None if base is None or base is setting else _p_value(setting, base),
+                reaches=None if base is None or base is setting else _reaches(setting, base),
                 hours=float(np.mean([run.result["cost_s"] for run in runs])) / 3600 or None,
             )
         )
@@ -103,6 +107,17 @@ def _baseline(settings: Sequence[Setting], name: str | None) -> Setting | None:
         return None
     labels = "; ".join(s.label for s in matching or settings)
     raise UserError(f"--baseline {name}: must be one of {labels}")
+
+
+def mean_curve(setting: Setting) -> NDArray[np.float64]:
+    """Return the mean over runs of the best validation accuracy so far, ``[q]`` of the shortest run."""
+    shortest = min(len(run.records) for run in setting.runs.values())
+    return np.mean([run.best_val[:shortest] for run in setting.runs.values()], axis=0)
+
+
+def _reaches(setting: Setting, base: Setting) -> int | None:
+    there = np.flatnonzero(mean_curve(setting) >= mean_curve(base)[-1])
+    return int(there[0]) + 1 if len(there) else None
 
 
 def _ranks(settings: Sequence[Setting]) -> list[float | None]:
