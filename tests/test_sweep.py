@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -54,6 +55,28 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(small_table: Path, tmp_path
     assert len(now) == 6 and {name: now[name] for name in kept} == kept
     for name in now:
         assert json.loads((tmp_path / "sweep" / name / "result.json").read_text())["num_queries"] == 40
+
+
+def test_jobs_end_with_the_process_that_launched_them(small_table: Path, tmp_path: Path) -> None:
+    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,40)"]
+    process = background("seminas-search", *jobs, cwd=tmp_path)
+    try:
+        until = time.monotonic() + 120
+        while not results(tmp_path / "sweep"):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        os.kill(process.pid, signal.SIGKILL)  # It alone.
+        process.wait()
+        until = time.monotonic() + 30
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert len(results(tmp_path / "sweep")) < 40
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import atexit
 import logging
 import math
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from seminas.app import RESULT_FILE
 
 MOST_CHARACTERS = 64
 """Of a W&B tag."""
+_WATCH = "ends with its parent"
 
 
 class SweepProgress(Callback):
@@ -56,6 +59,11 @@ class SweepProgress(Callback):
         self._thread.start()
         atexit.register(self._end)  # Hydra says nothing of a sweep that ends with an error.
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """In a job's process: do not outlive the sweep."""
+        if str(config.hydra.runtime.choices["hydra/launcher"]) == "joblib":
+            end_with_parent()
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say what there is."""
         self._end()
@@ -84,6 +92,22 @@ class SweepProgress(Callback):
                 if not self._console.is_terminal and done - said >= max(1, self._total / 10):
                     said = done
                     self._console.print(f"{done} of {self._total} jobs are done")
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it has ended, however that was.
+
+    Joblib's workers would go on with the jobs of a sweep that was killed.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # A run folder survives a kill at any point.
+
+    if not any(thread.name == _WATCH for thread in threading.enumerate()):
+        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
 def num_jobs(config: DictConfig) -> int:

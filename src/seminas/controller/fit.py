@@ -56,18 +56,18 @@ class ControllerSettings:
     """
 
     encoder: str = "graph"
-    hidden: int = 64
+    hidden: int = 48
     layers: int = 3
-    predictor: tuple[int, ...] = (64,)
+    predictor: tuple[int, ...] = (48,)
     dropout: float = 0.1
     tradeoff: float = 0.8
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
-    batch_size: int = 128
-    decoder_batch_size: int = 64
-    labeled_steps: int = 200
-    pseudo_steps: int = 200
+    batch_size: int = 64
+    decoder_batch_size: int = 32
+    labeled_steps: int = 150
+    pseudo_steps: int = 150
     upsampling: int = 10
     held_out: float = 0.0
     patience: int = 4

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# One study: its sweep, its report, and what of it is kept here.
+#   experiments/run.sh STUDY NAME [OVERRIDE…]
+#   experiments/run.sh strategies digits101
+#   experiments/run.sh strategies nasbench201-cifar10 space=nasbench201 evaluator.path=nasbench201.npz
+# The runs stay in runs/STUDY-NAME; the same command goes on with them after a kill. What a study's command and figures
+# are is said in experiments/STUDY/README.md.
+set -euo pipefail
+study=$1 name=$2
+shift 2
+cd "$(dirname "$0")/.."
+command=seminas-search
+[ "$study" = predictor ] && command=seminas-predictor
+runs=runs/$study-$name
+.venv/bin/$command -m "experiment=$study" "$@" "hydra.sweep.dir=$runs"
+.venv/bin/seminas report "$runs" ${BASELINE:+--baseline "$BASELINE"}
+mkdir -p "experiments/$study/$name"
+cp "$runs/report/results.csv" "experiments/$study/$name/"
+for figure in "$runs"/report/figures/{curves,ablation-*,predictor,looked-at}.png; do
+    [ -e "$figure" ] && cp "$figure" "experiments/$study/$name/"
+done
