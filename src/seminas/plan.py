@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from seminas.errors import UserError, config_error
 
 NUM_LABELED, NUM_ROUNDS = 25, 3
-LABELED_SHARE, MOST_ROUNDS, LEAST_NEW = 1 / 5, 8, 5
+LABELED_SHARE, MOST_ROUNDS, LEAST_NEW = 1 / 5, 6, 5
 
 
 @dataclass
@@ -35,7 +35,7 @@ def round_sizes(
     """Return how many architectures each round evaluates, the first one random.
 
     What is not set follows from what is: with nothing set, 25 and three rounds of 25; with
-    ``max_queries`` alone, a fifth of it at random and the rest in up to eight rounds. A strategy with sizes of
+    ``max_queries`` alone, a fifth of it at random and the rest in up to six rounds. A strategy with sizes of
     its own spends the same number of evaluations in these.
 
     Args:
