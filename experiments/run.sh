@@ -16,6 +16,6 @@ runs=runs/$study-$name
 .venv/bin/seminas report "$runs" ${BASELINE:+--baseline "$BASELINE"}
 mkdir -p "experiments/$study/$name"
 cp "$runs/report/results.csv" "experiments/$study/$name/"
-for figure in "$runs"/report/figures/{curves,ablation-*,predictor,looked-at}.png; do
+for figure in "$runs"/report/figures/{curves,ablation-*,predictor}.png; do
     [ -e "$figure" ] && cp "$figure" "experiments/$study/$name/"
 done
