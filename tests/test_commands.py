@@ -27,12 +27,15 @@ from support import (
     ("overrides", "message"),
     [
         (["space=nasbench102"], r"error: space=nasbench102: must be one of .*nasbench101.*"),
-        (["strategy=annealing"], r"error: strategy=annealing: must be one of nao, random, seminas"),
+        (
+            ["strategy=annealing"],
+            r"error: strategy=annealing: must be one of bananas, evolution, .*, seminas_evolution",
+        ),
         (["search.num_labelled=5"], r"error: Could not override 'search.num_labelled'.*"),
         (["search.num_labeled=many"], r"error: search.num_labeled: .*'many'.*"),
         (["search.num_labeled=1"], r"error: search.num_labeled=1: must be at least 2"),
         (["search.num_labeled=2001"], r"error: search.num_labeled=2001: must be at most the 2000 .*"),
-        (["search.pseudo_label_ratio=-1"], r"error: search.pseudo_label_ratio=-1.0: must be at least 0"),
+        (["search.pseudo_label_ratio=-1"], r"error: search.pseudo_label_ratio=-1: must be at least 0"),
         (["evaluator.path=missing.npz"], r"error: missing.npz: there is no such file"),
         (["evaluator.path=short.npz"], r"error: short.npz: is no packed table, or a damaged one; .*"),
         (["evaluator.path=foreign.npz"], r"error: foreign.npz: is no packed table; .*"),
