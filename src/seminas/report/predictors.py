@@ -50,13 +50,19 @@ def _values(of_it: dict[int, dict[str, Any]], name: str) -> NDArray[np.float64]:
     return np.array([result[name] for result in of_it.values()], dtype=np.float64)
 
 
+def _ratio(result: dict[str, Any]) -> float:
+    """M / N as it was asked for: a table may hold fewer."""
+    return float(result["config"].get("model", {}).get("pseudo_label_ratio", 0))
+
+
 def _figure(groups: dict[Group, dict[int, dict[str, Any]]]) -> Figure:
     """Kendall's τ over N, a line for each model and M / N: mean and standard deviation."""
     lines: dict[str, list[tuple[float, float, float]]] = {}
-    ratios = {(model, round(m / n)) for model, n, m in groups}
-    several = {model for model, _ in ratios if sum(name == model for name, _ in ratios) > 1}
-    for (model, n, m), of_it in groups.items():
-        label = f"{model}, M/N {round(m / n)}" if model in several else model
+    ratios = {group: _ratio(next(iter(of_it.values()))) for group, of_it in groups.items()}
+    for group, of_it in groups.items():
+        model, n, _ = group
+        several = len({ratio for (name, _, _), ratio in ratios.items() if name == model}) > 1
+        label = f"{model}, M/N {ratios[group]:g}" if several else model
         lines.setdefault(label, []).append((n, *mean_sd(_values(of_it, "kendall_tau"))))
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
