@@ -2,8 +2,9 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,22 @@ def results(folder: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
 
 
+@contextlib.contextmanager
+def a_job_done(*jobs: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a sweep and wait for its first result; in the end its whole process group is killed."""
+    process = background("seminas-search", *jobs, cwd=cwd)
+    try:
+        until = time.monotonic() + 120
+        while not results(cwd / "sweep"):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=random,evolution", "seed=range(0,3)"]
     done = command("seminas-search", *jobs, cwd=tmp_path)
@@ -38,15 +55,8 @@ def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path,
 
 def test_a_killed_sweep_goes_on_with_what_is_missing(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,6)"]
-    process = background("seminas-search", *jobs, cwd=tmp_path)
-    try:
-        until = time.monotonic() + 120
-        while not results(tmp_path / "sweep"):
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.05)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with a_job_done(*jobs, cwd=tmp_path):
+        pass
     kept = results(tmp_path / "sweep")
     assert kept
     done = command("seminas-search", *jobs, cwd=tmp_path)
@@ -59,12 +69,7 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(small_table: Path, tmp_path
 
 def test_jobs_end_with_the_process_that_launched_them(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,40)"]
-    process = background("seminas-search", *jobs, cwd=tmp_path)
-    try:
-        until = time.monotonic() + 120
-        while not results(tmp_path / "sweep"):
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.05)
+    with a_job_done(*jobs, cwd=tmp_path) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert children
         os.kill(process.pid, signal.SIGKILL)  # It alone.
@@ -73,9 +78,6 @@ def test_jobs_end_with_the_process_that_launched_them(small_table: Path, tmp_pat
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < until
             time.sleep(0.1)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
     assert len(results(tmp_path / "sweep")) < 40
 
 

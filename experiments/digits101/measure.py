@@ -138,6 +138,7 @@ def show(table: Annotated[Path, typer.Option(help="The table.")] = TABLE) -> Non
     found = load_table(table, space)
     val, test = found.columns["val"].at(), found.columns["test"].at()
     rows = describe(val, test)
+    rows["hours of one processor"] = float(found.columns["cost"].at().sum() / 3600)
     with (HERE / "results.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
             [("quantity", "value"), *((name, f"{value:.4f}") for name, value in rows.items())]
@@ -167,6 +168,7 @@ def describe(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
     return {
         "validation accuracy, median of cells": float(np.median(val.mean(axis=1))),
         "validation accuracy, best mean": float(val.mean(axis=1).max()),
+        "validation accuracy, 90% quantile of cells": float(np.quantile(val.mean(axis=1), 0.9)),
         "test accuracy, best mean": float(test.mean(axis=1).max()),
         "test accuracy of the cell that is best by validation": float(test.mean(axis=1)[best]),
         "standard deviation between cells (mean of seeds)": float(val.mean(axis=1).std()),

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seminas.errors import UserError, first_line
-from seminas.files import atomic_write
+from seminas.files import write_file
 
 _PACKAGE = Path(__file__).resolve().parent
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
@@ -130,11 +130,7 @@ def claim(folder: Path, config: DictConfig) -> dict[str, Any]:
     assert isinstance(given, dict)
     path = folder / CONFIG_FILE
     if not path.exists():
-        try:
-            with atomic_write(path) as file:
-                file.write(OmegaConf.to_yaml(OmegaConf.create(given)).encode())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        write_file(path, OmegaConf.to_yaml(OmegaConf.create(given)).encode())
         return typing.cast(dict[str, Any], given)
     there, here = flat(OmegaConf.to_container(OmegaConf.load(path))), flat(given)
     for key in sorted({*there, *here}):
@@ -179,11 +175,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:
     """Write a run's result, whole or not at all."""
-    try:
-        with atomic_write(folder / RESULT_FILE) as file:
-            file.write(json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
-    except OSError as error:
-        raise UserError(f"{folder / RESULT_FILE}: cannot be written ({error.strerror})") from error
+    write_file(folder / RESULT_FILE, json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def build_loggers(config: DictConfig, folder: Path) -> list[Any]:

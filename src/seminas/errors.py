@@ -1,7 +1,7 @@
 """The error of a user: one line that names what to change, without a traceback."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -21,6 +21,13 @@ def first_line(error: BaseException) -> str:
 def config_error(key: str, given: object, allowed: str) -> UserError:
     """Return the error of the config key ``key`` that holds ``given`` where only ``allowed`` will do."""
     return UserError(f"{key}={given}: must be {allowed}")
+
+
+def check_at_least(group: str, values: Mapping[str, Any], least: Mapping[str, float]) -> None:
+    """Refuse a value of a config's group that is below its bound in ``least``, naming its key."""
+    for name, bound in least.items():
+        if not values[name] >= bound:
+            raise config_error(f"{group}.{name}", values[name], f"at least {bound}")
 
 
 def user_errors(command: Callable[..., None]) -> Callable[..., None]:

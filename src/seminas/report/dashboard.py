@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError, first_line
-from seminas.files import atomic_write
+from seminas.files import write_file
 
 STEP = "trainer/global_step"
 STRATEGY, LABELED = "names.strategy", "search.num_labeled"
@@ -52,25 +52,17 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
             y=reports.SummaryMetric("final/test_accuracy"),
         )
 
+    def ablation(question: str, key: str, what: str) -> Any:
+        panels = [
+            scatter(key),
+            bars("final/test_accuracy", key),
+            curve("best_val_accuracy", f"best so far, by {what}", key),
+        ]
+        return workspaces.Section(name=question, is_open=True, panels=panels)
+
     sections = [
-        workspaces.Section(
-            name="How many labels does it need?",
-            is_open=True,
-            panels=[
-                scatter(LABELED),
-                bars("final/test_accuracy", LABELED),
-                curve("best_val_accuracy", "best so far, by labeled architectures", LABELED),
-            ],
-        ),
-        workspaces.Section(
-            name="What are pseudo-labels worth?",
-            is_open=True,
-            panels=[
-                scatter(RATIO),
-                bars("final/test_accuracy", RATIO),
-                curve("best_val_accuracy", "best so far, by pseudo-labels for each label", RATIO),
-            ],
-        ),
+        ablation("How many labels does it need?", LABELED, "labeled architectures"),
+        ablation("What are pseudo-labels worth?", RATIO, "pseudo-labels for each label"),
         workspaces.Section(
             name="Who wins at equal labels?",
             is_open=True,
@@ -103,11 +95,7 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
 def write_view(view: Any, path: Path) -> None:
     """Write the view's definition as JSON, as W&B would get it."""
     definition = json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
-    try:
-        with atomic_write(path) as file:
-            file.write(json.dumps(definition, indent=2, ensure_ascii=False).encode() + b"\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_file(path, json.dumps(definition, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def default_entity() -> str:

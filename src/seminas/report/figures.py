@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from seminas.archive import Archive, Record
-from seminas.errors import UserError
-from seminas.files import atomic_write
+from seminas.files import write_file
 from seminas.report.plots import predictions
 from seminas.spaces.base import SearchSpace
 
@@ -147,10 +146,5 @@ def save_figure(figure: Figure, path: Path) -> bytes:
     image = io.BytesIO()
     metadata = {"Date": None} if path.suffix == ".svg" else {}  # The same figure gives the same bytes.
     figure.savefig(image, format=path.suffix[1:], dpi=130, metadata=metadata)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(image.getvalue())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_file(path, image.getvalue())
     return image.getvalue()

@@ -4,8 +4,7 @@ import base64
 import html
 from pathlib import Path
 
-from seminas.errors import UserError
-from seminas.files import atomic_write
+from seminas.files import write_file
 from seminas.report.figures import save_figure
 from seminas.report.predictors import predictor_section
 from seminas.report.runs import Found, group, problem_of
@@ -63,8 +62,8 @@ def write_report(found: Found, out: Path, baseline: str | None = None) -> Path:
         f"</body></html>\n"
     )
     path = out / "report.html"
-    _write(path, page)
-    _write(out / "results.csv", as_csv(parts))
+    write_file(path, page.encode())
+    write_file(out / "results.csv", as_csv(parts).encode())
     return path
 
 
@@ -79,11 +78,3 @@ def _section(section: Section, folder: Path, prefix: str) -> str:
         text = html.escape(caption)
         body.append(f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>')
     return "\n".join(body)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with atomic_write(path) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

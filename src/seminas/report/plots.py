@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from seminas.archive import Record
 from seminas.report.runs import Setting
-from seminas.report.statistics import final_accuracy
+from seminas.report.statistics import final_accuracy, stacked, standard_error
 from seminas.spaces.base import SearchSpace
 
 MOST_LINES, MOST_PANELS, MOST_POINTS = 16, 5, 2_000
@@ -41,12 +41,8 @@ def curves(settings: Sequence[Setting]) -> Figure:
 
 def _band(setting: Setting, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lines = [run.best_val if what == "validation" else run.best_test for run in setting.runs.values()]
-    rows = [line for line in lines if line is not None]
-    shortest = min(len(row) for row in rows)
-    values = np.stack([row[:shortest] for row in rows])
-    mean = values.mean(axis=0)
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros_like(mean)
-    return mean, error
+    values = stacked([line for line in lines if line is not None])
+    return values.mean(axis=0), standard_error(values)
 
 
 def _style(i: int) -> dict[str, Any]:
@@ -72,8 +68,7 @@ def ablation(settings: Sequence[Setting], key: str) -> Figure:
             continue
         rest = Setting(setting.strategy, tuple(kv for kv in setting.swept if kv[0] != key), {})
         final = final_accuracy(setting)
-        error = final.std(ddof=1) / np.sqrt(len(final)) if len(final) > 1 else 0.0
-        lines.setdefault(rest.label, []).append((value, final.mean(), error))
+        lines.setdefault(rest.label, []).append((value, final.mean(), float(standard_error(final))))
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for i, (label, points) in enumerate(sorted(lines.items())[:MOST_LINES]):

@@ -109,10 +109,22 @@ def _baseline(settings: Sequence[Setting], name: str | None) -> Setting | None:
     raise UserError(f"--baseline {name}: must be one of {labels}")
 
 
+def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard error of the mean over the first axis; 0 of a single value."""
+    if len(values) < 2:
+        return np.zeros(values.shape[1:])
+    return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+
+
+def stacked(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return curves as ``[curves, q]``, q the length of the shortest."""
+    shortest = min(len(curve) for curve in curves)
+    return np.stack([curve[:shortest] for curve in curves])
+
+
 def mean_curve(setting: Setting) -> NDArray[np.float64]:
     """Return the mean over runs of the best validation accuracy so far, ``[q]`` of the shortest run."""
-    shortest = min(len(run.records) for run in setting.runs.values())
-    return np.mean([run.best_val[:shortest] for run in setting.runs.values()], axis=0)
+    return stacked([run.best_val for run in setting.runs.values()]).mean(axis=0)
 
 
 def _reaches(setting: Setting, base: Setting) -> int | None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seminas.controller.fit import one_thread
-from seminas.errors import config_error
+from seminas.errors import check_at_least, config_error
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -55,10 +55,7 @@ class Bananas(Strategy[A]):
         super().__init__(space, seed)
         at_least = {"num_random": 2, "batch_size": 1, "ensemble_size": 2, "layers": 1, "width": 1, "steps": 1}
         at_least |= {"num_parents": 1, "num_candidates": 1}
-        values = dict(locals())
-        for name, least in at_least.items():
-            if values[name] < least:
-                raise config_error(f"strategy.{name}", values[name], f"at least {least}")
+        check_at_least("strategy", locals(), at_least)
         if learning_rate <= 0:
             raise config_error("strategy.learning_rate", learning_rate, "above 0")
         self.own_sizes = (num_random, batch_size)
@@ -69,11 +66,11 @@ class Bananas(Strategy[A]):
     def ask(self, n: int) -> list[A]:
         """Return the ``n`` best candidates of a draw from the ensemble; at first, random architectures."""
         rng = self.rng()
-        labeled = {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
+        labeled = self.labeled
         if len(labeled) < 2:
             return self.space.sample(n, rng, exclude=self.told)
         start = time.perf_counter()
-        candidates = self._candidates(labeled, rng)
+        candidates = self._candidates(rng)
         if not candidates:
             return []
         predictions = self._predictions(labeled, candidates, int(rng.integers(2**62)))
@@ -83,11 +80,10 @@ class Bananas(Strategy[A]):
         chosen = [candidates[i] for i in order]
         self.predictions = dict(zip(chosen, mean[order].tolist(), strict=True))
         self.metrics = {"fit_s": time.perf_counter() - start}
-        return chosen + self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
+        return self.filled(chosen, n, rng)
 
-    def _candidates(self, labeled: dict[A, float], rng: np.random.Generator) -> list[A]:
-        best = sorted(labeled, key=lambda a: -labeled[a])[: self.num_parents]
-        near = list(dict.fromkeys(a for b in best for a in self.space.neighbors(b) if a not in self.told))
+    def _candidates(self, rng: np.random.Generator) -> list[A]:
+        near = self.near_best(self.num_parents)
         near = [near[i] for i in rng.permutation(len(near))[: self.num_candidates]]
         return list(dict.fromkeys([*near, *self.space.sample(self.num_candidates, rng, exclude=self.told)]))
 

@@ -49,6 +49,22 @@ class Strategy(ABC, Generic[A]):
         self.told.update(zip(architectures, accuracies, strict=True))
         self.round += 1
 
+    @property
+    def labeled(self) -> dict[A, float]:
+        """What was told and has an accuracy, in order."""
+        return {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
+
+    def filled(self, chosen: list[A], n: int, rng: np.random.Generator) -> list[A]:
+        """Return the chosen architectures and random new ones, ``n`` in all where the space has so many."""
+        missing = n - len(chosen)
+        return chosen + self.space.sample(missing, rng, exclude={*self.told, *chosen}) if missing else chosen
+
+    def near_best(self, number: int) -> list[A]:
+        """Return the new neighbours of the best ``number`` architectures so far."""
+        labeled = self.labeled
+        best = sorted(labeled, key=lambda a: -labeled[a])[:number]
+        return list(dict.fromkeys(a for b in best for a in self.space.neighbors(b) if a not in self.told))
+
     def rng(self) -> np.random.Generator:
         """Return the generator of this round."""
         return np.random.default_rng([self.seed, self.round])

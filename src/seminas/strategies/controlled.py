@@ -38,7 +38,7 @@ class ControllerStrategy(Strategy[A]):
             The controller, the labeled architectures and the pseudo-labeled ones with their accuracies, as fractions;
             None where fewer than two are labeled.
         """
-        labeled = {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
+        labeled = self.labeled
         if len(labeled) < 2:
             return None
         start = time.perf_counter()

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from seminas.errors import config_error
+from seminas.errors import check_at_least
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -32,12 +32,7 @@ class Evolution(Strategy[A]):
                 authors take P = 100 and S = 25 for 20,000 evaluations; small budgets want small populations.
         """
         super().__init__(space, seed)
-        for name, value, least in (
-            ("population_size", population_size, 1),
-            ("tournament_size", tournament_size, 1),
-        ):
-            if value < least:
-                raise config_error(f"strategy.{name}", value, f"at least {least}")
+        check_at_least("strategy", locals(), {"population_size": 1, "tournament_size": 1})
         self.population_size = population_size
         self.tournament_size = tournament_size
         self.own_sizes = (max(2, population_size), 1)
@@ -61,13 +56,11 @@ class Evolution(Strategy[A]):
             tries += 1
             if child is not None:
                 found[child], tries = None, 0
-        if len(found) < n:
-            found |= dict.fromkeys(self.space.sample(n - len(found), rng, exclude={*self.told, *found}))
-        return list(found)
+        return self.filled(list(found), n, rng)
 
     def population(self) -> list[A]:
         """Return the youngest architectures that have an accuracy, oldest first."""
-        return [a for a, accuracy in self.told.items() if accuracy is not None][-self.population_size :]
+        return list(self.labeled)[-self.population_size :]
 
     def _child(self, population: list[A], taken: Collection[A], rng: np.random.Generator) -> A | None:
         """A mutation of a tournament's winner, None where it is not new."""

@@ -15,7 +15,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
-from seminas.errors import config_error
+from seminas.errors import check_at_least
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -45,11 +45,7 @@ class GaussianProcess(Strategy[A]):
                 so many at random, and the neighbours of the best so far.
         """
         super().__init__(space, seed)
-        for name, value, least in (("num_random", num_random, 2), ("batch_size", batch_size, 1)):
-            if value < least:
-                raise config_error(f"strategy.{name}", value, f"at least {least}")
-        if max_candidates < 1:
-            raise config_error("strategy.max_candidates", max_candidates, "at least 1")
+        check_at_least("strategy", locals(), {"num_random": 2, "batch_size": 1, "max_candidates": 1})
         self.own_sizes = (num_random, batch_size)
         self.max_candidates = max_candidates
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
@@ -57,11 +53,11 @@ class GaussianProcess(Strategy[A]):
     def ask(self, n: int) -> list[A]:
         """Return the ``n`` candidates of the highest expected improvement; at first, random architectures."""
         rng = self.rng()
-        labeled = {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
+        labeled = self.labeled
         if len(labeled) < 2:
             return self.space.sample(n, rng, exclude=self.told)
         start = time.perf_counter()
-        candidates, features = self._candidates(labeled, rng)
+        candidates, features = self._candidates(rng)
         targets = rank_quantiles(np.array(list(labeled.values())))
         with threadpool_limits(1):
             model = fit_gaussian_process(self.space.features(list(labeled)), targets)
@@ -74,20 +70,16 @@ class GaussianProcess(Strategy[A]):
             if candidates[i] not in self.told:
                 chosen.append(candidates[i])
         self.metrics = {"fit_s": time.perf_counter() - start}
-        return chosen + self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
+        return self.filled(chosen, n, rng)
 
-    def _candidates(
-        self, labeled: dict[A, float], rng: np.random.Generator
-    ) -> tuple[list[A], NDArray[np.float32]]:
+    def _candidates(self, rng: np.random.Generator) -> tuple[list[A], NDArray[np.float32]]:
         if isinstance(self.space, EnumerableSpace) and self.space.size <= self.max_candidates:
             if self._all is None:
                 architectures = self.space.at(np.arange(self.space.size))
                 self._all = architectures, self.space.features(architectures)
             return self._all
-        best = sorted(labeled, key=lambda a: -labeled[a])[:NUM_PARENTS]
         drawn = self.space.sample(self.max_candidates, rng, exclude=self.told)
-        near = [a for parent in best for a in self.space.neighbors(parent) if a not in self.told]
-        candidates = list(dict.fromkeys([*near, *drawn]))
+        candidates = list(dict.fromkeys([*self.near_best(NUM_PARENTS), *drawn]))
         return candidates, self.space.features(candidates)
 
 

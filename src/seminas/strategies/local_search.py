@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from seminas.errors import config_error
+from seminas.errors import check_at_least
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -26,8 +26,7 @@ class LocalSearch(Strategy[A]):
             first_improvement: Move to the first neighbour that is better, not to the best of all.
         """
         super().__init__(space, seed)
-        if num_start < 2:
-            raise config_error("strategy.num_start", num_start, "at least 2")
+        check_at_least("strategy", locals(), {"num_start": 2})
         self.first_improvement = first_improvement
         self.own_sizes = (num_start, 1)
         self._center: A | None = None
@@ -39,7 +38,7 @@ class LocalSearch(Strategy[A]):
         rng = self.rng()
         new = [a for a in self._neighbors if a not in self.told]
         chosen = [new[i] for i in rng.permutation(len(new))[:n]]
-        return chosen + self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
+        return self.filled(chosen, n, rng)
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Take in a round, and move where it is time to."""

@@ -2,7 +2,7 @@
 
 from seminas.controller.fit import Controller, ControllerSettings
 from seminas.controller.generate import improve
-from seminas.errors import config_error
+from seminas.errors import check_at_least, config_error
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.controlled import ControllerStrategy, ranked
 
@@ -43,10 +43,7 @@ class SemiNAS(ControllerStrategy[A]):
         """
         super().__init__(space, seed, controller, pseudo_label_ratio)
         at_least = {"num_seeds": 1, "max_steps": 1, "overgenerate": 1, "pool": 0}
-        values = dict(locals())
-        for name, least in at_least.items():
-            if values[name] < least:
-                raise config_error(f"strategy.{name}", values[name], f"at least {least}")
+        check_at_least("strategy", locals(), at_least)
         if step_size <= 0:
             raise config_error("strategy.step_size", step_size, "above 0")
         if not 0 <= favorites <= 1:
@@ -72,8 +69,7 @@ class SemiNAS(ControllerStrategy[A]):
         pool = list(dict.fromkeys([*made, *pseudo, *pool]))
         taken = set(chosen)
         chosen += [a for a in ranked(controller, pool) if a not in taken][: n - len(chosen)]
-        if len(chosen) < n:
-            chosen += self.space.sample(n - len(chosen), rng, exclude={*self.told, *chosen})
+        chosen = self.filled(chosen, n, rng)
         self.predictions = dict(zip(chosen, controller.predict(chosen).tolist(), strict=True))
         return chosen
 

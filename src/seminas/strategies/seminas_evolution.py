@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seminas.controller.fit import ControllerSettings
-from seminas.errors import config_error
+from seminas.errors import check_at_least
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.controlled import ControllerStrategy, ranked
 from seminas.strategies.evolution import Evolution
@@ -34,8 +34,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
             children: Proposed for each one that is evaluated.
         """
         super().__init__(space, seed, controller, pseudo_label_ratio)
-        if children < 1:
-            raise config_error("strategy.children", children, "at least 1")
+        check_at_least("strategy", locals(), {"children": 1})
         self.evolution = Evolution(space, seed, population_size, tournament_size)
         self.num_children = children
 
