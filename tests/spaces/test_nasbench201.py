@@ -54,11 +54,36 @@ def test_networks_train(cells: NASBench201) -> None:
         logits.sum().backward()
 
 
-def test_the_graph_view_leads_from_input_to_output(cells: NASBench201) -> None:
+def test_the_graph_view_is_what_the_cell_computes(cells: NASBench201) -> None:
     adjacency, labels = cells.graphs([cells.parse(FIRST)])
-    assert labels.tolist() == [[1, 7, 5, 4, 5, 4, 4, 2]]
-    assert np.triu(adjacency[0], 1).sum() == adjacency[0].sum() == 3 + 4 + 3
-    assert (adjacency[0, :-1].sum(axis=1) > 0).all() and (adjacency[0, :, 1:].sum(axis=0) > 0).all()
+    # The average pooling and both 1x1 convolutions read the input; all are summed, skips only pass on.
+    assert labels.tolist() == [[1, 7, 5, 0, 5, 0, 0, 2]]
+    assert np.argwhere(adjacency[0]).tolist() == [[0, 1], [0, 2], [0, 4], [1, 7], [2, 7], [4, 7]]
+
+
+def test_cells_that_compute_the_same_have_one_graph(cells: NASBench201) -> None:
+    same = [
+        "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|",
+        "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|none~2|",
+    ]
+    adjacency, labels = cells.graphs([cells.parse(text) for text in same])
+    assert (labels == [1, 5 + 1, 0, 0, 0, 0, 0, 2]).all()
+    assert (adjacency == adjacency[0]).all() and adjacency[0].sum() == 2
+    assert cells.vertex_names(cells.parse(same[2])) == ["input", "nor_conv_3x3\n0 → 1", "output"]
+    adjacency, labels = cells.graphs([cells.parse(NONE)])
+    assert labels.tolist() == [[1, 0, 0, 0, 0, 0, 0, 2]] and adjacency.sum() == 0
+
+
+def test_the_graph_view_keeps_what_features_say_of_paths(cells: NASBench201) -> None:
+    """Cells with one graph have the same paths of operations from input to output."""
+    every = cells.at(np.arange(0, cells.size, 7))
+    adjacency, labels = cells.graphs(every)
+    paths = cells.features(every)[:, 30:]
+    of_graph: dict[bytes, np.ndarray] = {}
+    for graph, label, row in zip(adjacency, labels, paths, strict=True):
+        np.testing.assert_array_equal(of_graph.setdefault(graph.tobytes() + label.tobytes(), row), row)
+    assert 0.4 * len(every) < len(of_graph) < len(every)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,15 @@ Shapes: n architectures, S states of the encoder (tokens or vertices), L tokens,
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seminas.controller.statistics import graph_statistics, num_statistics
 from seminas.spaces.base import A, SearchSpace
+
+NUM_USUAL, MIN_SCALE = 500, 1e-2
+"""Random architectures that statistics are standardised by, and the least deviation of one that hardly varies."""
 
 
 class Inputs(NamedTuple):
@@ -19,22 +24,25 @@ class Inputs(NamedTuple):
         tokens: Token sequences, 0 is padding, integers ``[n, L]``.
         adjacency: Edge from row to column, bytes ``[n, V, V]``.
         labels: Vertex labels, 0 is padding, integers ``[n, V]``.
+        statistics: Of the graphs as wholes, ``[n, F]``, see ``graph_statistics``.
     """
 
     tokens: Tensor
     adjacency: Tensor
     labels: Tensor
+    statistics: Tensor
 
     def select(self, index: Tensor) -> "Inputs":
         """Return the architectures at ``index``, integers ``[m]``."""
-        return Inputs(self.tokens[index], self.adjacency[index], self.labels[index])
+        return Inputs(*(view[index] for view in self))
 
 
 def as_inputs(space: SearchSpace[A], architectures: Sequence[A]) -> Inputs:
     """Return architectures as tensors."""
     adjacency, labels = space.graphs(architectures)
-    tokens = torch.as_tensor(space.encode(architectures))
-    return Inputs(tokens, torch.as_tensor(adjacency), torch.as_tensor(labels))
+    statistics = graph_statistics(adjacency, labels, space.num_labels)
+    views = (space.encode(architectures), adjacency, labels, statistics)
+    return Inputs(*(torch.as_tensor(view) for view in views))
 
 
 class Memory(NamedTuple):
@@ -87,7 +95,14 @@ class LSTMEncoder(nn.Module):
 
 
 class GraphEncoder(nn.Module):
-    """Message passing along and against the edges; a state per vertex, blind to the vertices' order."""
+    """Message passing along and against the edges; a state per vertex, blind to the vertices' order.
+
+    A vertex hears the mean of those before it and of those after it. What the graph is like as a whole, its
+    statistics, is added to every state at the end.
+    """
+
+    center: Tensor
+    scale: Tensor
 
     def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -95,18 +110,24 @@ class GraphEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.messages = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
+        usual = as_inputs(space, space.sample(NUM_USUAL, np.random.default_rng(0))).statistics
+        self.register_buffer("center", usual.mean(dim=0))
+        self.register_buffer("scale", usual.std(dim=0, correction=0).clamp(min=MIN_SCALE))
+        self.whole = nn.Linear(num_statistics(space.num_labels), hidden)
 
     def forward(self, inputs: Inputs) -> Memory:
         """Return the states of the vertices, ``[n, V, H]``."""
         mask = inputs.labels != 0
         forward = inputs.adjacency.to(self.embedding.weight.dtype)
         backward = forward.transpose(1, 2)
+        forward, backward = (a / a.sum(dim=2, keepdim=True).clamp(min=1) for a in (forward, backward))
         states = self.embedding(inputs.labels)
         for linear, norm in zip(self.messages, self.norms, strict=True):
             around = torch.cat([states, forward @ states, backward @ states], dim=-1)
             states = states + self.dropout(torch.relu(norm(linear(around))))
             states = states * mask[..., None]
-        return Memory(normalise(states), mask)
+        whole = self.whole((inputs.statistics - self.center) / self.scale)
+        return Memory(normalise(states + whole[:, None]) * mask[..., None], mask)
 
 
 class Predictor(nn.Module):

@@ -81,9 +81,11 @@ def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
 def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
     """Draw an architecture's graph from input to output."""
     adjacency, labels = space.graphs([architecture])
-    present = int((labels[0] != 0).sum())
-    figure = Figure(figsize=(1.6 + 1.5 * present, 3.2), layout="constrained")
-    _draw_graph(figure.add_subplot(), adjacency[0, :present, :present], space.vertex_names(architecture))
+    present = np.flatnonzero(labels[0])
+    figure = Figure(figsize=(1.6 + 1.5 * len(present), 3.2), layout="constrained")
+    _draw_graph(
+        figure.add_subplot(), adjacency[0][np.ix_(present, present)], space.vertex_names(architecture)
+    )
     return figure
 
 

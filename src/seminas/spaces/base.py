@@ -68,7 +68,8 @@ class SearchSpace(ABC, Generic[A]):
     def graphs(self, architectures: Sequence[A]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``, padded.
 
-        A chain of the tokens by default.
+        Edges lead to later vertices, from an input, the first, to an output, the last that is no padding. What has no
+        influence on the output may be padding as well. A chain of the tokens by default.
         """
         tokens = self.encode(architectures)
         present = tokens != 0
@@ -157,7 +158,7 @@ class SearchSpace(ABC, Generic[A]):
         return self.size
 
     def vertex_names(self, architecture: A) -> list[str]:
-        """Return what to write on each vertex of the graph view when it is drawn."""
+        """Return what to write on each vertex of the graph view, padding apart, when it is drawn."""
         return [str(token) for token in self.encode([architecture])[0] if token]
 
 

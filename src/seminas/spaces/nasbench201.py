@@ -46,15 +46,33 @@ class NASBench201(SequenceSpace):
         return 3 + len(OPERATIONS)
 
     def graphs(self, architectures: Sequence[Choices]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return adjacency matrices ``[n, 8, 8]`` and labels ``[n, 8]``; an operation follows those of its origin."""
+        """Return adjacency matrices ``[n, 8, 8]`` and labels ``[n, 8]`` of what the cells compute.
+
+        An operation follows those that its origin sums. ``skip_connect`` is an edge from what it follows to what
+        follows it, and an operation that the output does not depend on, or that does not depend on the input, is
+        padding in its place. So cells that compute the same often have the same graph.
+        """
         rows = self._array(architectures)
         labels = np.full((len(rows), self.num_vertices), _INPUT_LABEL, dtype=np.int64)
         labels[:, -1] = _OUTPUT_LABEL
         labels[:, 1:-1] = rows + 3
-        adjacency = np.broadcast_to(
-            self._adjacency.astype(np.uint8), (len(rows), *self._adjacency.shape)
-        ).copy()
-        return adjacency, labels
+        edges = np.broadcast_to(self._adjacency, (len(rows), *self._adjacency.shape)).copy()
+        operates = np.ones(labels.shape, dtype=bool)
+        operates[:, 1:-1] = rows > OPERATIONS.index("skip_connect")
+        skips = labels == 3 + OPERATIONS.index("skip_connect")
+        for v in range(1, self.num_vertices - 1):
+            edges |= (edges[:, :, v] & skips[:, v, None])[:, :, None] & edges[:, v, None, :]
+            edges[:, :, v] &= operates[:, v, None]
+            edges[:, v, :] &= operates[:, v, None]
+        reached, needed = np.zeros_like(operates), np.zeros_like(operates)
+        reached[:, 0] = needed[:, -1] = True
+        for v in range(1, self.num_vertices):
+            reached[:, v] = (reached[:, :v] & edges[:, :v, v]).any(axis=1)
+            needed[:, -1 - v] = (needed[:, -v:] & edges[:, -1 - v, -v:]).any(axis=1)
+        used = reached & needed
+        used[:, [0, -1]] = True
+        edges &= used[:, :, None] & used[:, None, :]
+        return edges.astype(np.uint8), np.where(used, labels, 0)
 
     def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
         """Return the operations one-hot, and which paths there are from the input to the output, ``[n, 70]``.
@@ -120,9 +138,10 @@ class NASBench201(SequenceSpace):
         return nodes[3]
 
     def vertex_names(self, architecture: Choices) -> list[str]:
-        """Return ``input``, the operations with the nodes that they lead from and to, ``output``."""
-        names = self._written(architecture)
-        return ["input", *(f"{name}\n{u} → {v}" for name, (u, v) in zip(names, EDGES, strict=True)), "output"]
+        """Return ``input``, the operations in use with the nodes that they lead from and to, ``output``."""
+        _, (labels,) = self.graphs([architecture])
+        operations = zip(self._written(architecture), EDGES, labels[1:-1], strict=True)
+        return ["input", *(f"{name}\n{u} → {v}" for name, (u, v), used in operations if used), "output"]
 
     def build_network(
         self, architecture: Choices, num_classes: int, in_channels: int, **skeleton: Any
