@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seminas.controller.statistics import graph_statistics, num_statistics
+from seminas.controller.statistics import graph_statistics
 from seminas.spaces.base import A, SearchSpace
 
 NUM_USUAL, MIN_SCALE = 500, 1e-2
@@ -113,14 +113,13 @@ class GraphEncoder(nn.Module):
         usual = as_inputs(space, space.sample(NUM_USUAL, np.random.default_rng(0))).statistics
         self.register_buffer("center", usual.mean(dim=0))
         self.register_buffer("scale", usual.std(dim=0, correction=0).clamp(min=MIN_SCALE))
-        self.whole = nn.Linear(num_statistics(space.num_labels), hidden)
+        self.whole = nn.Linear(usual.shape[1], hidden)
 
     def forward(self, inputs: Inputs) -> Memory:
         """Return the states of the vertices, ``[n, V, H]``."""
         mask = inputs.labels != 0
-        forward = inputs.adjacency.to(self.embedding.weight.dtype)
-        backward = forward.transpose(1, 2)
-        forward, backward = (a / a.sum(dim=2, keepdim=True).clamp(min=1) for a in (forward, backward))
+        edges = inputs.adjacency.to(self.embedding.weight.dtype)
+        forward, backward = (nn.functional.normalize(e, p=1, dim=2) for e in (edges, edges.transpose(1, 2)))
         states = self.embedding(inputs.labels)
         for linear, norm in zip(self.messages, self.norms, strict=True):
             around = torch.cat([states, forward @ states, backward @ states], dim=-1)

@@ -3,19 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_SHAPE = 9
-"""Statistics that do not depend on the labels."""
-
-
-def num_statistics(num_labels: int) -> int:
-    """Return how many statistics graphs of so many vertex labels (0, padding, among them) have."""
-    return NUM_SHAPE + 2 * (num_labels - 1)
-
 
 def graph_statistics(
     adjacency: NDArray[np.uint8], labels: NDArray[np.int64], num_labels: int
 ) -> NDArray[np.float32]:
-    """Return statistics of graphs whose edges lead to later vertices, ``[n, S]``.
+    """Return statistics of graphs whose edges lead to later vertices, ``[n, F]``, F = 9 + 2 (``num_labels`` - 1).
 
     Vertices and edges; edges on the longest and on the shortest path from the input (the first vertex) to the output
     (the last vertex that is no padding); the logarithm of 1 plus the number of such paths, whether there is none, and

@@ -18,6 +18,13 @@ def one_hot(values: NDArray[np.integer[Any]], num_values: int) -> NDArray[np.flo
     return np.eye(num_values, dtype=np.float32)[values].reshape(len(values), -1)
 
 
+def reachable(adjacency: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether a path of edges, ``[..., V, V]``, leads from vertex u to w, in that shape; u reaches itself."""
+    num_vertices = adjacency.shape[-1]
+    steps = np.eye(num_vertices, dtype=np.int64) + adjacency
+    return np.linalg.matrix_power(steps, num_vertices) > 0
+
+
 class SearchSpace(ABC, Generic[A]):
     """Architectures, their token sequences and their networks.
 

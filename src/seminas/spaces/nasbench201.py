@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from seminas.spaces.base import reachable
 from seminas.spaces.sequence import Choices, SequenceSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -64,12 +65,8 @@ class NASBench201(SequenceSpace):
             edges |= (edges[:, :, v] & skips[:, v, None])[:, :, None] & edges[:, v, None, :]
             edges[:, :, v] &= operates[:, v, None]
             edges[:, v, :] &= operates[:, v, None]
-        reached, needed = np.zeros_like(operates), np.zeros_like(operates)
-        reached[:, 0] = needed[:, -1] = True
-        for v in range(1, self.num_vertices):
-            reached[:, v] = (reached[:, :v] & edges[:, :v, v]).any(axis=1)
-            needed[:, -1 - v] = (needed[:, -v:] & edges[:, -1 - v, -v:]).any(axis=1)
-        used = reached & needed
+        paths = reachable(edges)
+        used = paths[:, 0, :] & paths[:, :, -1]
         used[:, [0, -1]] = True
         edges &= used[:, :, None] & used[:, None, :]
         return edges.astype(np.uint8), np.where(used, labels, 0)

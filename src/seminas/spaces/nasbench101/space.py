@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.spaces.base import EnumerableSpace, one_hot
+from seminas.spaces.base import EnumerableSpace, one_hot, reachable
 from seminas.spaces.nasbench101 import grammar
 from seminas.spaces.nasbench101.cell import (
     INPUT,
@@ -182,7 +182,7 @@ class NASBench101(EnumerableSpace[Cell]):
         (matrix,), (labels,) = cell_arrays([architecture])
         v = architecture.num_vertices
         graphs = list(_relabeled(matrix, labels, v))
-        reach = _reachable(matrix)
+        reach = reachable(matrix)
         for u, w in product(range(v), repeat=2):
             if u == w or w == 0 or u == v - 1 or reach[w, u]:
                 continue
@@ -241,22 +241,16 @@ def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:
     return padded, labels
 
 
-def _reachable(matrix: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether a path leads from u to w, ``[7, 7]``, a vertex reaching itself."""
-    steps = np.eye(len(matrix), dtype=np.int64) + matrix
-    return np.linalg.matrix_power(steps, len(matrix)) > 0
-
-
 def _is_full(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> bool:
     """Whether every vertex lies on a path from the input to the output."""
-    reach, present = _reachable(matrix), labels != PADDING
+    reach, present = reachable(matrix), labels != PADDING
     output = np.flatnonzero(labels == OUTPUT)[0]
     return bool((reach[0] & reach[:, output])[present].all())
 
 
 def _prune(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> Graph | None:
     """Remove the vertices that lie on no path from the input to the output; None where there is no path."""
-    reach = _reachable(matrix)
+    reach = reachable(matrix)
     output = np.flatnonzero(labels == OUTPUT)[0]
     if not reach[0, output]:
         return None
