@@ -1,7 +1,7 @@
 import pytest
 
 from seminas.errors import UserError
-from seminas.plan import SearchSettings, round_sizes
+from seminas.plan import OwnSizes, SearchSettings, round_sizes
 
 
 def test_nothing_set_is_25_and_three_rounds_of_25() -> None:
@@ -30,14 +30,20 @@ def test_what_is_set_is_kept() -> None:
 
 
 def test_sizes_of_a_strategys_own_spend_the_same() -> None:
-    own = (20, 5)
+    own = OwnSizes(20, 5)
     assert round_sizes(SearchSettings(), 1000, own) == [20, *[5] * 16]
     assert round_sizes(SearchSettings(max_queries=33), 1000, own) == [20, 5, 5, 3]
     assert round_sizes(SearchSettings(max_queries=12), 1000, own) == [12]
     # What is set counts.
     assert round_sizes(SearchSettings(num_labeled=10, max_queries=21), 1000, own) == [10, 5, 5, 1]
     assert round_sizes(SearchSettings(num_labeled=10, num_new=30, num_rounds=2), 1000, own) == [10, 30, 30]
-    assert sum(round_sizes(SearchSettings(num_labeled=25, num_rounds=3), 1000, own)) == 100
+    assert round_sizes(SearchSettings(num_labeled=25, num_rounds=3), 1000, own) == [25, 25, 25, 25]
+
+
+def test_own_sizes_may_grow_with_what_has_been_evaluated() -> None:
+    sizes = round_sizes(SearchSettings(max_queries=100), 1000, OwnSizes(20, 5, 0.2))
+    assert sizes == [20, 5, 5, 6, 7, 9, 10, 12, 15, 11]
+    assert round_sizes(SearchSettings(max_queries=40, num_new=8), 1000, OwnSizes(20, 5, 0.5)) == [20, 8, 8, 4]
 
 
 def test_no_more_than_there_is() -> None:

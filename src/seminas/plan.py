@@ -1,11 +1,26 @@
 """How many architectures a search evaluates, and when."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from seminas.errors import UserError, config_error
 
 NUM_LABELED, NUM_ROUNDS = 25, 3
 LABELED_SHARE, MOST_ROUNDS, LEAST_NEW = 1 / 5, 6, 5
+
+
+class OwnSizes(NamedTuple):
+    """Round sizes that a strategy works best with.
+
+    Attributes:
+        first: Architectures of the first, random round.
+        step: Of each further one.
+        growth: Or this fraction of those evaluated so far, where that is more.
+    """
+
+    first: int
+    step: int
+    growth: float = 0.0
 
 
 @dataclass
@@ -29,19 +44,17 @@ class SearchSettings:
     max_failures: int = 10
 
 
-def round_sizes(
-    settings: SearchSettings, num_candidates: int, own: tuple[int, int] | None = None
-) -> list[int]:
+def round_sizes(settings: SearchSettings, num_candidates: int, own: OwnSizes | None = None) -> list[int]:
     """Return how many architectures each round evaluates, the first one random.
 
     What is not set follows from what is: with nothing set, 25 and three rounds of 25; with
     ``max_queries`` alone, a fifth of it at random and the rest in up to six rounds. A strategy with sizes of
-    its own spends the same number of evaluations in these.
+    its own spends the same number of evaluations in these, unless the number of rounds is set.
 
     Args:
         settings: What the config says.
         num_candidates: There are no more.
-        own: The strategy's sizes of the first and of each further round.
+        own: The strategy's own sizes.
 
     Raises:
         UserError: The settings contradict each other or the number of candidates.
@@ -64,10 +77,12 @@ def round_sizes(
     for _ in range(rounds):
         sizes.append(min(new, left))
         left -= sizes[-1]
-    if own is not None:
-        total, first = sum(sizes), settings.num_labeled or min(own[0], sum(sizes))
-        step = settings.num_new or own[1]
-        sizes = [first, *(min(step, total - done) for done in range(first, total, step))]
+    if own is not None and settings.num_rounds is None:
+        total = sum(sizes)
+        sizes = [settings.num_labeled or min(own.first, total)]
+        while (done := sum(sizes)) < total:
+            step = settings.num_new or max(own.step, round(own.growth * done))
+            sizes.append(min(step, total - done))
     return [size for size in sizes if size > 0]
 
 

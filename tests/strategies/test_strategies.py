@@ -1,23 +1,27 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from seminas.controller import ControllerSettings
 from seminas.errors import UserError
+from seminas.plan import SearchSettings, round_sizes
 from seminas.spaces.nasbench101 import Cell, NASBench101
+from seminas.spaces.nasbench201 import NASBench201
 from seminas.spaces.subset import Subset
 from seminas.strategies import controlled
 from seminas.strategies.bananas import Bananas
 from seminas.strategies.base import Strategy
 from seminas.strategies.evolution import Evolution
-from seminas.strategies.gaussian_process import GaussianProcess, expected_improvement, rank_quantiles
+from seminas.strategies.gaussian_process import GaussianProcess, expected_improvement
 from seminas.strategies.local_search import LocalSearch
 from seminas.strategies.random import RandomSearch
 from seminas.strategies.seminas import SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
 
-SMALL = ControllerSettings(hidden=16, layers=2, labeled_steps=20, pseudo_steps=20)
+SMALL = ControllerSettings(members=2, hidden=16, layers=2, labeled_steps=20, pseudo_steps=20)
+PAPER = replace(SMALL, encoder="paper", members=1, targets="standard", warm_start=True)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
 
 
@@ -29,6 +33,9 @@ MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
     "nao": lambda space, seed: semi(space, seed, 0),
+    "paper": lambda space, seed: SemiNAS(
+        space, seed, PAPER, 10, step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0
+    ),
     "seminas_evolution": lambda space, seed: SemiNASEvolution(space, seed, SMALL, 10, children=3),
     "evolution": Evolution,
     "local_search": LocalSearch,
@@ -89,10 +96,10 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
     fit = controlled.fit_controller
     fitted = []
 
-    def watched(space, settings, architectures, accuracies, seed, unlabeled):  # type: ignore[no-untyped-def]
+    def watched(space, settings, architectures, accuracies, seed, unlabeled, start):  # type: ignore[no-untyped-def]
         fitted.append((len(architectures), len(unlabeled)))
         assert not set(unlabeled) & set(strategy.told)
-        return fit(space, settings, architectures, accuracies, seed, unlabeled)
+        return fit(space, settings, architectures, accuracies, seed, unlabeled, start)
 
     monkeypatch.setattr(controlled, "fit_controller", watched)
     strategy = semi(space, 0, ratio)
@@ -121,6 +128,21 @@ def test_it_finds_what_is_good(space: NASBench101) -> None:
         assert strategy.round == 1 or set(strategy.predictions) == set(cells)
     assert means[2] > means[0] + 0.06
     assert max(v for v in strategy.told.values() if v is not None) == pytest.approx(0.9)
+
+
+def test_a_round_takes_one_of_those_that_the_controller_cannot_tell_apart() -> None:
+    space = NASBench201()
+    strategy = SemiNAS(space, 0, SMALL, 10)
+    rng = np.random.default_rng(0)
+    first = strategy.ask(20)
+    strategy.tell(first, rng.random(20).tolist())
+    chosen = strategy.ask(30)
+    adjacency, labels = space.graphs(chosen)
+    graphs = set()
+    for matrix, names in zip(adjacency, labels, strict=True):
+        there = names > 0
+        graphs.add((matrix[np.ix_(there, there)].tobytes(), tuple(names[there])))
+    assert len(graphs) == 30
 
 
 def test_evolution_mutates_a_winner_among_the_youngest(space: NASBench101) -> None:
@@ -184,8 +206,7 @@ def test_a_baseline_beats_random_search(space: NASBench101, name: str) -> None:
     values = {}
     for kind in (name, "random"):
         strategy = makers[kind](part, 0)  # type: ignore[arg-type]
-        first, step = strategy.own_sizes or (10, 10)
-        for size in (first, *[step] * ((60 - first) // step)):
+        for size in round_sizes(SearchSettings(max_queries=60), part.size, strategy.own_sizes):
             cells = strategy.ask(size)
             strategy.tell(cells, [good(cell) for cell in cells])
         values[kind] = np.sort([v for v in strategy.told.values() if v is not None])[-20:].mean()
@@ -197,12 +218,6 @@ def test_expected_improvement_is_what_draws_give() -> None:
     drawn = np.random.default_rng(0).normal(mean, deviation, (200_000, 4))
     expected = np.maximum(drawn - 0.3, 0).mean(axis=0)
     assert expected_improvement(mean, deviation, 0.3) == pytest.approx(expected, abs=5e-3)
-
-
-def test_rank_quantiles_keep_the_order_and_ties() -> None:
-    quantiles = rank_quantiles(np.array([0.1, 0.9, 0.5, 0.5]))
-    assert quantiles[1] > quantiles[2] == quantiles[3] > quantiles[0]
-    assert quantiles.sum() == pytest.approx(0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""Fitting the controller: on labeled architectures, then on its own labels of others as well."""
+"""Fitting the controller: teachers on labeled architectures, then a student on the teachers' labels of others too."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,13 +15,23 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
-from seminas.controller.model import ENCODERS, ControllerModel, Inputs, as_inputs
+from seminas.controller.model import (
+    ENCODERS,
+    ControllerModel,
+    EncoderPredictorDecoder,
+    Inputs,
+    as_inputs,
+)
 from seminas.controller.module import Batches, ControllerModule, Labeled
+from seminas.controller.paper import PaperModel
 from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
+from seminas.targets import KINDS, Targets
 
-CHUNK = 512
+CHUNK = 128
+"""Architectures predicted at once: few enough that what is computed stays in the processor's cache."""
 _COUNTS = (
+    "members",
     "hidden",
     "layers",
     "batch_size",
@@ -30,6 +41,13 @@ _COUNTS = (
     "upsampling",
     "patience",
 )
+_EPOCHS = ("labeled_epochs", "pseudo_epochs")
+_CHOICES = {
+    "encoder": (*ENCODERS, "paper"),
+    "targets": KINDS,
+    "optimizer": ("adamw", "adam"),
+    "schedule": ("one_cycle", "constant"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,46 +55,66 @@ class ControllerSettings:
     """The model and how it is fitted; ``conf/controller/`` names and explains each.
 
     Attributes:
-        encoder: ``graph`` or ``lstm``.
+        encoder: ``graph``, ``lstm``, or ``paper``: the whole model is the authors'.
+        members: Teachers, each an encoder and a predictor, that label others by their mean; a student with a decoder
+            learns from that. With 1, the teacher has the decoder and goes on as the student, as in the paper.
         hidden: Width of every state.
         layers: Of the encoder.
         predictor: Widths of the predictor's hidden layers.
+        sigmoid: Whether the predictor of ``paper`` ends in one.
         dropout: In the encoder, the predictor and the decoder's input.
+        targets: What accuracies are fitted as, one of ``seminas.targets.KINDS``.
         tradeoff: λ, the weight of the predictor's loss against the decoder's.
-        learning_rate: Peak of the one-cycle schedule.
-        weight_decay: Of AdamW.
+        optimizer: ``adamw`` or ``adam``.
+        schedule: Of the learning rate, ``one_cycle`` or ``constant``.
+        learning_rate: Its peak.
+        weight_decay: Of the optimizer.
         gradient_clip: Norm at which gradients are clipped.
         batch_size: Architectures a step, all of them where there are fewer.
+        whole_batches: Leave out what is left of a pass and fills no batch.
         decoder_batch_size: Architectures of a batch that the decoder, the slow part, learns from.
         labeled_steps: Steps on the labeled architectures.
-        pseudo_steps: Further steps once there are pseudo-labels.
+        pseudo_steps: Further steps, of the student.
+        labeled_epochs: Passes in place of ``labeled_steps``.
+        pseudo_epochs: Passes in place of ``pseudo_steps``.
         upsampling: How often a labeled architecture counts beside pseudo-labeled ones.
         held_out: Fraction of the labeled architectures that stop the first stage early; 0 uses all for fitting.
         patience: Checks, one every 25 steps, without a better rank correlation on those held out.
+        warm_start: Whether a search goes on with the controller of its last round.
     """
 
     encoder: str = "graph"
-    hidden: int = 48
+    members: int = 5
+    hidden: int = 32
     layers: int = 3
-    predictor: tuple[int, ...] = (48,)
+    predictor: tuple[int, ...] = (32,)
+    sigmoid: bool = False
     dropout: float = 0.1
+    targets: str = "quantile"
     tradeoff: float = 0.8
-    learning_rate: float = 5e-3
+    optimizer: str = "adamw"
+    schedule: str = "one_cycle"
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     batch_size: int = 64
+    whole_batches: bool = True
     decoder_batch_size: int = 32
-    labeled_steps: int = 150
-    pseudo_steps: int = 150
+    labeled_steps: int = 100
+    pseudo_steps: int = 100
+    labeled_epochs: int | None = None
+    pseudo_epochs: int | None = None
     upsampling: int = 10
     held_out: float = 0.0
     patience: int = 4
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted, naming the key."""
-        if self.encoder not in ENCODERS:
-            raise config_error("controller.encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
-        for name in _COUNTS:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise config_error(f"controller.{name}", getattr(self, name), f"one of {', '.join(choices)}")
+        for name in (*_COUNTS, *(name for name in _EPOCHS if getattr(self, name) is not None)):
             if getattr(self, name) < 1:
                 raise config_error(f"controller.{name}", getattr(self, name), "at least 1")
         for name in ("learning_rate", "gradient_clip"):
@@ -85,6 +123,12 @@ class ControllerSettings:
         for name in ("dropout", "tradeoff", "held_out", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise config_error(f"controller.{name}", getattr(self, name), "from 0 to 1")
+        if self.encoder == "paper" and self.members > 1:
+            raise config_error("controller.members", self.members, "1 with controller.encoder=paper")
+        if self.encoder == "paper" and len(self.predictor) != 1:
+            raise config_error(
+                "controller.predictor", self.predictor, "one width with controller.encoder=paper"
+            )
 
 
 @contextmanager
@@ -103,26 +147,40 @@ def one_thread() -> Iterator[None]:
 
 
 class Controller(Generic[A]):
-    """A fitted controller: the model, and the scale of its predictions."""
+    """A fitted controller.
 
-    def __init__(self, space: SearchSpace[A], model: ControllerModel, mean: float, deviation: float) -> None:
+    Attributes:
+        student: Encoder, predictor and decoder: what moves and writes architectures.
+        teachers: Further encoders and predictors whose opinion counts as much; None where there are no others.
+        targets: The scale of their predictions.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        student: EncoderPredictorDecoder,
+        teachers: EncoderPredictorDecoder | None,
+        targets: Targets,
+    ) -> None:
         self.space = space
-        self.model = model.eval().requires_grad_(False)
-        self.mean = mean
-        self.deviation = deviation
+        self.student = student.eval().requires_grad_(False)
+        self.teachers = None if teachers is None else teachers.eval().requires_grad_(False)
+        self.targets = targets
 
     @one_thread()
-    def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return predicted accuracies, ``[n]``, as fractions."""
-        parts = [
-            self._predict(as_inputs(self.space, architectures[i : i + CHUNK]))
-            for i in range(0, len(architectures), CHUNK)
-        ]
-        return np.concatenate(parts) if parts else np.empty(0)
-
-    def _predict(self, inputs: Inputs) -> NDArray[np.float64]:
+    def scores(self, architectures: Sequence[A] | Inputs) -> NDArray[np.float64]:
+        """Return every member's predictions, ``[E, n]``, on the scale of the targets: the teachers', the student's."""
+        inputs = architectures if isinstance(architectures, Inputs) else as_inputs(self.space, architectures)
+        models = [model for model in (self.teachers, self.student) if model is not None]
+        if not len(inputs.tokens):
+            return np.empty((len(models), 0))
         with torch.inference_mode():
-            return self.model.predict(inputs).double().numpy() * self.deviation + self.mean
+            parts = [torch.cat([model.predict(part) for model in models]) for part in inputs.split(CHUNK)]
+        return torch.cat(parts, dim=1).double().numpy()
+
+    def predict(self, architectures: Sequence[A] | Inputs) -> NDArray[np.float64]:
+        """Return predicted accuracies, ``[n]``, as fractions: of the members' mean."""
+        return self.targets.accuracies(self.scores(architectures).mean(axis=0))
 
 
 @one_thread()
@@ -133,53 +191,73 @@ def fit_controller(
     accuracies: NDArray[np.float64],
     seed: Sequence[int],
     unlabeled: Sequence[A] = (),
+    start: Controller[A] | None = None,
 ) -> tuple[Controller[A], NDArray[np.float64]]:
-    """Fit a controller from scratch.
+    """Fit a controller.
 
     Args:
         space: What the architectures are of.
         settings: Model and schedule.
         architectures: The labeled ones, n of them.
-        accuracies: Theirs, ``[n]``; targets are standardised by them.
+        accuracies: Theirs, ``[n]``; targets are made from them alone.
         seed: Such as (seed, round); the same seed gives the same controller.
-        unlabeled: Architectures to label by the first stage and fit on in the second, m of them.
+        unlabeled: Architectures for the teachers to label and the student to learn from too, m of them.
+        start: What to go on from, where ``settings.warm_start``; from scratch otherwise.
 
     Returns:
         The controller and the pseudo-labels, ``[m]``, as fractions.
     """
     state = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
-    mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies)) or 1.0
-    labeled = Labeled(
-        as_inputs(space, architectures), torch.as_tensor((accuracies - mean) / deviation, dtype=torch.float32)
-    )
+    targets = Targets(settings.targets, accuracies)
+    labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(targets.values, dtype=torch.float32))
+    going_on = start if settings.warm_start else None
+    several = settings.members > 1
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(int(state[1]) >> 1)
-        model = ControllerModel(
-            space,
-            settings.encoder,
-            settings.hidden,
-            settings.layers,
-            list(settings.predictor),
-            settings.dropout,
-        )
+        if going_on is None:
+            teachers = _model(space, settings, settings.members)
+        else:
+            teachers = copy.deepcopy(going_on.teachers or going_on.student)
         fitted, held_out = _split(labeled, settings.held_out, generator)
         rows = torch.arange(len(fitted.targets))
-        _fit(model, settings, fitted, rows, settings.labeled_steps, generator, held_out)
-        controller = Controller(space, model, mean, deviation)
-        if not len(unlabeled):
-            return controller, np.empty(0)
-        inputs = as_inputs(space, unlabeled)
-        pseudo = controller.predict(unlabeled)
-        targets = torch.as_tensor((pseudo - mean) / deviation, dtype=torch.float32)
-        both = Labeled(
-            Inputs(*(torch.cat(views) for views in zip(labeled.inputs, inputs, strict=True))),
-            torch.cat([labeled.targets, targets]),
+        _fit(teachers, settings, fitted, rows, False, generator, held_out, decode=not several)
+        if not several and not len(unlabeled):
+            return Controller(space, teachers, None, targets), np.empty(0)
+        both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
+        if len(unlabeled):
+            inputs = as_inputs(space, unlabeled)
+            pseudo = Controller(space, teachers, None, targets).scores(inputs).mean(axis=0)
+            both = Labeled(
+                Inputs(*(torch.cat(views) for views in zip(labeled.inputs, inputs, strict=True))),
+                torch.cat([labeled.targets, torch.as_tensor(pseudo, dtype=torch.float32)]),
+            )
+            others = torch.arange(len(labeled.targets), len(both.targets))
+            rows = torch.cat([rows.repeat(settings.upsampling), others])
+            pseudo = targets.accuracies(pseudo)
+        if not several:
+            student = teachers
+        else:
+            student = _model(space, settings, 1) if going_on is None else copy.deepcopy(going_on.student)
+        _fit(student, settings, both, rows, True, generator)
+        return Controller(space, student, teachers if several else None, targets), pseudo
+
+
+def _model(space: SearchSpace[A], settings: ControllerSettings, members: int) -> EncoderPredictorDecoder:
+    """Return a new model."""
+    if settings.encoder == "paper":
+        return PaperModel(
+            space, settings.hidden, settings.layers, settings.predictor[0], settings.dropout, settings.sigmoid
         )
-        upsampled = torch.arange(len(labeled.targets)).repeat(settings.upsampling)
-        rows = torch.cat([upsampled, torch.arange(len(labeled.targets), len(both.targets))])
-        _fit(model.requires_grad_(True), settings, both, rows, settings.pseudo_steps, generator)
-        return Controller(space, model, mean, deviation), pseudo
+    return ControllerModel(
+        space,
+        settings.encoder,
+        settings.hidden,
+        settings.layers,
+        list(settings.predictor),
+        settings.dropout,
+        members,
+    )
 
 
 def _split(data: Labeled, fraction: float, generator: torch.Generator) -> tuple[Labeled, Labeled | None]:
@@ -194,28 +272,31 @@ def _split(data: Labeled, fraction: float, generator: torch.Generator) -> tuple[
 
 
 def _fit(
-    model: ControllerModel,
+    model: EncoderPredictorDecoder,
     settings: ControllerSettings,
     data: Labeled,
     rows: torch.Tensor,
-    steps: int,
+    student: bool,
     generator: torch.Generator,
     held_out: Labeled | None = None,
+    decode: bool = True,
 ) -> None:
-    module = ControllerModule(
-        model.train(),
-        settings.tradeoff,
-        settings.learning_rate,
-        settings.weight_decay,
-        settings.decoder_batch_size,
-    )
-    batches = DataLoader(Batches(data, rows, settings.batch_size, generator), batch_size=None)
+    """Fit a model on rows of the data, on one of the two schedules."""
+    batch_size = min(settings.batch_size, len(rows))
+    epochs = settings.pseudo_epochs if student else settings.labeled_epochs
+    steps = settings.pseudo_steps if student else settings.labeled_steps
+    if epochs is not None:
+        a_pass = len(rows) // batch_size if settings.whole_batches else -(-len(rows) // batch_size)
+        steps = epochs * a_pass
+    module = ControllerModule(model.train().requires_grad_(True), settings, decode)
+    batches = DataLoader(Batches(data, rows, batch_size, generator, settings.whole_batches), batch_size=None)
     stop = EarlyStopping("held_out_tau", mode="max", patience=settings.patience)
     trainer = pl.Trainer(
         max_steps=steps,
         accelerator="cpu",
         devices=1,
-        gradient_clip_val=settings.gradient_clip,
+        # Members are clipped together, each about where it would be alone.
+        gradient_clip_val=settings.gradient_clip * (1 if student else settings.members) ** 0.5,
         val_check_interval=min(25, steps) if held_out else None,
         callbacks=[stop] if held_out else [],
         logger=False,

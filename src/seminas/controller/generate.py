@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from seminas.controller.fit import Controller, one_thread
-from seminas.controller.model import ControllerModel, Memory, as_inputs, normalise
+from seminas.controller.model import (
+    EncoderPredictorDecoder,
+    Memory,
+    as_inputs,
+    memorise,
+    normalise,
+)
 from seminas.spaces.base import A, SearchSpace
 
 
@@ -18,60 +24,71 @@ def improve(
     seen: Collection[A],
     step_size: float,
     max_steps: int,
+    raw_gradient: bool = False,
+    better: bool = True,
 ) -> list[A]:
     """Move architectures up the predictor's gradient and decode them (Luo et al., section 3.1).
 
-    The step η grows by ``step_size`` until enough new architectures have come out. One that is predicted
-    no better than the seed it came from does not count: it is the decoder's error, not an improvement.
+    The step η grows by ``step_size`` until enough new architectures have come out.
 
     Args:
         controller: A fitted one.
         seeds: Where to start from.
         wanted: How many to stop at.
         seen: Architectures that are not new.
-        step_size: First step, and its growth; in units of the states' root mean square.
+        step_size: First step, and its growth; in units of the states' length.
         max_steps: Largest step, as a multiple of ``step_size``.
+        raw_gradient: Take the gradient as it is, as the authors do, and not only its direction.
+        better: Count only what is predicted better than the seed it came from: the rest is the decoder's error, not
+            an improvement.
 
     Returns:
-        Distinct new architectures, best predicted first; fewer than ``wanted`` where the largest step has
-        been reached, more where one step gave several.
+        Distinct new architectures, best predicted first, in the order of the steps where ``better`` is not asked for;
+        fewer than ``wanted`` where the largest step has been reached, more where one step gave several.
     """
     found: dict[A, float] = {}
-    before = controller.predict(seeds)
+    before = controller.scores(seeds).mean(axis=0)
     with torch.no_grad():
-        memory = controller.model.encoder(as_inputs(controller.space, seeds))
-    for step in moved(controller.model, memory, step_size, max_steps):
-        decoded = controller.space.decode(write(controller.space, controller.model, step).numpy())
+        memory = controller.student.encoder(as_inputs(controller.space, seeds))
+    for step in moved(controller.student, memory, step_size, max_steps, raw_gradient):
+        decoded = controller.space.decode(write(controller.space, controller.student, step).numpy())
         new = [
             (a, start) for a, start in zip(decoded, before, strict=True) if a is not None and a not in seen
         ]
-        after = controller.predict([a for a, _ in new])
-        found |= {a: float(y) for (a, start), y in zip(new, after, strict=True) if y > start}
+        after = controller.scores([a for a, _ in new]).mean(axis=0)
+        found |= {a: float(y) for (a, start), y in zip(new, after, strict=True) if y > start or not better}
         if len(found) >= wanted:
             break
-    return sorted(found, key=lambda a: -found[a])
+    return sorted(found, key=lambda a: -found[a]) if better else list(found)
 
 
-def moved(model: ControllerModel, memory: Memory, step_size: float, max_steps: int) -> Iterator[Memory]:
+def moved(
+    model: EncoderPredictorDecoder,
+    memory: Memory,
+    step_size: float,
+    max_steps: int,
+    raw_gradient: bool = False,
+) -> Iterator[Memory]:
     """Yield the states after steps of ``step_size``, twice that, and so on: normalise(h + η g).
 
-    g is the gradient of the prediction by the states, scaled to a root mean square of 1 over an
-    architecture, so that η means the same for every fit (the authors take it as it is).
+    g is the gradient of the prediction by the states, scaled to their length in the root mean square over an
+    architecture, so that η means the same for every fit; or, with ``raw_gradient``, as it is.
     """
     states = memory.states.detach().requires_grad_(True)
     with torch.enable_grad():
-        prediction = model.predictor(Memory(states, memory.mask).embedding).sum()
+        prediction = model.predictor(memory._replace(states=states).embedding).sum()
         (gradient,) = torch.autograd.grad(prediction, states)
-    direction = normalise(gradient.flatten(1)).view_as(gradient)
+    if not raw_gradient:
+        whole = memory.length * gradient.shape[-2] ** 0.5
+        gradient = normalise(gradient.flatten(-2), whole).view_as(gradient)
     for k in range(1, max_steps + 1):
-        step = normalise(memory.states + k * step_size * direction)
-        yield Memory(step * memory.mask[..., None], memory.mask)
+        yield memorise(memory.states + k * step_size * gradient, memory.mask, memory.length)
 
 
 @torch.inference_mode()
-def write(space: SearchSpace[A], model: ControllerModel, memory: Memory) -> Tensor:
+def write(space: SearchSpace[A], model: EncoderPredictorDecoder, memory: Memory) -> Tensor:
     """Decode greedily, only ever a token that is legal; integers ``[n, L]``."""
-    n = len(memory.states)
+    n = len(memory.mask)
     tokens = torch.zeros((n, 0), dtype=torch.long)
     last = torch.zeros((n, 1), dtype=torch.long)
     state = model.decoder.start(memory)

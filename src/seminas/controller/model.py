@@ -1,10 +1,11 @@
 """Encoder, predictor and decoder as plain modules (Luo et al., NeurIPS 2020, section 3.1).
 
-Shapes: n architectures, S states of the encoder (tokens or vertices), L tokens, V vertices, H hidden.
+Shapes: n architectures, S states of the encoder (tokens or vertices), L tokens, V vertices, H hidden, E members of the
+ensemble: encoders and predictors that are trained side by side in one computation. The decoder belongs to the first.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +37,11 @@ class Inputs(NamedTuple):
         """Return the architectures at ``index``, integers ``[m]``."""
         return Inputs(*(view[index] for view in self))
 
+    def split(self, size: int) -> Iterator["Inputs"]:
+        """Yield consecutive parts of ``size`` architectures."""
+        for parts in zip(*(view.split(size) for view in self), strict=True):
+            yield Inputs(*parts)
+
 
 def as_inputs(space: SearchSpace[A], architectures: Sequence[A]) -> Inputs:
     """Return architectures as tensors."""
@@ -49,49 +55,82 @@ class Memory(NamedTuple):
     """What the encoder says of architectures.
 
     Attributes:
-        states: Normalised states, ``[n, S, H]``, zero where there is none.
+        states: Normalised states, ``[E, n, S, H]``, zero where there is none.
         mask: Which states there are, ``[n, S]``.
+        length: That states are normalised to. The authors take 1; ``sqrt(H)``, a root mean square of 1, lets what
+            follows start at its usual scale.
     """
 
     states: Tensor
     mask: Tensor
+    length: float
 
     @property
     def embedding(self) -> Tensor:
-        """The mean of the states, normalised again, ``[n, H]``."""
-        return normalise(self.states.sum(dim=1) / self.mask.sum(dim=1, keepdim=True))
+        """The mean of the states, normalised again, ``[E, n, H]``."""
+        return normalise(self.states.sum(dim=-2) / self.mask.sum(dim=-1, keepdim=True), self.length)
+
+    def part(self, members: int, number: int | None) -> "Memory":
+        """Return what the first members say of the first architectures."""
+        return self._replace(states=self.states[:members, :number], mask=self.mask[:number])
 
 
-def normalise(x: Tensor) -> Tensor:
-    """Scale the last dimension to a root mean square of 1, zero stays zero.
+def memorise(states: Tensor, mask: Tensor, length: float | None = None) -> Memory:
+    """Normalise an encoder's states, ``[E, n, S, H]``, to ``sqrt(H)`` by default."""
+    length = states.shape[-1] ** 0.5 if length is None else length
+    return Memory(normalise(states, length) * mask[..., None], mask, length)
 
-    The authors scale to length 1; the factor of ``sqrt(H)`` lets what follows start at its usual scale.
-    """
-    return nn.functional.normalize(x, dim=-1) * x.shape[-1] ** 0.5
+
+def normalise(x: Tensor, length: float) -> Tensor:
+    """Scale the last dimension to a length, zero stays zero."""
+    return nn.functional.normalize(x, dim=-1) * length
+
+
+class StackedLinear(nn.Module):
+    """A linear layer for each member, of its own inputs."""
+
+    def __init__(self, members: int, before: int, after: int) -> None:
+        super().__init__()
+        bound = before**-0.5
+        self.weight = nn.Parameter(torch.empty(members, before, after).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(members, 1, after).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[E, ..., after]`` of ``[E, ..., before]``."""
+        return torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).unflatten(1, x.shape[1:-1])
 
 
 class LSTMEncoder(nn.Module):
     """Bidirectional LSTM over the tokens, the authors' encoder; a state per token."""
 
-    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(space.num_tokens, hidden, padding_idx=0)
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(space.num_tokens, hidden, padding_idx=0) for _ in range(members)
+        )
         self.dropout = nn.Dropout(dropout)
         between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
-        self.out = nn.Linear(2 * hidden, hidden)
+        self.lstms = nn.ModuleList(
+            nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
+            for _ in range(members)
+        )
+        self.out = StackedLinear(members, 2 * hidden, hidden)
 
     def forward(self, inputs: Inputs) -> Memory:
-        """Return the states of the tokens, ``[n, L, H]``."""
+        """Return the states of the tokens, ``[E, n, L, H]``."""
         mask = inputs.tokens != 0
-        embedded = self.dropout(self.embedding(inputs.tokens))
-        packed = nn.utils.rnn.pack_padded_sequence(
-            embedded, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1]
-        )
-        return Memory(normalise(self.out(states)) * mask[..., None], mask)
+        lengths = mask.sum(dim=1).cpu()
+        outputs = []
+        for embedding, lstm in zip(self.embeddings, self.lstms, strict=True):
+            embedded = self.dropout(embedding(inputs.tokens))
+            packed = nn.utils.rnn.pack_padded_sequence(
+                embedded, lengths, batch_first=True, enforce_sorted=False
+            )
+            output, _ = nn.utils.rnn.pad_packed_sequence(
+                lstm(packed)[0], batch_first=True, total_length=mask.shape[1]
+            )
+            outputs.append(output)
+        return memorise(self.out(torch.stack(outputs)), mask)
 
 
 class GraphEncoder(nn.Module):
@@ -104,44 +143,47 @@ class GraphEncoder(nn.Module):
     center: Tensor
     scale: Tensor
 
-    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(space.num_labels, hidden, padding_idx=0)
+        self.embedding = nn.Parameter(torch.randn(members, space.num_labels, hidden))
         self.dropout = nn.Dropout(dropout)
-        self.messages = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in range(layers))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
+        self.messages = nn.ModuleList(StackedLinear(members, 3 * hidden, hidden) for _ in range(layers))
+        self.gains = nn.Parameter(torch.ones(layers, members, 1, 1, hidden))
+        self.shifts = nn.Parameter(torch.zeros(layers, members, 1, 1, hidden))
         usual = as_inputs(space, space.sample(NUM_USUAL, np.random.default_rng(0))).statistics
         self.register_buffer("center", usual.mean(dim=0))
         self.register_buffer("scale", usual.std(dim=0, correction=0).clamp(min=MIN_SCALE))
-        self.whole = nn.Linear(usual.shape[1], hidden)
+        self.whole = StackedLinear(members, usual.shape[1], hidden)
 
     def forward(self, inputs: Inputs) -> Memory:
-        """Return the states of the vertices, ``[n, V, H]``."""
+        """Return the states of the vertices, ``[E, n, V, H]``."""
         mask = inputs.labels != 0
-        edges = inputs.adjacency.to(self.embedding.weight.dtype)
+        there = mask[..., None].to(self.embedding.dtype)
+        edges = inputs.adjacency.to(self.embedding.dtype)
         forward, backward = (nn.functional.normalize(e, p=1, dim=2) for e in (edges, edges.transpose(1, 2)))
-        states = self.embedding(inputs.labels)
-        for linear, norm in zip(self.messages, self.norms, strict=True):
+        states = self.embedding[:, inputs.labels] * there
+        for linear, gain, shift in zip(self.messages, self.gains, self.shifts, strict=True):
             around = torch.cat([states, forward @ states, backward @ states], dim=-1)
-            states = states + self.dropout(torch.relu(norm(linear(around))))
-            states = states * mask[..., None]
-        whole = self.whole((inputs.statistics - self.center) / self.scale)
-        return Memory(normalise(states + whole[:, None]) * mask[..., None], mask)
+            news = nn.functional.layer_norm(linear(around), states.shape[-1:]) * gain + shift
+            states = torch.addcmul(states, self.dropout(torch.relu(news)), there)
+        statistics = (inputs.statistics - self.center) / self.scale
+        whole = self.whole(statistics.expand(len(self.embedding), -1, -1))
+        return memorise(states + whole[:, :, None], mask)
 
 
 class Predictor(nn.Module):
-    """MLP from the embedding to the (standardised) accuracy."""
+    """MLP from the embedding to the target that stands for the accuracy."""
 
-    def __init__(self, hidden: int, widths: list[int], dropout: float) -> None:
+    def __init__(self, hidden: int, widths: list[int], dropout: float, members: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in zip([hidden, *widths], widths, strict=False):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1] if widths else hidden, 1))
+            layers += [StackedLinear(members, before, after), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, StackedLinear(members, widths[-1] if widths else hidden, 1))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return predictions, ``[n]``, of embeddings, ``[n, H]``."""
-        return self.layers(embedding)[:, 0]
+        """Return predictions, ``[E, n]``, of embeddings, ``[E, n, H]``."""
+        return self.layers(embedding)[..., 0]
 
 
 class Decoder(nn.Module):
@@ -157,8 +199,8 @@ class Decoder(nn.Module):
         self.out = nn.Linear(hidden, space.num_tokens)
 
     def start(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return the LSTM's initial hidden and cell state, ``[1, n, H]``: the embedding."""
-        hidden = memory.embedding[None]
+        """Return the LSTM's initial hidden and cell state, ``[1, n, H]``: the first member's embedding."""
+        hidden = memory.embedding[:1]
         return hidden, hidden
 
     def forward(
@@ -168,14 +210,14 @@ class Decoder(nn.Module):
 
         Args:
             tokens: The preceding tokens, the first of a sequence is 0; integers ``[n, t]``.
-            memory: The encoder's states.
+            memory: The encoder's states; the first member's are read.
             state: Of the LSTM, from ``start`` or the last call.
 
         Returns:
             Logits ``[n, t, num_tokens]`` and the LSTM's new state.
         """
         output, state = self.lstm(self.dropout(self.embedding(tokens)), state)
-        keys = memory.states + self.position
+        keys = memory.states[0] + self.position
         scores = output @ keys.transpose(1, 2) / output.shape[-1] ** 0.5
         weights = scores.masked_fill(~memory.mask[:, None], float("-inf")).softmax(dim=-1)
         mixed = torch.tanh(self.mix(torch.cat([weights @ keys, output], dim=-1)))
@@ -185,18 +227,18 @@ class Decoder(nn.Module):
 ENCODERS = {"graph": GraphEncoder, "lstm": LSTMEncoder}
 
 
-class ControllerModel(nn.Module):
-    """Encoder, predictor and decoder of one space."""
+class EncoderPredictorDecoder(nn.Module):
+    """What every controller's model is.
 
-    def __init__(
-        self, space: SearchSpace, encoder: str, hidden: int, layers: int, widths: list[int], dropout: float
-    ) -> None:
-        """Build the model; ``encoder`` is one of ``ENCODERS``, ``widths`` are the predictor's hidden layers."""
-        super().__init__()
-        num_states = space.max_length if encoder == "lstm" else space.num_vertices
-        self.encoder = ENCODERS[encoder](space, hidden, layers, dropout)
-        self.predictor = Predictor(hidden, widths, dropout)
-        self.decoder = Decoder(space, num_states, hidden, dropout)
+    Attributes:
+        encoder: ``Inputs`` to ``Memory``.
+        predictor: Embeddings ``[E, n, H]`` to predictions ``[E, n]``.
+        decoder: With ``start`` and ``forward`` as ``Decoder`` has them.
+    """
+
+    encoder: nn.Module
+    predictor: nn.Module
+    decoder: Any
 
     def forward(self, inputs: Inputs, num_decoded: int | None = None) -> tuple[Tensor, Tensor]:
         """Predict accuracies and write the sequences again, each token after the right ones before it.
@@ -206,14 +248,35 @@ class ControllerModel(nn.Module):
             num_decoded: How many of them, from the first, are decoded; all by default.
 
         Returns:
-            Predictions ``[n]`` and logits ``[num_decoded, L, num_tokens]``.
+            Predictions ``[E, n]`` and logits ``[num_decoded, L, num_tokens]``.
         """
         memory = self.encoder(inputs)
-        part = Memory(memory.states[:num_decoded], memory.mask[:num_decoded])
+        part = memory.part(1, num_decoded)
         before = nn.functional.pad(inputs.tokens[:num_decoded, :-1], (1, 0))
         logits, _ = self.decoder(before, part, self.decoder.start(part))
         return self.predictor(memory.embedding), logits
 
     def predict(self, inputs: Inputs) -> Tensor:
-        """Return predictions, ``[n]``."""
+        """Return each member's predictions, ``[E, n]``."""
         return self.predictor(self.encoder(inputs).embedding)
+
+
+class ControllerModel(EncoderPredictorDecoder):
+    """Encoders, predictors and the decoder of one space."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        encoder: str,
+        hidden: int,
+        layers: int,
+        widths: list[int],
+        dropout: float,
+        members: int = 1,
+    ) -> None:
+        """Build the model; ``encoder`` is one of ``ENCODERS``, ``widths`` are the predictor's hidden layers."""
+        super().__init__()
+        num_states = space.max_length if encoder == "lstm" else space.num_vertices
+        self.encoder = ENCODERS[encoder](space, hidden, layers, dropout, members)
+        self.predictor = Predictor(hidden, widths, dropout, members)
+        self.decoder = Decoder(space, num_states, hidden, dropout)

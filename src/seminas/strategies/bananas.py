@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seminas.controller.fit import one_thread
 from seminas.errors import check_at_least, config_error
+from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -58,7 +59,7 @@ class Bananas(Strategy[A]):
         check_at_least("strategy", locals(), at_least)
         if learning_rate <= 0:
             raise config_error("strategy.learning_rate", learning_rate, "above 0")
-        self.own_sizes = (num_random, batch_size)
+        self.own_sizes = OwnSizes(num_random, batch_size)
         self.ensemble_size, self.layers, self.width = ensemble_size, layers, width
         self.steps, self.learning_rate = steps, learning_rate
         self.num_parents, self.num_candidates = num_parents, num_candidates

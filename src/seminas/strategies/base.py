@@ -6,6 +6,7 @@ from typing import Generic
 
 import numpy as np
 
+from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 
 
@@ -20,8 +21,7 @@ class Strategy(ABC, Generic[A]):
         space: Where to search.
         seed: Of all randomness.
         round: The round that the next ``ask`` is for, from 0.
-        own_sizes: Architectures of its first round and of each further one where the config says nothing; None where
-            it has no opinion.
+        own_sizes: Its round sizes where the config says nothing; None where it has no opinion.
         first_size: Architectures of the first round, 0 before it was told.
         told: Every architecture told, in order, with its validation accuracy, None for a failed one.
         predictions: What was expected of the last ``ask``'s architectures, as fractions, where anything was.
@@ -32,7 +32,7 @@ class Strategy(ABC, Generic[A]):
         self.space = space
         self.seed = seed
         self.round = 0
-        self.own_sizes: tuple[int, int] | None = None
+        self.own_sizes: OwnSizes | None = None
         self.first_size = 0
         self.told: dict[A, float | None] = {}
         self.predictions: dict[A, float] = {}

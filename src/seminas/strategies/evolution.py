@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 
 from seminas.errors import check_at_least
+from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -35,7 +36,7 @@ class Evolution(Strategy[A]):
         check_at_least("strategy", locals(), {"population_size": 1, "tournament_size": 1})
         self.population_size = population_size
         self.tournament_size = tournament_size
-        self.own_sizes = (max(2, population_size), 1)
+        self.own_sizes = OwnSizes(max(2, population_size), 1)
         self._neighbors: dict[A, list[A]] = {}
 
     def ask(self, n: int) -> list[A]:

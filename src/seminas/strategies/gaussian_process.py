@@ -9,15 +9,17 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from seminas.errors import check_at_least
+from seminas.plan import OwnSizes
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.strategies.base import Strategy
+from seminas.targets import rank_quantiles
 
 NUM_PARENTS = 10
 """The best so far, whose neighbours are candidates where not all of a space is."""
@@ -46,7 +48,7 @@ class GaussianProcess(Strategy[A]):
         """
         super().__init__(space, seed)
         check_at_least("strategy", locals(), {"num_random": 2, "batch_size": 1, "max_candidates": 1})
-        self.own_sizes = (num_random, batch_size)
+        self.own_sizes = OwnSizes(num_random, batch_size)
         self.max_candidates = max_candidates
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
 
@@ -81,11 +83,6 @@ class GaussianProcess(Strategy[A]):
         drawn = self.space.sample(self.max_candidates, rng, exclude=self.told)
         candidates = list(dict.fromkeys([*self.near_best(NUM_PARENTS), *drawn]))
         return candidates, self.space.features(candidates)
-
-
-def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the normal distribution's quantile of each accuracy's rank, ``[n]``; equal ones share theirs."""
-    return norm.ppf((rankdata(accuracies) - 0.5) / len(accuracies))
 
 
 def fit_gaussian_process(

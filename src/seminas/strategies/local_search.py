@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from seminas.errors import check_at_least
+from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
@@ -28,7 +29,7 @@ class LocalSearch(Strategy[A]):
         super().__init__(space, seed)
         check_at_least("strategy", locals(), {"num_start": 2})
         self.first_improvement = first_improvement
-        self.own_sizes = (num_start, 1)
+        self.own_sizes = OwnSizes(num_start, 1)
         self._center: A | None = None
         """Whose neighbours are evaluated; None where the search starts again."""
         self._neighbors: list[A] = []

@@ -46,7 +46,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
     def ask(self, n: int) -> list[A]:
         """Return the children that are predicted best; at first, random architectures."""
         rng = self.rng()
-        fitted = self.fit(rng)
+        fitted = self.fit()
         if fitted is None:
             return self.space.sample(n, rng, exclude=self.told)
         controller, _, _ = fitted

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from seminas.targets import KINDS, Targets, rank_quantiles
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_targets_keep_the_order_and_lead_back(kind: str) -> None:
+    accuracies = np.array([0.91, 0.1, 0.93, 0.9, 0.9, 0.92])
+    targets = Targets(kind, accuracies)
+    order = np.argsort(accuracies, kind="stable")
+    assert (np.diff(targets.values[order]) > 0).sum() == 4 and targets.values[3] == targets.values[4]
+    np.testing.assert_allclose(targets.accuracies(targets.values), accuracies)
+    # Also beyond what was known, where it goes on rising.
+    beyond = targets.accuracies(np.linspace(targets.values.min() - 3, targets.values.max() + 3, 50))
+    assert (np.diff(beyond) > 0).all()
+
+
+def test_standard_and_min_max_targets_are_what_they_say() -> None:
+    accuracies = np.array([0.5, 0.7, 0.9])
+    standard, bounded = (Targets(kind, accuracies).values for kind in ("standard", "min_max"))
+    assert standard.mean() == pytest.approx(0) and standard.std() == pytest.approx(1)
+    np.testing.assert_allclose(bounded, [0, 0.5, 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_accuracies_have_a_scale(kind: str) -> None:
+    targets = Targets(kind, np.array([0.9, 0.9]))
+    np.testing.assert_allclose(targets.accuracies(targets.values), 0.9)
+    assert targets.accuracies(targets.values + 0.1)[0] > 0.9
+
+
+def test_rank_quantiles_keep_the_order_and_ties() -> None:
+    quantiles = rank_quantiles(np.array([0.1, 0.9, 0.5, 0.5]))
+    assert quantiles[1] > quantiles[2] == quantiles[3] > quantiles[0]
+    assert quantiles.sum() == pytest.approx(0)
