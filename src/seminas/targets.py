@@ -25,8 +25,8 @@ class Targets:
         """Make the scale of some accuracies.
 
         Args:
-            kind: ``quantile`` (of a normal distribution, by rank), ``tail`` (of an exponential one, by rank: differences
-                among the best count most), ``standard`` (mean 0, deviation 1) or ``min_max`` (from 0 to 1).
+            kind: ``quantile`` (of a normal distribution, by rank), ``tail`` (of an exponential one, by rank, so that
+                differences among the best count most), ``standard`` (mean 0, deviation 1) or ``min_max`` (0 to 1).
             accuracies: Fractions, ``[n]``.
         """
         if kind == "quantile":

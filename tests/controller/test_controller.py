@@ -1,4 +1,5 @@
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from seminas.controller.model import (
 )
 from seminas.controller.paper import PaperModel
 from seminas.errors import UserError
+from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench101.cell import cell_arrays
+from seminas.spaces.subset import Subset
 
 SMALL = ControllerSettings(members=2, layers=2, labeled_steps=60, pseudo_steps=60)
 
@@ -222,6 +225,22 @@ def test_steps_up_the_gradient_raise_the_prediction(
             after = model.predictor(step.embedding)
             assert (after > before).float().mean() > 0.95
             before = after
+
+
+def test_a_whole_space_is_scored_in_its_order(
+    space: NASBench101, cells: list[Cell], accuracies: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Subset(space, np.arange(0, 2_532, 5))
+    controller, _ = fit_controller(part, SMALL, cells[:50], accuracies[:50], (0, 0))
+    whole = controller.score_space()
+    assert whole.shape == (3, len(part))
+    monkeypatch.setattr(fit_module, "BLOCK", 100)
+    np.testing.assert_allclose(controller.score_space(), whole, atol=1e-6)
+    np.testing.assert_allclose(controller.scores(part.at(np.arange(90, 110))), whole[:, 90:110], atol=1e-6)
+    other = Mock(spec=SearchSpace)
+    other.name = "chains"
+    with pytest.raises(TypeError, match="space chains does not number"):
+        Controller(other, controller.student, None, controller.targets).score_space()
 
 
 def test_improved_architectures_are_new_distinct_and_better(

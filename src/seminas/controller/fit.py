@@ -25,11 +25,13 @@ from seminas.controller.model import (
 from seminas.controller.module import Batches, ControllerModule, Labeled
 from seminas.controller.paper import PaperModel
 from seminas.errors import config_error
-from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.targets import KINDS, Targets
 
 CHUNK = 128
 """Architectures predicted at once: few enough that what is computed stays in the processor's cache."""
+BLOCK = 20_000
+"""Architectures made tensors of at once, among which equal ones are predicted once."""
 _COUNTS = (
     "members",
     "hidden",
@@ -73,7 +75,7 @@ class ControllerSettings:
         batch_size: Architectures a step, all of them where there are fewer.
         whole_batches: Leave out what is left of a pass and fills no batch.
         decoder_batch_size: Architectures of a batch that the decoder, the slow part, learns from.
-        labeled_steps: Steps on the labeled architectures.
+        labeled_steps: Steps on 100 labeled architectures; on N of them, times the square root of N / 100.
         pseudo_steps: Further steps, of the student.
         labeled_epochs: Passes in place of ``labeled_steps``.
         pseudo_epochs: Passes in place of ``pseudo_steps``.
@@ -86,11 +88,11 @@ class ControllerSettings:
     encoder: str = "graph"
     members: int = 5
     hidden: int = 32
-    layers: int = 3
+    layers: int = 2
     predictor: tuple[int, ...] = (32,)
     sigmoid: bool = False
     dropout: float = 0.1
-    targets: str = "quantile"
+    targets: str = "tail"
     tradeoff: float = 0.8
     optimizer: str = "adamw"
     schedule: str = "one_cycle"
@@ -100,7 +102,7 @@ class ControllerSettings:
     batch_size: int = 64
     whole_batches: bool = True
     decoder_batch_size: int = 32
-    labeled_steps: int = 100
+    labeled_steps: int = 150
     pseudo_steps: int = 100
     labeled_epochs: int | None = None
     pseudo_epochs: int | None = None
@@ -168,19 +170,41 @@ class Controller(Generic[A]):
         self.targets = targets
 
     @one_thread()
-    def scores(self, architectures: Sequence[A] | Inputs) -> NDArray[np.float64]:
+    def scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return every member's predictions, ``[E, n]``, on the scale of the targets: the teachers', the student's."""
-        inputs = architectures if isinstance(architectures, Inputs) else as_inputs(self.space, architectures)
-        models = [model for model in (self.teachers, self.student) if model is not None]
-        if not len(inputs.tokens):
-            return np.empty((len(models), 0))
-        with torch.inference_mode():
-            parts = [torch.cat([model.predict(part) for model in models]) for part in inputs.split(CHUNK)]
-        return torch.cat(parts, dim=1).double().numpy()
+        blocks = [
+            self._scores(as_inputs(self.space, architectures[i : i + BLOCK]))
+            for i in range(0, len(architectures), BLOCK)
+        ]
+        return np.concatenate(blocks, axis=1) if blocks else np.empty((len(self._models), 0))
 
-    def predict(self, architectures: Sequence[A] | Inputs) -> NDArray[np.float64]:
+    def score_space(self) -> NDArray[np.float64]:
+        """Return the scores of all architectures of a space that numbers them, ``[E, size]``, in its order.
+
+        Raises:
+            TypeError: The space does not number its architectures.
+        """
+        if not isinstance(self.space, EnumerableSpace):
+            raise TypeError(f"space {self.space.name} does not number its architectures")
+        numbers = np.arange(self.space.size)
+        blocks = [self.scores(self.space.at(numbers[i : i + BLOCK])) for i in range(0, len(numbers), BLOCK)]
+        return np.concatenate(blocks, axis=1)
+
+    def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predicted accuracies, ``[n]``, as fractions: of the members' mean."""
         return self.targets.accuracies(self.scores(architectures).mean(axis=0))
+
+    @property
+    def _models(self) -> list[EncoderPredictorDecoder]:
+        return [model for model in (self.teachers, self.student) if model is not None]
+
+    def _scores(self, inputs: Inputs) -> NDArray[np.float64]:
+        inputs, place = inputs.distinct(self.student.encoder.reads)
+        with torch.inference_mode():
+            parts = [
+                torch.cat([model.predict(part) for model in self._models]) for part in inputs.split(CHUNK)
+            ]
+        return torch.cat(parts, dim=1).double().numpy()[:, place]
 
 
 @one_thread()
@@ -227,7 +251,7 @@ def fit_controller(
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
-            pseudo = Controller(space, teachers, None, targets).scores(inputs).mean(axis=0)
+            pseudo = Controller(space, teachers, None, targets).scores(unlabeled).mean(axis=0)
             both = Labeled(
                 Inputs(*(torch.cat(views) for views in zip(labeled.inputs, inputs, strict=True))),
                 torch.cat([labeled.targets, torch.as_tensor(pseudo, dtype=torch.float32)]),
@@ -284,10 +308,11 @@ def _fit(
     """Fit a model on rows of the data, on one of the two schedules."""
     batch_size = min(settings.batch_size, len(rows))
     epochs = settings.pseudo_epochs if student else settings.labeled_epochs
-    steps = settings.pseudo_steps if student else settings.labeled_steps
+    steps = settings.pseudo_steps if student else round(settings.labeled_steps * (len(rows) / 100) ** 0.5)
     if epochs is not None:
         a_pass = len(rows) // batch_size if settings.whole_batches else -(-len(rows) // batch_size)
         steps = epochs * a_pass
+    steps = max(1, steps)
     module = ControllerModule(model.train().requires_grad_(True), settings, decode)
     batches = DataLoader(Batches(data, rows, batch_size, generator, settings.whole_batches), batch_size=None)
     stop = EarlyStopping("held_out_tau", mode="max", patience=settings.patience)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seminas.controller.statistics import graph_statistics
@@ -36,6 +37,14 @@ class Inputs(NamedTuple):
     def select(self, index: Tensor) -> "Inputs":
         """Return the architectures at ``index``, integers ``[m]``."""
         return Inputs(*(view[index] for view in self))
+
+    def distinct(self, views: Sequence[str]) -> tuple["Inputs", NDArray[np.int64]]:
+        """Return those that differ in some of the views, and which of these each architecture is, ``[n]``."""
+        columns = [getattr(self, view).flatten(1).numpy() for view in views]
+        rows = np.ascontiguousarray(np.concatenate([c.astype(np.int16) for c in columns], axis=1))
+        whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
+        _, first, place = np.unique(whole, return_index=True, return_inverse=True)
+        return self.select(torch.as_tensor(first)), place
 
     def split(self, size: int) -> Iterator["Inputs"]:
         """Yield consecutive parts of ``size`` architectures."""
@@ -101,7 +110,9 @@ class StackedLinear(nn.Module):
 
 
 class LSTMEncoder(nn.Module):
-    """Bidirectional LSTM over the tokens, the authors' encoder; a state per token."""
+    """Bidirectional LSTM over the tokens; a state per token."""
+
+    reads = ("tokens",)
 
     def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
         super().__init__()
@@ -140,6 +151,7 @@ class GraphEncoder(nn.Module):
     statistics, is added to every state at the end.
     """
 
+    reads = ("adjacency", "labels")
     center: Tensor
     scale: Tensor
 
@@ -231,12 +243,12 @@ class EncoderPredictorDecoder(nn.Module):
     """What every controller's model is.
 
     Attributes:
-        encoder: ``Inputs`` to ``Memory``.
+        encoder: ``Inputs`` to ``Memory``; its ``reads`` names the views that say all that it reads.
         predictor: Embeddings ``[E, n, H]`` to predictions ``[E, n]``.
         decoder: With ``start`` and ``forward`` as ``Decoder`` has them.
     """
 
-    encoder: nn.Module
+    encoder: Any
     predictor: nn.Module
     decoder: Any
 

@@ -17,6 +17,8 @@ HALF = 0.5**0.5
 class PaperEncoder(nn.Module):
     """Bidirectional LSTM over the tokens, projected to its input's width and added to it."""
 
+    reads = ("tokens",)
+
     def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(space.num_tokens, hidden)

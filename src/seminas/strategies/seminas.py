@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from seminas.controller.fit import Controller, ControllerSettings
 from seminas.controller.generate import improve
-from seminas.controller.model import Inputs, as_inputs
 from seminas.errors import check_at_least, config_error
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.strategies.controlled import ControllerStrategy
@@ -75,7 +74,6 @@ class SemiNAS(ControllerStrategy[A]):
         self.favorites = favorites
         self.overgenerate = overgenerate
         self.pool = pool
-        self._all: tuple[list[A], Inputs] | None = None
 
     def ask(self, n: int) -> list[A]:
         """Return the next round: random at first, then what the controller makes and favours."""
@@ -85,8 +83,8 @@ class SemiNAS(ControllerStrategy[A]):
             return self.space.sample(n, rng, exclude=self.told)
         controller, labeled, pseudo = fitted
         made = self._improved(controller, {**labeled, **pseudo}, n)
-        candidates, inputs = self._candidates(made, pseudo, rng)
-        scores = controller.scores(inputs)
+        candidates = self._candidates(made, pseudo, rng)
+        scores = controller.scores(candidates)
         taken = _Taken(candidates, scores, self.told)
         place = {a: i for i, a in enumerate(candidates)}
         taken.first(n - round(self.favorites * n), [place[a] for a in made])
@@ -115,19 +113,13 @@ class SemiNAS(ControllerStrategy[A]):
             self.better,
         )
 
-    def _candidates(
-        self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator
-    ) -> tuple[list[A], Inputs]:
+    def _candidates(self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator) -> list[A]:
         """Return what is looked at, what the gradient made among it."""
         if isinstance(self.space, EnumerableSpace) and self.space.size <= self.pool:
-            if self._all is None:
-                every = self.space.at(np.arange(self.space.size))
-                self._all = every, as_inputs(self.space, every)
-            return self._all
+            return self.space.at(np.arange(self.space.size))
         near = self.near_best(NUM_PARENTS) if self.pool else []
         drawn = self.space.sample(self.pool, rng, exclude=self.told)
-        candidates = list(dict.fromkeys([*made, *pseudo, *near, *drawn]))
-        return candidates, as_inputs(self.space, candidates)
+        return list(dict.fromkeys([*made, *pseudo, *near, *drawn]))
 
 
 class _Taken:
