@@ -96,10 +96,10 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
     fit = controlled.fit_controller
     fitted = []
 
-    def watched(space, settings, architectures, accuracies, seed, unlabeled, start):  # type: ignore[no-untyped-def]
+    def watched(space, settings, architectures, accuracies, seed, unlabeled, *rest):  # type: ignore[no-untyped-def]
         fitted.append((len(architectures), len(unlabeled)))
         assert not set(unlabeled) & set(strategy.told)
-        return fit(space, settings, architectures, accuracies, seed, unlabeled, start)
+        return fit(space, settings, architectures, accuracies, seed, unlabeled, *rest)
 
     monkeypatch.setattr(controlled, "fit_controller", watched)
     strategy = semi(space, 0, ratio)

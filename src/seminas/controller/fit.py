@@ -75,7 +75,7 @@ class ControllerSettings:
         batch_size: Architectures a step, all of them where there are fewer.
         whole_batches: Leave out what is left of a pass and fills no batch.
         decoder_batch_size: Architectures of a batch that the decoder, the slow part, learns from.
-        labeled_steps: Steps on 100 labeled architectures; on N of them, times the square root of N / 100.
+        labeled_steps: Steps on up to 100 labeled architectures; on N of them, times the square root of N / 100.
         pseudo_steps: Further steps, of the student.
         labeled_epochs: Passes in place of ``labeled_steps``.
         pseudo_epochs: Passes in place of ``pseudo_steps``.
@@ -99,10 +99,10 @@ class ControllerSettings:
     learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
-    batch_size: int = 64
+    batch_size: int = 32
     whole_batches: bool = True
     decoder_batch_size: int = 32
-    labeled_steps: int = 150
+    labeled_steps: int = 100
     pseudo_steps: int = 100
     labeled_epochs: int | None = None
     pseudo_epochs: int | None = None
@@ -216,6 +216,7 @@ def fit_controller(
     seed: Sequence[int],
     unlabeled: Sequence[A] = (),
     start: Controller[A] | None = None,
+    decode: bool = True,
 ) -> tuple[Controller[A], NDArray[np.float64]]:
     """Fit a controller.
 
@@ -227,6 +228,7 @@ def fit_controller(
         seed: Such as (seed, round); the same seed gives the same controller.
         unlabeled: Architectures for the teachers to label and the student to learn from too, m of them.
         start: What to go on from, where ``settings.warm_start``; from scratch otherwise.
+        decode: Whether the student learns to write; a single member, whose decoder is part of its loss, does anyway.
 
     Returns:
         The controller and the pseudo-labels, ``[m]``, as fractions.
@@ -263,7 +265,7 @@ def fit_controller(
             student = teachers
         else:
             student = _model(space, settings, 1) if going_on is None else copy.deepcopy(going_on.student)
-        _fit(student, settings, both, rows, True, generator)
+        _fit(student, settings, both, rows, True, generator, decode=decode or not several)
         return Controller(space, student, teachers if several else None, targets), pseudo
 
 
@@ -308,7 +310,9 @@ def _fit(
     """Fit a model on rows of the data, on one of the two schedules."""
     batch_size = min(settings.batch_size, len(rows))
     epochs = settings.pseudo_epochs if student else settings.labeled_epochs
-    steps = settings.pseudo_steps if student else round(settings.labeled_steps * (len(rows) / 100) ** 0.5)
+    steps = (
+        settings.pseudo_steps if student else round(settings.labeled_steps * max(1.0, len(rows) / 100) ** 0.5)
+    )
     if epochs is not None:
         a_pass = len(rows) // batch_size if settings.whole_batches else -(-len(rows) // batch_size)
         steps = epochs * a_pass

@@ -11,13 +11,16 @@ from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
-OWN_SIZES = OwnSizes(first=20, step=5, growth=0.2)
+OWN_SIZES = OwnSizes(first=25, step=5, growth=0.2)
 UNLABELED = 1
 """Marks the random numbers that draw unlabeled architectures, in a round that may have to be fitted again."""
 
 
 class ControllerStrategy(Strategy[A]):
     """Fits a controller in each round, on all labels and on pseudo-labels of a fixed number of others."""
+
+    decodes = True
+    """Whether it wants architectures written."""
 
     def __init__(
         self, space: SearchSpace[A], seed: int, controller: ControllerSettings, pseudo_label_ratio: float
@@ -82,6 +85,7 @@ class ControllerStrategy(Strategy[A]):
             (self.seed, number),
             unlabeled,
             None if self._last is None else self._last[1],
+            self.decodes,
         )
         if self.settings.warm_start:
             self._last = number, controller

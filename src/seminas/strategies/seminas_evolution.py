@@ -12,6 +12,8 @@ from seminas.strategies.evolution import Evolution
 class SemiNASEvolution(ControllerStrategy[A]):
     """Regularized evolution proposes, the controller picks what is evaluated."""
 
+    decodes = False
+
     def __init__(
         self,
         space: SearchSpace[A],
