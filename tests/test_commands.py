@@ -40,7 +40,7 @@ from support import (
         (["evaluator.path=short.npz"], r"error: short.npz: is no packed table, or a damaged one; .*"),
         (["evaluator.path=foreign.npz"], r"error: foreign.npz: is no packed table; .*"),
         (["evaluator.repeat=best"], r"error: evaluator.repeat=best: must be one of random, mean"),
-        (["controller.encoder=cnn"], r"error: controller.encoder=cnn: must be one of graph, lstm"),
+        (["controller.encoder=cnn"], r"error: controller.encoder=cnn: must be one of graph, lstm, paper"),
         (["controller.hidden=wide"], r"error: strategy.controller.hidden=wide: must be of type .*"),
         (["+strategy.temperature=1"], r"error: strategy.temperature: is unknown, strategy takes .*"),
         (["space._target_=nowhere.Space"], r"error: space._target_=nowhere.Space: .*"),

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from seminas.app import CONFIG_DIR
+from seminas.app import CONFIG_DIR, settings
+from seminas.plan import SearchSettings, round_sizes
+from seminas.spaces.nasbench101 import NASBench101
 from seminas.sweep import num_jobs
 from support import background, command
 
@@ -94,7 +97,24 @@ def test_jobs_are_counted_as_hydra_makes_them(params: dict[str, str], task: list
     assert num_jobs(OmegaConf.create(config)) == number
 
 
-EXPERIMENTS = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+SINGLE = {"paper300", "paper2000"}
+EXPERIMENTS = sorted({path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml")} - SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "queries", "pseudo"), [("paper300", 300, 10_000), ("paper2000", 2_000, 10_000)]
+)
+def test_the_authors_searches_are_theirs(configure: Configure, name: str, queries: int, pseudo: int) -> None:
+    """Sizes and settings of the two releases: the raw gradient in steps of 1, and no favourites beside it."""
+    config = configure("search", f"experiment={name}", "evaluator.path=digits101")
+    search = settings(config, "search", SearchSettings)
+    strategy = hydra.utils.instantiate(config.strategy, space=NASBench101(), seed=0)
+    sizes = round_sizes(search, 423_624, strategy.own_sizes)
+    assert sum(sizes) == queries and round(strategy.pseudo_label_ratio * sizes[0]) == pseudo
+    assert (strategy.favorites, strategy.pool, strategy.step_size, strategy.max_steps) == (0, 0, 1, 100)
+    assert strategy.raw_gradient and not strategy.better and strategy.settings.warm_start
+    model = (strategy.settings.hidden, strategy.settings.predictor, strategy.settings.upsampling)
+    assert model == ((16, (64,), 100) if name == "paper300" else (64, (16,), 10))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
