@@ -1,12 +1,13 @@
 """What the controller's time buys: Kendall's τ and seconds of one setting against another, in one run.
 
-    python benchmarks/controller.py quality TABLE.npz -v ranking -v paper,controller.pseudo_epochs=40
+    python benchmarks/controller.py quality TABLE.npz -v paper,controller.pseudo_epochs=40 -v ranking
     python benchmarks/controller.py space
 
 ``quality`` fits on N labeled rows of a table and M architectures of the space, and ranks all other rows, for each
-variant and seed in turn; a variant is a config of ``conf/controller/`` and changes of it, separated by commas. Fits are
-computed on one thread, so that two processes may run at once. Rows are kept in the file given by --out: the same
-command goes on with it. ``space`` times predictions for all of NAS-Bench-101, with labels that are drawn at random.
+variant and seed in turn; a variant is a config of ``conf/controller/`` and changes of the config of seminas-predictor,
+such as ``predictor.pseudo_label_ratio=0`` (M / N), separated by commas. Fits are computed on one thread, so that two
+processes may run at once. Rows are kept in the file given by --out: the same command goes on with it. ``space`` times
+predictions for all of NAS-Bench-101, with labels that are drawn at random.
 """
 
 import csv
@@ -29,7 +30,8 @@ from seminas.regressors import ControllerRegressor
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.subset import Subset
 
-FIELDS = ["variant", "table", "num_labeled", "ratio", "seed", "kendall_tau", "top_10_precision", "fit_s"]
+FIELDS = ["variant", "table", "num_labeled", "seed", "kendall_tau", "top_10_precision", "fit_s"]
+NUM_KEYS = 4
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
@@ -45,9 +47,7 @@ def quality(
     table: Annotated[str, typer.Argument(help="A table packed by seminas data import, or digits101.")],
     variant: Annotated[list[str], typer.Option("--variant", "-v", help="The first is the baseline.")],
     space: Annotated[str, typer.Option(help="As of seminas-predictor.")] = "nasbench101",
-    unlabeled: Annotated[str, typer.Option(help="Where those are drawn: space or table.")] = "space",
     labels: Annotated[list[int] | None, typer.Option(help="N.")] = None,
-    ratio: Annotated[list[float] | None, typer.Option(help="M / N.")] = None,
     seeds: Annotated[int, typer.Option(help="0 up to it.")] = 10,
     out: Annotated[Path, typer.Option(help="CSV of all fits.")] = Path("controller.csv"),
 ) -> None:
@@ -55,37 +55,38 @@ def quality(
     done: dict[tuple[str, ...], dict[str, str]] = {}
     if out.exists():
         with out.open(newline="") as file:
-            done = {tuple(row[name] for name in FIELDS[:5]): row for row in csv.DictReader(file)}
+            done = {tuple(row[name] for name in FIELDS[:NUM_KEYS]): row for row in csv.DictReader(file)}
     else:
         with out.open("w", newline="") as file:
             csv.DictWriter(file, FIELDS).writeheader()
     console = Console()
     for n in labels or [100]:
-        for m in ratio or [80.0]:
-            for seed in range(seeds):
-                for name in variant:
-                    key = (name, Path(table).stem, str(n), f"{m:g}", str(seed))
-                    if key in done:
-                        continue
-                    config = settings(f"{name},space={space}")
-                    config.evaluator.path = table
-                    where = build(config, "space")
-                    evaluator = build(config, "evaluator", space=where, seed=seed)
-                    members = evaluator.members()
-                    rows = where if members is None else Subset(where, members)
-                    model: Any = ControllerRegressor(hydra.utils.instantiate(config.controller), m)
-                    chosen = PredictorSettings(n, m, unlabeled)
-                    result = measure(model, where, rows, evaluator, chosen, seed)
-                    row = dict(zip(FIELDS[:5], key, strict=True))
-                    row |= {field: f"{result[field]:.6g}" for field in FIELDS[5:]}
-                    done[key] = row
+        asked: list[dict[str, dict[str, str]]] = []
+        for seed in range(seeds):
+            asked.append({})
+            for name in variant:
+                key = (name, Path(table).stem, str(n), str(seed))
+                if key not in done:
+                    result = fit(settings(f"{name},space={space}"), table, n, seed)
+                    done[key] = dict(zip(FIELDS, key, strict=False))
+                    done[key] |= {field: f"{result[field]:.6g}" for field in FIELDS[NUM_KEYS:]}
                     with out.open("a", newline="") as file:
-                        csv.DictWriter(file, FIELDS).writerow(row)
-            asked = [
-                {name: done[name, Path(table).stem, str(n), f"{m:g}", str(seed)] for name in variant}
-                for seed in range(seeds)
-            ]
-            show(console, f"{Path(table).stem}, {n} labels, M/N = {m:g}, {seeds} seeds", variant, asked)
+                        csv.DictWriter(file, FIELDS).writerow(done[key])
+                asked[-1][name] = done[key]
+        show(console, f"{Path(table).stem}, {n} labels, {seeds} seeds", variant, asked)
+
+
+def fit(config: Any, table: str, num_labeled: int, seed: int) -> dict[str, Any]:
+    """Fit one controller; returns its ranking quality and seconds."""
+    config.evaluator.path = table
+    whole = build(config, "space")
+    evaluator = build(config, "evaluator", space=whole, seed=seed)
+    members = evaluator.members()
+    rows = whole if members is None else Subset(whole, members)
+    ratio, unlabeled = config.predictor.pseudo_label_ratio, config.predictor.unlabeled
+    model: Any = ControllerRegressor(hydra.utils.instantiate(config.controller), ratio)
+    chosen = PredictorSettings(num_labeled, ratio, unlabeled)
+    return measure(model, whole, rows, evaluator, chosen, seed)
 
 
 def show(console: Console, title: str, variants: list[str], asked: list[dict[str, dict[str, str]]]) -> None:
