@@ -23,10 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import wilcoxon
 
-from seminas.app import CONFIG_DIR, build
+from seminas.app import CONFIG_DIR, build, settings
 from seminas.controller import ControllerSettings, fit_controller
 from seminas.predictor import PredictorSettings, measure
-from seminas.regressors import ControllerRegressor
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.subset import Subset
 
@@ -35,7 +34,7 @@ NUM_KEYS = 4
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
-def settings(variant: str) -> Any:
+def composed(variant: str) -> Any:
     """Return the config of a variant."""
     name, *changes = variant.split(",")
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -67,7 +66,7 @@ def quality(
             for name in variant:
                 key = (name, Path(table).stem, str(n), str(seed))
                 if key not in done:
-                    result = fit(settings(f"{name},space={space}"), table, n, seed)
+                    result = fit(composed(f"{name},space={space}"), table, n, seed)
                     done[key] = dict(zip(FIELDS, key, strict=False))
                     done[key] |= {field: f"{result[field]:.6g}" for field in FIELDS[NUM_KEYS:]}
                     with out.open("a", newline="") as file:
@@ -78,15 +77,13 @@ def quality(
 
 def fit(config: Any, table: str, num_labeled: int, seed: int) -> dict[str, Any]:
     """Fit one controller; returns its ranking quality and seconds."""
-    config.evaluator.path = table
+    config.evaluator.path, config.predictor.num_labeled = table, num_labeled
     whole = build(config, "space")
     evaluator = build(config, "evaluator", space=whole, seed=seed)
     members = evaluator.members()
     rows = whole if members is None else Subset(whole, members)
-    ratio, unlabeled = config.predictor.pseudo_label_ratio, config.predictor.unlabeled
-    model: Any = ControllerRegressor(hydra.utils.instantiate(config.controller), ratio)
-    chosen = PredictorSettings(num_labeled, ratio, unlabeled)
-    return measure(model, whole, rows, evaluator, chosen, seed)
+    chosen = settings(config, "predictor", PredictorSettings)
+    return measure(build(config, "model"), whole, rows, evaluator, chosen, seed)
 
 
 def show(console: Console, title: str, variants: list[str], asked: list[dict[str, dict[str, str]]]) -> None:
@@ -124,7 +121,7 @@ def space(repeats: Annotated[int, typer.Option(help="Timings; the median is prin
     """Time predictions for all cells of NAS-Bench-101."""
     where, rng = NASBench101(), np.random.default_rng(0)
     cells = where.sample(2_100, rng)
-    fitted: ControllerSettings = hydra.utils.instantiate(settings("fast").controller)
+    fitted: ControllerSettings = hydra.utils.instantiate(composed("fast").controller)
     controller, _ = fit_controller(where, fitted, cells[:100], rng.random(100), (0, 0), cells[100:])
     seconds = []
     for _ in range(repeats):

@@ -253,7 +253,7 @@ def fit_controller(
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
-            pseudo = Controller(space, teachers, None, targets).scores(unlabeled).mean(axis=0)
+            pseudo = Controller(space, teachers, None, targets)._scores(inputs).mean(axis=0)
             both = Labeled(
                 Inputs(*(torch.cat(views) for views in zip(labeled.inputs, inputs, strict=True))),
                 torch.cat([labeled.targets, torch.as_tensor(pseudo, dtype=torch.float32)]),

@@ -109,6 +109,17 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).unflatten(1, x.shape[1:-1])
 
 
+def over_tokens(lstm: nn.Module, embedded: Tensor, mask: Tensor) -> Tensor:
+    """Return an LSTM's outputs, ``[n, L, H']``, of embedded tokens, ``[n, L, H]``, where the mask says so."""
+    packed = nn.utils.rnn.pack_padded_sequence(
+        embedded, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+    )
+    outputs, _ = nn.utils.rnn.pad_packed_sequence(
+        lstm(packed)[0], batch_first=True, total_length=mask.shape[1]
+    )
+    return outputs
+
+
 class LSTMEncoder(nn.Module):
     """Bidirectional LSTM over the tokens; a state per token."""
 
@@ -130,17 +141,10 @@ class LSTMEncoder(nn.Module):
     def forward(self, inputs: Inputs) -> Memory:
         """Return the states of the tokens, ``[E, n, L, H]``."""
         mask = inputs.tokens != 0
-        lengths = mask.sum(dim=1).cpu()
-        outputs = []
-        for embedding, lstm in zip(self.embeddings, self.lstms, strict=True):
-            embedded = self.dropout(embedding(inputs.tokens))
-            packed = nn.utils.rnn.pack_padded_sequence(
-                embedded, lengths, batch_first=True, enforce_sorted=False
-            )
-            output, _ = nn.utils.rnn.pad_packed_sequence(
-                lstm(packed)[0], batch_first=True, total_length=mask.shape[1]
-            )
-            outputs.append(output)
+        outputs = [
+            over_tokens(lstm, self.dropout(embedding(inputs.tokens)), mask)
+            for embedding, lstm in zip(self.embeddings, self.lstms, strict=True)
+        ]
         return memorise(self.out(torch.stack(outputs)), mask)
 
 

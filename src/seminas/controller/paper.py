@@ -7,7 +7,7 @@ the authors' in what its space asks for: sequences may end early, and only legal
 import torch
 from torch import Tensor, nn
 
-from seminas.controller.model import EncoderPredictorDecoder, Inputs, Memory, memorise
+from seminas.controller.model import EncoderPredictorDecoder, Inputs, Memory, memorise, over_tokens
 from seminas.spaces.base import SearchSpace
 
 HALF = 0.5**0.5
@@ -31,12 +31,7 @@ class PaperEncoder(nn.Module):
         """Return the states of the tokens, ``[1, n, L, H]``."""
         mask = inputs.tokens != 0
         embedded = self.dropout(self.embedding(inputs.tokens))
-        packed = nn.utils.rnn.pack_padded_sequence(
-            embedded, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1]
-        )
+        states = over_tokens(self.lstm, embedded, mask)
         return memorise((embedded + self.out(states))[None], mask, 1.0)
 
 

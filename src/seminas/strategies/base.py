@@ -7,7 +7,10 @@ from typing import Generic
 import numpy as np
 
 from seminas.plan import OwnSizes
-from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+
+NUM_PARENTS = 10
+"""The best so far, whose neighbours are candidates where not all of a space is."""
 
 
 class Strategy(ABC, Generic[A]):
@@ -20,9 +23,8 @@ class Strategy(ABC, Generic[A]):
     Attributes:
         space: Where to search.
         seed: Of all randomness.
-        round: The round that the next ``ask`` is for, from 0.
         own_sizes: Its round sizes where the config says nothing; None where it has no opinion.
-        first_size: Architectures of the first round, 0 before it was told.
+        ends: How many architectures were told by the end of each round.
         told: Every architecture told, in order, with its validation accuracy, None for a failed one.
         predictions: What was expected of the last ``ask``'s architectures, as fractions, where anything was.
         metrics: Numbers on the last ``ask``, for the loggers.
@@ -31,9 +33,8 @@ class Strategy(ABC, Generic[A]):
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
         self.space = space
         self.seed = seed
-        self.round = 0
         self.own_sizes: OwnSizes | None = None
-        self.first_size = 0
+        self.ends: list[int] = []
         self.told: dict[A, float | None] = {}
         self.predictions: dict[A, float] = {}
         self.metrics: dict[str, float] = {}
@@ -44,10 +45,13 @@ class Strategy(ABC, Generic[A]):
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Take in the validation accuracies (fractions, None for a failed one) of a whole round."""
-        if self.round == 0:
-            self.first_size = len(architectures)
         self.told.update(zip(architectures, accuracies, strict=True))
-        self.round += 1
+        self.ends.append(len(self.told))
+
+    @property
+    def round(self) -> int:
+        """The round that the next ``ask`` is for, from 0."""
+        return len(self.ends)
 
     @property
     def labeled(self) -> dict[A, float]:
@@ -64,6 +68,20 @@ class Strategy(ABC, Generic[A]):
         labeled = self.labeled
         best = sorted(labeled, key=lambda a: -labeled[a])[:number]
         return list(dict.fromkeys(a for b in best for a in self.space.neighbors(b) if a not in self.told))
+
+    def sees_all(self, most: int) -> bool:
+        """Return whether the space numbers its architectures and has no more than ``most``."""
+        return isinstance(self.space, EnumerableSpace) and self.space.size <= most
+
+    def candidates(self, most: int, rng: np.random.Generator) -> list[A]:
+        """Return what to choose from: of a space that can be seen whole, all, told ones too.
+
+        Of another one the new neighbours of the best so far, and ``most`` new ones at random; none where ``most`` is 0.
+        """
+        if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
+            return self.space.at(np.arange(self.space.size))
+        near = self.near_best(NUM_PARENTS) if most else []
+        return list(dict.fromkeys([*near, *self.space.sample(most, rng, exclude=self.told)]))
 
     def rng(self) -> np.random.Generator:
         """Return the generator of this round."""

@@ -1,7 +1,6 @@
 """What strategies with a controller share: fitting it on what the search knows, and ranking by it."""
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,13 +39,7 @@ class ControllerStrategy(Strategy[A]):
         self.own_sizes = OWN_SIZES
         self.settings = controller
         self.pseudo_label_ratio = pseudo_label_ratio
-        self._starts: list[int] = []
         self._last: tuple[int, Controller[A]] | None = None
-
-    def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in a round."""
-        super().tell(architectures, accuracies)
-        self._starts.append(len(self.told))
 
     def fit(self) -> tuple[Controller[A], dict[A, float], dict[A, float]] | None:
         """Fit a controller on what was told.
@@ -70,11 +63,11 @@ class ControllerStrategy(Strategy[A]):
 
     def _fit(self, number: int) -> tuple[Controller[A], dict[A, float], dict[A, float]] | None:
         """Fit the controller of a round on what had been told before it."""
-        told = dict(list(self.told.items())[: self._starts[number - 1]])
+        told = dict(list(self.told.items())[: self.ends[number - 1]])
         labeled = {a: accuracy for a, accuracy in told.items() if accuracy is not None}
         if len(labeled) < 2:
             return None
-        wanted = round(self.pseudo_label_ratio * self.first_size)
+        wanted = round(self.pseudo_label_ratio * self.ends[0])
         rng = np.random.default_rng([self.seed, number, UNLABELED])
         unlabeled = self.space.sample(wanted, rng, exclude=told)
         controller, pseudo = fit_controller(

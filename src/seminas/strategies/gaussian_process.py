@@ -17,12 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from seminas.errors import check_at_least
 from seminas.plan import OwnSizes
-from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 from seminas.targets import rank_quantiles
-
-NUM_PARENTS = 10
-"""The best so far, whose neighbours are candidates where not all of a space is."""
 
 
 class GaussianProcess(Strategy[A]):
@@ -75,14 +72,13 @@ class GaussianProcess(Strategy[A]):
         return self.filled(chosen, n, rng)
 
     def _candidates(self, rng: np.random.Generator) -> tuple[list[A], NDArray[np.float32]]:
-        if isinstance(self.space, EnumerableSpace) and self.space.size <= self.max_candidates:
-            if self._all is None:
-                architectures = self.space.at(np.arange(self.space.size))
-                self._all = architectures, self.space.features(architectures)
+        if self._all is not None:
             return self._all
-        drawn = self.space.sample(self.max_candidates, rng, exclude=self.told)
-        candidates = list(dict.fromkeys([*self.near_best(NUM_PARENTS), *drawn]))
-        return candidates, self.space.features(candidates)
+        candidates = self.candidates(self.max_candidates, rng)
+        found = candidates, self.space.features(candidates)
+        if self.sees_all(self.max_candidates):
+            self._all = found
+        return found
 
 
 def fit_gaussian_process(

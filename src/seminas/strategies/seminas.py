@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from seminas.controller.fit import Controller, ControllerSettings
 from seminas.controller.generate import improve
 from seminas.errors import check_at_least, config_error
-from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.controlled import ControllerStrategy
 
-NUM_PARENTS = 10
-"""The best so far, whose neighbours are looked at where not all of a space is."""
 DIGITS = 3
 """Architectures whose scores agree to so many decimals for every member are one to the controller."""
 
@@ -115,11 +113,8 @@ class SemiNAS(ControllerStrategy[A]):
 
     def _candidates(self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator) -> list[A]:
         """Return what is looked at, what the gradient made among it."""
-        if isinstance(self.space, EnumerableSpace) and self.space.size <= self.pool:
-            return self.space.at(np.arange(self.space.size))
-        near = self.near_best(NUM_PARENTS) if self.pool else []
-        drawn = self.space.sample(self.pool, rng, exclude=self.told)
-        return list(dict.fromkeys([*made, *pseudo, *near, *drawn]))
+        found = self.candidates(self.pool, rng)
+        return found if self.sees_all(self.pool) else list(dict.fromkeys([*made, *pseudo, *found]))
 
 
 class _Taken:
