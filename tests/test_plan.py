@@ -41,8 +41,8 @@ def test_sizes_of_a_strategys_own_spend_the_same() -> None:
 
 
 def test_own_sizes_may_grow_with_what_has_been_evaluated() -> None:
-    sizes = round_sizes(SearchSettings(max_queries=100), 1000, OwnSizes(20, 5, 0.2))
-    assert sizes == [20, 5, 5, 6, 7, 9, 10, 12, 15, 11]
+    sizes = round_sizes(SearchSettings(max_queries=100), 1000, OwnSizes(20, 5, 0.25))
+    assert sizes == [20, 5, 5, 5, 5, 5, 6, 8, 10, 12, 15, 4]
     assert round_sizes(SearchSettings(max_queries=40, num_new=8), 1000, OwnSizes(20, 5, 0.5)) == [20, 8, 8, 4]
 
 

@@ -15,7 +15,7 @@ class OwnSizes(NamedTuple):
     Attributes:
         first: Architectures of the first, random round.
         step: Of each further one.
-        growth: Or this fraction of those evaluated so far, where that is more.
+        growth: Or this fraction of those evaluated since the first round, where that is more.
     """
 
     first: int
@@ -81,7 +81,7 @@ def round_sizes(settings: SearchSettings, num_candidates: int, own: OwnSizes | N
         total = sum(sizes)
         sizes = [settings.num_labeled or min(own.first, total)]
         while (done := sum(sizes)) < total:
-            step = settings.num_new or max(own.step, round(own.growth * done))
+            step = settings.num_new or max(own.step, round(own.growth * (done - sizes[0])))
             sizes.append(min(step, total - done))
     return [size for size in sizes if size > 0]
 

@@ -103,7 +103,7 @@ class ControllerSettings:
     whole_batches: bool = True
     decoder_batch_size: int = 32
     labeled_steps: int = 100
-    pseudo_steps: int = 100
+    pseudo_steps: int = 64
     labeled_epochs: int | None = None
     pseudo_epochs: int | None = None
     upsampling: int = 10

@@ -10,7 +10,7 @@ from seminas.plan import OwnSizes
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Strategy
 
-OWN_SIZES = OwnSizes(first=25, step=5, growth=0.2)
+OWN_SIZES = OwnSizes(first=25, step=5, growth=0.4)
 UNLABELED = 1
 """Marks the random numbers that draw unlabeled architectures, in a round that may have to be fitted again."""
 
