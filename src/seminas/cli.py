@@ -12,6 +12,7 @@ from seminas.report.command import dashboard, report
 
 if TYPE_CHECKING:
     from seminas.benchmarks.table import Table
+    from seminas.networks.cost import Part
     from seminas.spaces.base import SearchSpace
 
 app = typer.Typer(
@@ -237,8 +238,8 @@ def show(
     figure: Annotated[Path | None, typer.Option(help="PNG to draw it to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Say what an architecture is: key, tokens, parameters and MACs of its network for CIFAR-10; draw it."""
-    from seminas.networks.cost import count_macs, count_parameters
+    """Say what an architecture is: key, tokens, parameters and MACs of its network, as a whole and by part; draw it."""
+    from seminas.networks.cost import count_macs, count_parameters, parts
 
     found = load_space(name)
     try:
@@ -252,11 +253,13 @@ def show(
         "tokens": found.encode([value])[0].tolist(),
     }
     try:
-        network = found.build_network(value, 10, 3)
+        network = found.build_network(value, found.num_classes, found.image[0])
     except NotImplementedError:
-        pass
+        costs = []
     else:
-        about |= {"parameters": count_parameters(network), "macs": count_macs(network, (3, 32, 32))}
+        about["image"] = list(found.image)
+        about |= {"parameters": count_parameters(network), "macs": count_macs(network, found.image)}
+        costs = parts(network, found.image)
     if figure is not None:
         from seminas.report.figures import draw_architecture
 
@@ -268,7 +271,22 @@ def show(
         print(json.dumps(about))
     else:
         for key, item in about.items():
-            print(f"{key:<13}{item}")
+            print(f"{key:<13}{f'{item:,}' if isinstance(item, int) else item}")
+        if costs:
+            _print_parts(costs)
+
+
+def _print_parts(parts: "list[Part]") -> None:
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    shown = Shown("part", "what", "output")
+    for title in ("parameters", "MACs"):
+        shown.add_column(title, justify="right")
+    for part in parts:
+        output = " x ".join(map(str, part.output))
+        shown.add_row(part.name, part.title, output, f"{part.parameters:,}", f"{part.macs:,}")
+    Console().print(shown)
 
 
 def _given(text: str, space: "SearchSpace[Any]") -> Any:

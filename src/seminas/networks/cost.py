@@ -1,9 +1,11 @@
 """What a network costs: parameters and multiply-adds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -12,11 +14,77 @@ def count_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a network.
+
+    Attributes:
+        name: Of the module.
+        title: What it is.
+        output: Shape of what it returns for one image.
+        parameters, macs: What it costs.
+    """
+
+    name: str
+    title: str
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
+    """Return what the parts of a network cost for one image ``[c, h, w]``, in the order that they run in.
+
+    Parts are the members of sequences of blocks; those without parameters are left out.
+    """
+    found: list[Part] = []
+    counter = FlopCounterMode(display=False)
+    before: dict[str, int] = {}
+    hooks = []
+
+    def enter(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any) -> None:
+            before[name] = counter.get_total_flops()
+
+        return hook
+
+    def leave(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            macs = (counter.get_total_flops() - before[name]) // 2
+            title = str(getattr(module, "title", type(module).__name__))
+            found.append(Part(name, title, tuple(output.shape[1:]), count_parameters(module), macs))
+
+        return hook
+
+    for name, module in _parts(network, ""):
+        if count_parameters(module):
+            hooks += [
+                module.register_forward_pre_hook(enter(name)),
+                module.register_forward_hook(leave(name)),
+            ]
+    _run(network, image, counter)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    if type(module) is nn.Sequential and any(list(child.children()) for child in module):
+        for part, child in module.named_children():
+            yield from _parts(child, f"{name}.{part}".removeprefix("."))
+    else:
+        yield name, module
+
+
 def count_macs(network: nn.Module, image: Sequence[int]) -> int:
     """Return the multiply-adds (MACs) of convolutions and matrix products for one image ``[c, h, w]``."""
-    training = network.training
     counter = FlopCounterMode(display=False)
+    _run(network, image, counter)
+    return counter.get_total_flops() // 2
+
+
+def _run(network: nn.Module, image: Sequence[int], counter: FlopCounterMode) -> None:
+    training = network.training
     with torch.no_grad(), counter:
         network.eval()(torch.zeros(1, *image))
     network.train(training)
-    return counter.get_total_flops() // 2

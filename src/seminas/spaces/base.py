@@ -35,12 +35,16 @@ class SearchSpace(ABC, Generic[A]):
         csv_columns: Columns that name an architecture in a CSV file, the alternatives in order of preference.
         num_vertices: Vertices of the graph view; ``max_length`` unless overridden.
         num_labels: Vertex labels of the graph view, 0 is padding; ``num_tokens`` unless overridden.
+        image: Channels, height and width of the images that what a network costs is stated for.
+        num_classes: The same of its classifier.
     """
 
     name: str
     num_tokens: int
     max_length: int
     csv_columns: tuple[tuple[str, ...], ...] = (("architecture",),)
+    image: tuple[int, ...] = (3, 32, 32)
+    num_classes: int = 10
 
     @property
     def num_vertices(self) -> int:

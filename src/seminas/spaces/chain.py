@@ -1,11 +1,14 @@
-"""Sequences of choices with forbidden combinations: counted, numbered and drawn exactly.
+"""Sequences of choices of which some are ruled out: counted, numbered and drawn exactly.
 
-An automaton reads the choices from left to right. Its state is the set of forbidden combinations that the choices so
-far are on their way to; a choice that would complete one leads nowhere. Counting the ways from each state to the end
-gives the size of the space, the lexicographic number of every sequence, uniform samples, and what may come next.
+An automaton reads the choices from left to right. Counting the ways from each of its states to the end gives the size
+of the space, the lexicographic number of every sequence, uniform samples, and what may come next.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +19,91 @@ MOST_STATES = 100_000
 DEAD = -1
 
 
-class Chain:
-    """All sequences of choices without the forbidden ones.
+class Chain(ABC):
+    """All legal sequences of choices.
 
     Attributes:
         size: How many there are.
         numbered: Whether their numbers fit into 64 bits.
+    """
+
+    size: int
+    numbered: bool
+    length: int
+    start: int = 0
+
+    @abstractmethod
+    def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the ways on after each choice, and the state that it leads to: ``[n, choices]``, of states ``[n]``."""
+
+    def at(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sequences of numbers ``[n]`` in lexicographic order, ``[n, P]``."""
+        rank = numbers.astype(np.int64)
+        state = self._started(len(rank))
+        columns = []
+        for p in range(self.length):
+            ways, after = self._step(p, state)
+            before = np.cumsum(ways, axis=1) - ways
+            # The last choice with a way on whose sequences start at or before the rank.
+            choice = np.where((before <= rank[:, None]) & (ways > 0), np.arange(ways.shape[1]), -1).max(
+                axis=1
+            )
+            rank = rank - _pick(before, choice)
+            state = _pick(after, choice)
+            columns.append(choice)
+        return np.stack(columns, axis=1)
+
+    def index(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of each sequence, ``[n, P]``; -1 for one that is ruled out; ``[n]``."""
+        number, state = np.zeros(len(sequences), dtype=np.int64), self._started(len(sequences))
+        legal = self.holds(sequences)
+        for p in range(self.length):
+            ways, after = self._step(p, state)
+            choice = sequences[:, p].clip(0, ways.shape[1] - 1)
+            number += _pick(np.cumsum(ways, axis=1) - ways, choice)
+            state = _pick(after, choice).clip(0)
+        return np.where(legal, number, -1)
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return n sequences drawn uniformly, possibly with repetition, ``[n, P]``."""
+        state = self._started(n)
+        columns = []
+        for p in range(self.length):
+            ways, after = self._step(p, state)
+            share = np.cumsum(ways / ways.sum(axis=1, keepdims=True).clip(1), axis=1)
+            choice = (rng.random(n)[:, None] >= share).sum(axis=1).clip(max=ways.shape[1] - 1)
+            state = _pick(after, choice)
+            columns.append(choice)
+        return np.stack(columns, axis=1)
+
+    def holds(self, sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each sequence, ``[n, P]``, is one of them, ``[n]``."""
+        return self._states(sequences)[1]
+
+    def allowed(self, prefixes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which choices may come after each prefix, ``[n, p]``: ``[n, choices at position p]``."""
+        state, legal = self._states(prefixes)
+        return (self._step(prefixes.shape[1], state)[0] > 0) & legal[:, None]
+
+    def _states(self, prefixes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        state, legal = self._started(len(prefixes)), np.ones(len(prefixes), dtype=bool)
+        for p in range(prefixes.shape[1]):
+            _, after = self._step(p, state)
+            choice = prefixes[:, p]
+            legal &= (choice >= 0) & (choice < after.shape[1])
+            state = _pick(after, choice.clip(0, after.shape[1] - 1))
+            legal &= state != DEAD
+            state = state.clip(0)
+        return state, legal
+
+    def _started(self, n: int) -> NDArray[np.int64]:
+        return np.full(n, self.start, dtype=np.int64)
+
+
+class ForbiddenChain(Chain):
+    """All sequences without forbidden combinations.
+
+    A state is the set of combinations that the choices so far are on their way to.
     """
 
     def __init__(self, num_choices: Sequence[int], forbidden: Sequence[Mapping[int, int]] = ()) -> None:
@@ -34,6 +116,7 @@ class Chain:
         Raises:
             UserError: The combinations depend on one another in too many ways.
         """
+        self.length = len(num_choices)
         self._next = _transitions(num_choices, forbidden)
         counts: list[list[int]] = [[1] * int(max(1, self._next[-1].max() + 1))]
         for after in reversed(self._next):
@@ -47,63 +130,55 @@ class Chain:
             np.array([[ways[s] if s != DEAD else 0 for s in row] for row in after.tolist()], dtype=kind)
             for after, ways in zip(self._next, counts[1:], strict=True)
         ]
-        # Of these, the ways of all choices before each: where the numbers of its sequences start.
-        self._before = [np.cumsum(ways, axis=1) - ways for ways in self._ways]
 
-    def at(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the sequences of numbers ``[n]`` in lexicographic order, ``[n, P]``."""
-        rank, state = numbers.astype(np.int64), np.zeros(len(numbers), dtype=np.int64)
-        columns = []
-        for after, ways, starts in zip(self._next, self._ways, self._before, strict=True):
-            before = starts[state]
-            # The last choice with a way on whose sequences start at or before the rank.
-            choice = np.where(
-                (before <= rank[:, None]) & (ways[state] > 0), np.arange(ways.shape[1]), -1
-            ).max(axis=1)
-            rank = rank - before[np.arange(len(rank)), choice]
-            state = after[state, choice]
-            columns.append(choice)
-        return np.stack(columns, axis=1)
+    def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        return self._ways[position][state], self._next[position][state]
 
-    def index(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of each sequence, ``[n, P]``; -1 for one that is forbidden; ``[n]``."""
-        number, state = np.zeros(len(sequences), dtype=np.int64), np.zeros(len(sequences), dtype=np.int64)
-        legal = self.holds(sequences)
-        for p, (after, starts) in enumerate(zip(self._next, self._before, strict=True)):
-            choice = sequences[:, p].clip(0, starts.shape[1] - 1)
-            number += starts[state, choice]
-            state = after[state, choice].clip(0)
-        return np.where(legal, number, -1)
 
-    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return n sequences drawn uniformly, possibly with repetition, ``[n, P]``."""
-        state = np.zeros(n, dtype=np.int64)
-        columns = []
-        for after, ways in zip(self._next, self._ways, strict=True):
-            share = np.cumsum(ways / ways.sum(axis=1, keepdims=True).clip(1), axis=1)
-            choice = (rng.random(n)[:, None] >= share[state]).sum(axis=1).clip(max=ways.shape[1] - 1)
-            state = after[state, choice]
-            columns.append(choice)
-        return np.stack(columns, axis=1)
+class BudgetChain(Chain):
+    """All sequences whose choices cost no more than a budget, where costs add up.
 
-    def holds(self, sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each sequence, ``[n, P]``, is one of them, ``[n]``."""
-        return self._states(sequences)[1]
+    A state is what is left of the budget, beyond the cheapest choices at the positions to come.
+    """
 
-    def allowed(self, prefixes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which choices may come after each prefix, ``[n, p]``: ``[n, choices at position p]``."""
-        state, legal = self._states(prefixes)
-        return (self._ways[prefixes.shape[1]][state] > 0) & legal[:, None]
+    def __init__(self, costs: Sequence[Sequence[int]], budget: int) -> None:
+        """Count them.
 
-    def _states(self, prefixes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        state, legal = np.zeros(len(prefixes), dtype=np.int64), np.ones(len(prefixes), dtype=bool)
-        for p in range(prefixes.shape[1]):
-            after, choice = self._next[p], prefixes[:, p]
-            legal &= (choice >= 0) & (choice < after.shape[1])
-            state = after[state, choice.clip(0, after.shape[1] - 1)]
-            legal &= state != DEAD
-            state = state.clip(0)
-        return state, legal
+        Args:
+            costs: Of each choice at each of P positions.
+            budget: The sum's upper bound.
+        """
+        self.length = len(costs)
+        extra = [np.array(choices, dtype=np.int64) - min(choices) for choices in costs]
+        unit = reduce(gcd, (int(e) for choices in extra for e in choices), 0) or 1
+        spare = budget - sum(min(choices) for choices in costs)
+        most = sum(int(choices.max()) for choices in extra)
+        self.start = min(spare, most) // unit
+        self._extra = [choices // unit for choices in extra]
+        if spare < 0:
+            self.size, self.numbered = 0, True
+            return
+        upper = reduce(lambda product, choices: product * len(choices), costs, 1)
+        self.numbered = upper < 2**63
+        ways: NDArray[Any] = np.ones(self.start + 1, dtype=np.int64 if self.numbered else np.float64)
+        self._ways = [ways]
+        for choices in reversed(self._extra):
+            before = np.zeros_like(ways)
+            for e in choices[choices <= self.start].tolist():
+                before[e:] += ways[: len(ways) - e]
+            ways = before
+            self._ways.insert(0, ways)
+        self.size = int(ways[self.start])
+
+    def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        left = state[:, None] - self._extra[position]
+        ways = np.where(left >= 0, self._ways[position + 1][left.clip(0)], 0)
+        return ways, np.where(left >= 0, left, DEAD)
+
+
+def _pick(table: NDArray[Any], choice: NDArray[np.int64]) -> NDArray[Any]:
+    """Return an entry of each row: ``[n]`` of ``[n, choices]``."""
+    return table[np.arange(len(table)), choice]
 
 
 def _transitions(

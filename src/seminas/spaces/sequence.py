@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seminas.errors import UserError, config_error
 from seminas.spaces.base import EnumerableSpace, one_hot
-from seminas.spaces.chain import Chain
+from seminas.spaces.chain import Chain, ForbiddenChain
 
 Choices = tuple[int, ...]
 """An architecture: at each position, which of its choices."""
@@ -50,8 +50,10 @@ class SequenceSpace(EnumerableSpace[Choices]):
                 raise config_error(f"space.positions.{position}", names, "one or more distinct choices")
         self._names = list(self.positions)
         self._choices = list(self.positions.values())
-        self._definition = [name, self.positions, [dict(combination) for combination in forbidden]]
-        self._chain = Chain([len(c) for c in self._choices], [self._combination(c) for c in forbidden])
+        self._definition: list[Any] = [name, self.positions, [dict(combination) for combination in forbidden]]
+        self._chain: Chain = ForbiddenChain(
+            [len(c) for c in self._choices], [self._combination(c) for c in forbidden]
+        )
         if not self._chain.size:
             raise UserError("space.forbidden: nothing is left of the space")
         vocabulary = list(dict.fromkeys(c for choices in self._choices for c in choices))
