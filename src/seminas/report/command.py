@@ -36,6 +36,10 @@ def report(
         str | None,
         typer.Option(help="Strategy, or setting as the table names it, to test against. [default: random]"),
     ] = None,
+    at: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Further tables, as if runs had ended after so many evaluations."),
+    ] = None,
 ) -> None:
     """Compare runs: tables and figures of those that have finished, also of a sweep that is still running."""
     from seminas.report.page import sections, write_report
@@ -45,10 +49,10 @@ def report(
     found = find_runs(folders)
     print(f"runs: {found}", file=sys.stderr)
     if form is Format.HTML:
-        print(write_report(found, out or folders[0] / "report", baseline))
+        print(write_report(found, out or folders[0] / "report", baseline, at or ()))
         return
     written = {Format.CSV: as_csv, Format.MD: as_markdown, Format.LATEX: as_latex}[form]
-    print(written(sections(found, baseline, figures=False)), end="")
+    print(written(sections(found, baseline, figures=False, at=at or ())), end="")
 
 
 @user_errors

@@ -2,8 +2,10 @@
 
 import base64
 import html
+from collections.abc import Sequence
 from pathlib import Path
 
+from seminas.errors import UserError
 from seminas.files import write_file
 from seminas.report.figures import save_figure
 from seminas.report.predictors import predictor_section
@@ -24,26 +26,42 @@ figcaption, .note { color: #555 }
 """
 
 
-def sections(found: Found, baseline: str | None = None, figures: bool = True) -> list[Section]:
+def sections(
+    found: Found, baseline: str | None = None, figures: bool = True, at: Sequence[int] = ()
+) -> list[Section]:
     """Return a section for each problem that was searched, then for each on which models were compared.
 
+    Args:
+        found: The runs.
+        baseline: What the paired test compares with, see ``statistics.table``.
+        figures: Whether to draw.
+        at: Numbers of evaluations; the runs that are longer make further tables, as if they had ended there.
+
     Raises:
-        UserError: There is no such baseline, see ``statistics.table``.
+        UserError: There is no such baseline, or no run is that long.
     """
-    searched = [search_section(p, s, baseline, figures) for p, s in group(found.runs).items()]
+    searched = []
+    for problem, settings in group(found.runs).items():
+        searched.append(search_section(problem, settings, baseline, figures))
+        for n in at:
+            shorter = [s for s in (setting.first(n) for setting in settings) if s is not None]
+            if not shorter:
+                raise UserError(f"--at {n}: no search of {problem} has so many evaluations")
+            searched.append(search_section(f"{problem}, first {n} evaluations", shorter, baseline, False))
     ranked: dict[str, list[dict[str, object]]] = {}
     for result in found.predictors:
         ranked.setdefault(problem_of(result), []).append(result)
     return searched + [predictor_section(p, results, figures) for p, results in sorted(ranked.items())]
 
 
-def write_report(found: Found, out: Path, baseline: str | None = None) -> Path:
+def write_report(found: Found, out: Path, baseline: str | None = None, at: Sequence[int] = ()) -> Path:
     """Write the page and its figures into a folder.
 
     Args:
         found: The runs.
         out: Folder; ``report.html``, ``results.csv`` and ``figures/`` are written there.
         baseline: What the paired test compares with, see ``statistics.table``.
+        at: Further tables, see ``sections``.
 
     Returns:
         The page.
@@ -51,10 +69,10 @@ def write_report(found: Found, out: Path, baseline: str | None = None) -> Path:
     Raises:
         UserError: There is no such baseline, or nothing can be written there.
     """
-    parts = sections(found, baseline)
+    parts = sections(found, baseline, at=at)
+    drawn = sum(bool(part.figures) for part in parts)
     body = "".join(
-        _section(part, out / "figures", f"{i}-" if len(parts) > 1 else "")
-        for i, part in enumerate(parts, start=1)
+        _section(part, out / "figures", f"{i}-" if drawn > 1 else "") for i, part in enumerate(parts, start=1)
     )
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>seminas report</title>'

@@ -78,6 +78,24 @@ class Run:
             curve[incumbent["index"] :] = incumbent["test_accuracy"]
         return curve
 
+    def first(self, n: int) -> "Run | None":
+        """Return the run as it would have ended after ``n`` evaluations; None where it is shorter, or had nothing."""
+        records = self.records[:n]
+        incumbents = [i for i in self.result.get("incumbents") or [] if i["index"] < n]
+        if len(records) < n or not incumbents:
+            return None
+        best = records[incumbents[-1]["index"]]
+        result = self.result | {
+            "num_queries": n,
+            "best_architecture": best.architecture,
+            "best_key": best.key,
+            "best_val_accuracy": best.val_accuracy,
+            "test_accuracy": incumbents[-1]["test_accuracy"],
+            "incumbents": incumbents,
+            "cost_s": sum(record.cost_s for record in records),
+        }
+        return Run(self.folder, result, records)
+
 
 def problem_of(result: dict[str, Any]) -> str:
     """Return what a result is about: the space, and the table or the data."""
@@ -190,6 +208,12 @@ class Setting:
     def seeds(self) -> list[int]:
         """In ascending order."""
         return sorted(self.runs)
+
+    def first(self, n: int) -> "Setting | None":
+        """Return the setting as if its runs had ended after ``n`` evaluations; None where all are shorter."""
+        runs = {seed: run.first(n) for seed, run in self.runs.items()}
+        shorter = {seed: run for seed, run in runs.items() if run is not None}
+        return Setting(self.strategy, self.swept, shorter) if shorter else None
 
     def final(self, what: str) -> NDArray[np.float64]:
         """Return a number of each run's result, by seed, ``[seeds]``; NaN where it is not known."""
