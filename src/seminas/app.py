@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
@@ -23,6 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seminas.errors import UserError, first_line
 from seminas.files import write_file
+
+if TYPE_CHECKING:
+    from seminas.spaces.base import SearchSpace
 
 _PACKAGE = Path(__file__).resolve().parent
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
@@ -262,3 +265,23 @@ def _fits(value: Any, annotation: Any) -> bool:
     if expected is None:
         return True
     return isinstance(value, expected) and (name == "bool" or not isinstance(value, bool))
+
+
+def given_architecture(text: str, space: "SearchSpace[Any]") -> Any:
+    """Return the architecture written in an argument, in a file of JSON, or in the result of a run folder.
+
+    Raises:
+        UserError: A folder or file is none of an architecture.
+        ValueError: The text is none of this space.
+    """
+    path = Path(text)
+    try:
+        if len(text) < 4096 and path.is_dir():
+            return space.from_json(json.loads((path / "result.json").read_text())["best_architecture"])
+        text = path.read_text() if len(text) < 4096 and path.is_file() else text
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{text}: is no run folder or file of an architecture ({error})") from error
+    if text.lstrip().startswith("{"):
+        value = json.loads(text)
+        return space.from_json(value.get("architecture", value))
+    return space.parse(text)

@@ -3,13 +3,14 @@
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seminas.errors import UserError
 
-HISTORY, PENDING = "history.jsonl", "pending.jsonl"
+HISTORY, PENDING, REVISIONS = "history.jsonl", "pending.jsonl", "revisions.jsonl"
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Archive:
     """The history of one run folder.
 
     Evaluations that end before their turn wait in ``pending.jsonl``, so that a kill loses none, and the
-    history's order is that of the questions.
+    history's order is that of the questions. Where an evaluator measures again after a round, ``revisions.jsonl`` says
+    what, and the records hold the latest.
 
     Attributes:
         folder: The run folder.
         records: The history.
+        revised: The last round that was measured again, -1 for none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,6 +72,7 @@ class Archive:
             if record.index != i:
                 raise UserError(f"{self._path}: line {i + 1} has index {record.index}")
         self._pending = {r.index: r for r in _read(self._pending_path) if r.index >= len(self.records)}
+        self.revised = _revise(folder, self.records)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -105,15 +109,27 @@ class Archive:
         """
         if record.index != len(self.records):
             with self._pending_path.open("ab") as file:
-                _append(file, self._pending_path, record)
+                _append(file, self._pending_path, _line(record))
         self._pending[record.index] = record
         return self._take_turns()
+
+    def revise(self, number: int, accuracies: Sequence[float | None]) -> None:
+        """Write down what all records are worth after a round, as measured again.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        line = json.dumps({"round": number, "val_accuracies": list(accuracies)}) + "\n"
+        path = self.folder / REVISIONS
+        with path.open("ab") as file:
+            _append(file, path, line)
+        self.revised = _revise(self.folder, self.records)
 
     def _take_turns(self) -> list[Record]:
         gained = []
         while len(self.records) in self._pending:
             record = self._pending[len(self.records)]
-            _append(self._file, self._path, record)
+            _append(self._file, self._path, _line(record))
             self.records.append(record)
             gained.append(self._pending.pop(record.index))
         if not self._pending:
@@ -131,14 +147,38 @@ def read_history(folder: Path) -> list[Record]:
     Raises:
         UserError: A line, other than a half-written last one, is no record.
     """
-    return _read(folder / HISTORY, repair=False)
+    records = _read(folder / HISTORY, repair=False)
+    _revise(folder, records)
+    return records
 
 
-def _append(file: BinaryIO, path: Path, record: Record) -> None:
+def _line(record: Record) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False) + "\n"
+
+
+def _revise(folder: Path, records: list[Record]) -> int:
+    """Put the last revision of a folder into records; returns its round, -1 for none."""
+    path = folder / REVISIONS
+    if not path.exists():
+        return -1
+    whole = path.read_bytes().rpartition(b"\n")[0].splitlines()
+    if not whole:
+        return -1
+    try:
+        last = json.loads(whole[-1])
+        number, values = int(last["round"]), last["val_accuracies"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: line {len(whole)} is no revision ({error})") from error
+    for i, (record, value) in enumerate(zip(records, values, strict=False)):
+        records[i] = replace(record, val_accuracy=value)
+    return number
+
+
+def _append(file: BinaryIO, path: Path, line: str) -> None:
     """Write a line and wait for the disk; a line that does not fit is taken back."""
     end = os.fstat(file.fileno()).st_size
     try:
-        data = (json.dumps(asdict(record), ensure_ascii=False) + "\n").encode()
+        data = line.encode()
         while data:
             data = data[os.write(file.fileno(), data) :]
         os.fsync(file.fileno())

@@ -183,6 +183,9 @@ def table_info(
     from seminas.benchmarks import find_table
     from seminas.benchmarks.table import read_table
 
+    if Path(file).is_dir():
+        _folder_info(Path(file))
+        return
     table = read_table(find_table(file))
     print(f"space {table.space}, {len(table)} architectures")
     for key, value in table.origin.items():
@@ -195,6 +198,29 @@ def table_info(
         numbers = (form.format(v) for v in (values.min(), np.median(values), values.max()))
         shown.add_row(name, roles.get(name, ""), column.kind, str(column.num_runs), *numbers)
     Console().print(shown)
+
+
+def _folder_info(root: Path) -> None:
+    """Print how many classes and images a folder holds, and which files cannot be read."""
+    from rich.progress import track
+
+    from seminas.training.folder import Folder
+
+    broken = []
+    for split in ("train", "val"):
+        folder = Folder(root, split, 3)
+        counts = [folder.labels.count(label) for label in range(len(folder.classes))]
+        print(
+            f"{split}: {len(folder):,} images of {len(counts)} classes, {min(counts):,} to {max(counts):,} of each"
+        )
+        for i in track(range(len(folder)), split, transient=True, disable=not sys.stderr.isatty()):
+            try:
+                folder.image(i)
+            except (OSError, ValueError, SyntaxError) as error:
+                broken.append(f"{folder.name(i)}: {error}")
+    if broken:
+        print(f"{len(broken)} files cannot be read:", *broken, sep="\n")
+        raise typer.Exit(1)
 
 
 @space.command("count")
@@ -239,11 +265,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Say what an architecture is: key, tokens, parameters and MACs of its network, as a whole and by part; draw it."""
+    from seminas.app import given_architecture
     from seminas.networks.cost import count_macs, count_parameters, parts
 
     found = load_space(name)
     try:
-        value = _given(architecture, found)
+        value = given_architecture(architecture, found)
     except ValueError as error:
         raise UserError(f"{architecture}: {error}") from error
     about = {
@@ -287,21 +314,6 @@ def _print_parts(parts: "list[Part]") -> None:
         output = " x ".join(map(str, part.output))
         shown.add_row(part.name, part.title, output, f"{part.parameters:,}", f"{part.macs:,}")
     Console().print(shown)
-
-
-def _given(text: str, space: "SearchSpace[Any]") -> Any:
-    """The architecture written in an argument, in a file of JSON, or in a run folder's result."""
-    path = Path(text)
-    try:
-        if len(text) < 4096 and path.is_dir():
-            return space.from_json(json.loads((path / "result.json").read_text())["best_architecture"])
-        text = path.read_text() if len(text) < 4096 and path.is_file() else text
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{text}: is no run folder or file of an architecture ({error})") from error
-    if text.lstrip().startswith("{"):
-        value = json.loads(text)
-        return space.from_json(value.get("architecture", value))
-    return space.parse(text)
 
 
 def main() -> None:

@@ -77,7 +77,22 @@ class Search:
                 self._evaluate(architectures, number)
             accuracies = [record.val_accuracy for record in self.archive.round(number)]
             self.strategy.tell(architectures, accuracies)
+            if number >= last:
+                self._revise(number)
             self.watcher.round_done(number, self.strategy.metrics)
+
+    def _revise(self, number: int) -> None:
+        """Have the evaluator measure again what it measures otherwise by now, once for each round."""
+        architectures = [self.space.from_json(record.architecture) for record in self.archive.records]
+        if self.archive.revised < number:
+            accuracies = self.evaluator.revised(architectures)
+            if accuracies is None:
+                return
+            worth: list[float | None] = list(accuracies)
+            for record in self.archive.failures:
+                worth[record.index] = None
+            self.archive.revise(number, worth)
+        self.strategy.revise(architectures, [record.val_accuracy for record in self.archive.records])
 
     def _evaluate(self, architectures: Sequence[Any], number: int) -> None:
         """Evaluate what the archive does not hold yet of a round."""
@@ -157,7 +172,7 @@ def run(config: DictConfig, folder: Path) -> float:
         return float(finished["best_val_accuracy"])
     search_settings = settings(config, "search", SearchSettings)
     space = build(config, "space")
-    evaluator = build(config, "evaluator", space=space, seed=config.seed)
+    evaluator = build(config, "evaluator", space=space, seed=config.seed, folder=folder)
     with closing(evaluator):
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)
@@ -167,6 +182,7 @@ def run(config: DictConfig, folder: Path) -> float:
             resolved = claim(folder, config)
             loggers = build_loggers(config, folder)
             with Watcher(loggers, resolved, archive, sizes, quiet=side_by_side()) as watcher:
+                evaluator.note = watcher.note
                 search = Search(
                     candidates, evaluator, strategy, archive, watcher, search_settings.max_failures
                 )

@@ -180,14 +180,19 @@ def test_formats_of_the_table(study: Path) -> None:
 
 def test_tables_of_the_first_evaluations(study: Path) -> None:
     whole, first = page.sections(find_runs([study]), figures=False, at=[5])
-    assert (whole.title, first.title) == ("nasbench_macro, macro", "nasbench_macro, macro, first 5 evaluations")
+    assert (whole.title, first.title) == (
+        "nasbench_macro, macro",
+        "nasbench_macro, macro, first 5 evaluations",
+    )
     rows = {row["strategy"]: row for row in csv.DictReader(io.StringIO(as_csv([first])))}
     for strategy, row in rows.items():
         best = np.array([accuracies(strategy, seed, 4)[:5].max() for seed in range(6)])
         assert float(row["val_accuracy_mean"]) == pytest.approx(best.mean(), abs=1e-5)
         assert float(row["test_accuracy_mean"]) == pytest.approx(best.mean() / 2, abs=1e-5)
         assert row["evaluations"] == "5"
-    with pytest.raises(UserError, match="--at 1000: no search of nasbench_macro, macro has so many evaluations"):
+    with pytest.raises(
+        UserError, match="--at 1000: no search of nasbench_macro, macro has so many evaluations"
+    ):
         page.sections(find_runs([study]), at=[1000])
 
 

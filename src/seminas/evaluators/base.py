@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic
 
 import numpy as np
@@ -13,7 +13,13 @@ from seminas.spaces.base import A
 
 
 class Evaluator(ABC, Generic[A]):
-    """Architectures in, validation accuracies out."""
+    """Architectures in, validation accuracies out.
+
+    Attributes:
+        note: Shows what takes long, in a few words.
+    """
+
+    note: Callable[[str], None] = staticmethod(lambda text: None)
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures that can be evaluated, None where all of the space can."""
@@ -36,6 +42,13 @@ class Evaluator(ABC, Generic[A]):
                 yield place, failed(error, time.perf_counter() - start)
             else:
                 yield place, Evaluation(float(accuracy), time.perf_counter() - start)
+
+    def revised(self, architectures: Sequence[A]) -> list[float] | None:
+        """Return what architectures evaluated earlier are worth by now, fractions, in their order.
+
+        None where an accuracy holds forever, as it does unless overridden.
+        """
+        return None
 
     def test(self, architecture: A) -> float | None:
         """Return the test accuracy, a fraction, for the final report; None where it is not known."""

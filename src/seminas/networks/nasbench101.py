@@ -80,6 +80,8 @@ def build_network(
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = batch_norm_momentum
         elif isinstance(module, CellModule):
+            # Its forward pass branches on this, which exporters can follow only where it is no tensor.
+            module.matrix = np.asarray(module.matrix)
             _remove_stray_parameters(module)
     return network
 

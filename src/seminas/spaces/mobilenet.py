@@ -105,6 +105,11 @@ class MobileNet(SequenceSpace):
         """Return an architecture's operation at each of the 21 places."""
         return self._written(architecture)
 
+    def extremes(self) -> tuple[Choices, Choices]:
+        """Return the largest network, whatever the budget, and the smallest one."""
+        most = tuple(max(range(len(place)), key=place.__getitem__) for place in self._macs)
+        return most, tuple(min(range(len(place)), key=place.__getitem__) for place in self._macs)
+
     def vertex_names(self, architecture: Choices) -> list[str]:
         """Return each block as kernel and expansion, such as ``5x5 e6``."""
         kinds = [OPERATIONS.get(name) for name in self._written(architecture)]

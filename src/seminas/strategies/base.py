@@ -48,6 +48,10 @@ class Strategy(ABC, Generic[A]):
         self.told.update(zip(architectures, accuracies, strict=True))
         self.ends.append(len(self.told))
 
+    def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
+        """Take in what architectures told earlier are worth by now."""
+        self.told.update(zip(architectures, accuracies, strict=True))
+
     @property
     def round(self) -> int:
         """The round that the next ``ask`` is for, from 0."""

@@ -1,6 +1,7 @@
 """What strategies with a controller share: fitting it on what the search knows, and ranking by it."""
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,6 +41,16 @@ class ControllerStrategy(Strategy[A]):
         self.settings = controller
         self.pseudo_label_ratio = pseudo_label_ratio
         self._last: tuple[int, Controller[A]] | None = None
+
+    def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
+        """Take in what architectures told earlier are worth by now.
+
+        Raises:
+            UserError: The controller goes on from earlier rounds', which after a resume could not be fitted again.
+        """
+        if self.settings.warm_start:
+            raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
+        super().revise(architectures, accuracies)
 
     def fit(self) -> tuple[Controller[A], dict[A, float], dict[A, float]] | None:
         """Fit a controller on what was told.

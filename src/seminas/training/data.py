@@ -1,7 +1,9 @@
 """Image classification data for training architectures: digits and CIFAR-10."""
 
+import inspect
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,21 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import v2
 
+from seminas.app import check
 from seminas.benchmarks.fetch import fetch
 from seminas.errors import UserError
 from seminas.files import cache_dir
+from seminas.training.images import Images
+from seminas.training.loading import Source
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+CALIBRATION = 512
+"""Training images, of those in memory, that BatchNorm statistics are estimated on."""
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 
 
@@ -58,6 +66,60 @@ class ImageData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the test images in order."""
         return DataLoader(TensorDataset(*self.splits["test"]), 512)
+
+    def seeded(self, seed: int) -> Images:
+        """Return the same images with loaders whose order follows from a seed, for runs that can go on."""
+        augmentation = self._augmentation or _as_it_is
+        sources: dict[str, Source] = {name: Tensors(*split) for name, split in self.splits.items()}
+        sources["calibration"] = Tensors(*(part[:CALIBRATION] for part in self.splits["train"]))
+        return Images(
+            sources, self.num_classes, self.in_channels, self.batch_size, augmentation, _as_it_is, seed=seed
+        )
+
+
+def images_of(config: DictConfig) -> Callable[..., Any]:
+    """Return what makes the images that a config's ``data`` names.
+
+    Raises:
+        UserError: A key of it is unknown.
+    """
+    node = config.data.images
+    target = check(node, "data.images")
+    arguments = {str(k): v for k, v in OmegaConf.to_container(node, resolve=True).items()}  # type: ignore[union-attr]
+    return partial(target, **{k: v for k, v in arguments.items() if not k.startswith("_")})
+
+
+def seeded(images: Callable[..., Any], seed: int, augmentation: str) -> Images:
+    """Return the images that a function of a ``data`` config makes, in an order that follows from a seed.
+
+    Args:
+        images: Returns ``Images`` or ``ImageData``.
+        seed: Of the order, and of the augmentation.
+        augmentation: For a function that takes one, see ``training.folder``.
+    """
+    taken = inspect.signature(images).parameters
+    given = {"seed": seed, "augmentation": augmentation}
+    made = images(**{name: value for name, value in given.items() if name in taken})
+    return made.seeded(seed) if isinstance(made, ImageData) else made
+
+
+class Tensors:
+    """Images in memory, ``[n, c, h, w]``, with labels ``[n]``."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self._images = images
+        self.labels: list[int] = labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int) -> Tensor:
+        """Return an image, ``[c, h, w]``."""
+        return self._images[index]
+
+
+def _as_it_is(image: Tensor) -> Tensor:
+    return image
 
 
 class _Augmented(Dataset[tuple[Tensor, Tensor]]):

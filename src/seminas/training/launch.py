@@ -1,0 +1,125 @@
+"""Running a function on several processes of one machine, the ranks of one job.
+
+Lightning would start ranks by running the command line again: inside a sweep, that is the whole sweep again. Here a
+rank is given the function and its arguments, so that it does exactly what its job does.
+"""
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing import connection, get_context
+from pathlib import Path
+from typing import Any
+
+from seminas.errors import UserError
+
+log = logging.getLogger(__name__)
+LONGEST = 20_000
+"""Characters of a failed rank's log that the job's log repeats."""
+GRACE_S = 10.0
+"""Seconds that the other ranks have to end, after one has failed, before they are killed."""
+
+
+def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_processes: int, logs: Path) -> None:
+    """Run ``function(*arguments)`` once on each of several ranks; returns when all have ended.
+
+    Args:
+        function: Importable by its name.
+        arguments: Picklable.
+        num_processes: Ranks.
+        logs: Folder of ``rank0.log`` …, what each prints.
+
+    Raises:
+        UserError: A rank failed; the others were ended. Its message is of the first one, its traceback in its log.
+    """
+    context = get_context("spawn")
+    logs.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    processes = []
+    for rank in range(num_processes):
+        place = (rank, num_processes, port, logs / f"rank{rank}.log", os.getpid())
+        processes.append(
+            context.Process(target=_rank, args=(place, function, arguments), name=f"rank {rank}")
+        )
+    try:
+        for process in processes:
+            process.start()
+        waiting = {process.sentinel: rank for rank, process in enumerate(processes)}
+        while waiting:
+            for sentinel in connection.wait(list(waiting)):
+                rank = waiting.pop(sentinel)  # type: ignore[arg-type]
+                processes[rank].join()
+                code = processes[rank].exitcode
+                if code:
+                    raise _failure(rank, code, logs)
+    finally:
+        _end(processes)
+
+
+def _failure(rank: int, code: int, logs: Path) -> UserError:
+    file = logs / f"rank{rank}.log"
+    if code < 0:
+        return UserError(f"{file}: rank {rank} was ended by signal {-code}")
+    said = file.read_text(errors="replace").rstrip()
+    log.error("rank %d failed:\n%s", rank, said[-LONGEST:])
+    return UserError(f"{file}: rank {rank} failed: {said.splitlines()[-1]}")
+
+
+def _end(processes: list[Any]) -> None:
+    alive = [process for process in processes if process.pid is not None and process.is_alive()]
+    for process in alive:
+        process.terminate()
+    for process in alive:
+        process.join(GRACE_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _rank(
+    place: tuple[int, int, int, Path, int], function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    """What a rank does: its place in the environment, its output in its log, its end with its parent's."""
+    rank, num_processes, port, path, parent = place
+    os.environ |= {
+        "LOCAL_RANK": str(rank),
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(num_processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    _leave_with(parent)
+    file = path.open("ab", buffering=0)
+    file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
+    for stream in (1, 2) if rank else ():  # The first rank's screen is the job's.
+        os.dup2(file.fileno(), stream)
+    try:
+        function(*arguments)
+    except UserError as error:
+        file.write(f"{error}\n".encode())
+        sys.exit(2)
+    except Exception:
+        file.write(traceback.format_exc().encode())
+        sys.exit(1)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when its parent ends, however that may be."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

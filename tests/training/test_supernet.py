@@ -1,0 +1,180 @@
+import copy
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from pictures import images_config, one_group, write_pictures
+from seminas.app import build
+from seminas.errors import UserError
+from seminas.evaluators.supernet import SupernetEvaluator
+from seminas.spaces.mobilenet import MobileNet
+from seminas.spaces.nasbench101 import NASBench101
+from seminas.training.classifier import Recipe
+from seminas.training.folder import image_folder
+from seminas.training.launch import launch
+from seminas.training.run import TrainerSettings
+from seminas.training.supernet import Paths, SupernetJob, SupernetModule, accuracy, calibrated
+
+RECIPE = Recipe(3, 0.1, 4e-5, schedule="constant", decay_norms=False, augmentation="flip")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def space() -> MobileNet:
+    return MobileNet(image=(3, 32, 32), num_classes=4, factor=0.25, stem_stride=1)
+
+
+def job(root: Path, folder: Path, space: MobileNet, **changes: Any) -> SupernetJob:
+    images = {k: v for k, v in images_config(root).items() if k != "_target_"} | changes.pop("images", {})
+    trainer = TrainerSettings(accelerator="cpu", devices=1, **changes.pop("trainer", {}))
+    return SupernetJob(space, partial(image_folder, **images), RECIPE, trainer, folder, 0, **changes)
+
+
+def test_every_process_draws_the_same_path(space: MobileNet) -> None:
+    paths = Paths(space, seed=3)
+    drawn = [paths.at(i) for i in range(30)]
+    assert drawn == [Paths(space, seed=3).at(i) for i in range(30)]
+    assert len({tuple(path) for path in drawn}) == 30
+    pool = space.sample(3, np.random.default_rng(0))
+    assert {tuple(Paths(space, 0, pool).at(i)) for i in range(40)} == {tuple(space.path(a)) for a in pool}
+    sandwich = Paths(space, 0, (), True, 3)
+    assert sandwich.at(0) == sandwich.at(3) == ["6"] * 21
+    assert sandwich.at(1).count("7") == 15 and sandwich.at(2) != sandwich.at(5)
+
+
+def test_a_step_changes_its_path_alone(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    work = job(root, tmp_path, space)
+    before = {k: v.clone() for k, v in work.module(work.make_images()).network.state_dict().items()}
+    work.train(1)
+    after = work.module(work.make_images()).network.state_dict()
+    path = Paths(space, 0).at(0)
+    for name, value in after.items():
+        parts = name.split(".")
+        on_path = parts[0] != "blocks" or path[list(space.positions).index(parts[1])] == parts[2]
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            assert torch.equal(value, before[name]) != on_path, name
+
+
+def test_training_in_parts_is_training_at_once(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    whole, parts = job(root, tmp_path / "whole", space), job(root, tmp_path / "parts", space)
+    whole.train(9)
+    for steps in (4, 7, 9):
+        parts.train(steps)
+    a, b = (w.module(w.make_images()).network.state_dict() for w in (whole, parts))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert whole.stands() == parts.stands() == 9
+
+
+def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    work = job(root, tmp_path, space)
+    work.train(6)
+    images = work.make_images()
+    network = work.module(images).network
+    path = space.path(space.sample(1, np.random.default_rng(5))[0])
+    alone = network.standalone(path)
+    batches = [x for x, _ in images.share("calibration", 8)]
+    assert [len(batch) for batch in batches] == [8, 8]
+    before = copy.deepcopy(alone.state_dict())
+    exact = calibrated(alone, batches)
+    convolution, norm = exact[0][0][0], exact[0][0][1]  # type: ignore[index]
+    made = [convolution(batch).detach() for batch in batches]
+    torch.testing.assert_close(norm.running_mean, sum(m.mean((0, 2, 3)) for m in made) / 2)
+    torch.testing.assert_close(norm.running_var, sum(m.var((0, 2, 3)) for m in made) / 2)
+    # The supernet itself is as it was.
+    assert all(torch.equal(value, before[name]) for name, value in alone.state_dict().items())
+    labelled = list(images.share("val"))
+    right = sum(int((exact(x).argmax(1) == y).sum()) for x, y in labelled)
+    assert accuracy(exact, labelled) == pytest.approx(right / 24)
+
+
+def record_steps(work: SupernetJob, steps: int) -> None:
+    """What a rank does here: trains, without statistics over a batch, and writes what every step did."""
+    torch.nn.BatchNorm2d = one_group  # type: ignore[assignment, misc]
+    done: list[Any] = []
+
+    def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        flat = torch.cat([p.detach().flatten() for p in self.parameters()])
+        done.append((flat.double().sum().item(), flat.double().abs().sum().item(), float(outputs["loss"])))
+
+    SupernetModule.on_train_batch_end = after  # type: ignore[method-assign, assignment]
+    work.train(steps)
+    rank = os.environ["LOCAL_RANK"]
+    (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
+
+
+def test_two_processes_stay_equal_and_share_what_is_measured(
+    root: Path, tmp_path: Path, space: MobileNet
+) -> None:
+    two = job(root, tmp_path / "two", space)
+    two.trainer.devices = 2
+    launch(record_steps, (two, 3), 2, tmp_path / "two" / "logs")
+    first, second = (json.loads((tmp_path / "two" / f"steps{rank}.json").read_text()) for rank in range(2))
+    assert len(first) == 3 and [s[:2] for s in first] == [s[:2] for s in second]
+    one = job(root, tmp_path / "one", space, images={"batch_size": 32})
+    launch(record_steps, (one, 3), 1, tmp_path / "one" / "logs")
+    alone = json.loads((tmp_path / "one" / "steps0.json").read_text())
+    losses = np.mean([[s[2] for s in first], [s[2] for s in second]], axis=0)
+    np.testing.assert_allclose(losses, [s[2] for s in alone], rtol=1e-4)
+    np.testing.assert_allclose([s[1] for s in first], [s[1] for s in alone], rtol=1e-5)
+    fresh = job(root, tmp_path / "fresh", space)
+    fresh.trainer.devices = 2
+    asked = space.sample(3, np.random.default_rng(0))
+    assert fresh.measured(asked) == fresh.accuracies(asked)
+
+
+def evaluator(root: Path, folder: Path, space: MobileNet, **changes: Any) -> SupernetEvaluator[Any]:
+    images = partial(image_folder, **{k: v for k, v in images_config(root).items() if k != "_target_"})
+    given: dict[str, Any] = {
+        "trainer": {"accelerator": "cpu", "devices": 1},
+        "first_steps": 4,
+        "round_steps": 2,
+    }
+    return SupernetEvaluator(space, 0, folder, images, RECIPE, **(given | changes))
+
+
+def test_each_round_trains_on_and_measures_what_came_before_again(
+    root: Path, tmp_path: Path, space: MobileNet
+) -> None:
+    asked = space.sample(6, np.random.default_rng(0))
+    whole = evaluator(root, tmp_path / "whole", space)
+    first = {asked[i]: e.val_accuracy for i, e in whole.evaluate(asked[:3])}
+    again = whole.revised(asked[:3])
+    assert again == [first[a] for a in asked[:3]]
+    second = [e.val_accuracy for _, e in whole.evaluate(asked[3:])]
+    later = whole.revised(asked)
+    assert later is not None and later[3:] == second
+    # Another process goes on from what is in the folder: what is left of a round trains nothing more.
+    killed = evaluator(root, tmp_path / "whole", space)
+    assert [e.val_accuracy for _, e in killed.evaluate(asked[4:])] == second[1:]
+    assert killed._job.stands() == 6
+
+
+def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    other = job(
+        root, tmp_path / "other", MobileNet(image=(3, 32, 32), num_classes=4, factor=0.5, stem_stride=1)
+    )
+    other.train(1)
+    checkpoint = str(tmp_path / "other" / "checkpoints" / "last.ckpt")
+    with pytest.raises(UserError, match="is no checkpoint of this space's supernet") as error:
+        evaluator(root, tmp_path / "run", space, start_from=checkpoint)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="evaluator.pool=all: must be one of found, space"):
+        evaluator(root, tmp_path / "run", space, pool="all")
+    with pytest.raises(UserError, match="space=nasbench101: has no supernet"):
+        evaluator(root, tmp_path / "run", NASBench101())  # type: ignore[arg-type]
+    target = "seminas.training.classifier.Recipe"
+    with pytest.raises(UserError, match="recipe.schedule=linear: must be one of"):
+        build(
+            OmegaConf.create({"recipe": {**vars(RECIPE), "_target_": target, "schedule": "linear"}}), "recipe"
+        )
