@@ -58,6 +58,8 @@ OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 def start(entry: Callable[[], Any]) -> None:
     """Run a Hydra entry point; an error of the user's is one line on stderr and exit status 2."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on instead of printing them.
+    # Threads that wait for one another sleep: spinning, they slow down a busy machine, and themselves on it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.path.append(str(Path.cwd()))  # A user's own space or evaluator may lie where they work.
     try:
         entry()

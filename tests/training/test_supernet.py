@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pictures import write_pictures
 
-from pictures import images_config, one_group, write_pictures
+from learning import images_config, one_group
 from seminas.app import build
 from seminas.errors import UserError
 from seminas.evaluators.supernet import SupernetEvaluator
@@ -21,6 +22,7 @@ from seminas.training.folder import image_folder
 from seminas.training.launch import launch
 from seminas.training.run import TrainerSettings
 from seminas.training.supernet import Paths, SupernetJob, SupernetModule, accuracy, calibrated
+from support import SMALL_CONTROLLER, command
 
 RECIPE = Recipe(3, 0.1, 4e-5, schedule="constant", decay_norms=False, augmentation="flip")
 
@@ -178,3 +180,51 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> 
         build(
             OmegaConf.create({"recipe": {**vars(RECIPE), "_target_": target, "schedule": "linear"}}), "recipe"
         )
+
+
+def test_from_a_supernet_to_a_trained_network(tmp_path: Path) -> None:
+    """The chain of docs/imagenet.md, on fewer pictures and for fewer steps."""
+    write_pictures(tmp_path / "pictures", 100, 50)
+    images = ["data=pictures", "data.images.num_validation=60", "data.images.num_calibration=32"]
+    small = ["space=mobilenet_small", "space.max_macs=1.5e6", *images]
+    search = [
+        "experiment=pictures",
+        "evaluator.first_steps=40",
+        "evaluator.round_steps=15",
+        *SMALL_CONTROLLER,
+    ]
+    sizes = ["search.num_labeled=8", "search.num_new=4", "search.num_rounds=1", "strategy.pool=200"]
+    done = command(
+        "seminas-search", *small, *search, *sizes, "hydra.run.dir=search", cwd=tmp_path, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "search" / "result.json").read_text())
+    history = [json.loads(line) for line in (tmp_path / "search" / "history.jsonl").read_text().splitlines()]
+    space = MobileNet(1.5e6, (3, 32, 32), 4, 0.25)
+    assert all(space.macs(space.from_json(record["architecture"])) <= 1.5e6 for record in history)
+    revisions = (tmp_path / "search" / "revisions.jsonl").read_text().splitlines()
+    last = json.loads(revisions[-1])["val_accuracies"]
+    assert len(revisions) == 2 and len(last) == 12
+    # Rounds are compared by what they are worth now, not by what the supernet said when they were asked for.
+    assert found["best_val_accuracy"] == max(last) and found["test_accuracy"] is None
+    train = ["architecture_from=search", "trainer.max_epochs=15", "hydra.run.dir=train"]
+    done = command("seminas-train", *small, *train, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr
+    trained = json.loads((tmp_path / "train" / "result.json").read_text())
+    assert trained["key"] == found["best_key"] and trained["test_accuracy"] > 0.5
+    assert (tmp_path / "train" / "network.safetensors").exists()
+
+
+def test_a_supernet_alone(root: Path, tmp_path: Path) -> None:
+    arguments = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=3"]
+    arguments += ["data.images.num_validation=40", "data.images.num_calibration=16", "trainer.max_steps=4"]
+    done = command(
+        "seminas-supernet", *arguments, "recipe.augmentation=flip", "hydra.run.dir=run", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert len(result["measured"]) == 3
+    assert result["mean_val_accuracy"] == pytest.approx(
+        np.mean([measured["val_accuracy"] for measured in result["measured"]])
+    )
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()

@@ -11,10 +11,11 @@ import onnxruntime
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pictures import CLASSES, write_pictures
 from PIL import Image
 from safetensors.torch import load_file
 
-from pictures import CLASSES, images_config, one_group, write_pictures
+from learning import images_config, one_group
 from seminas.app import build
 from seminas.errors import UserError
 from seminas.spaces.mobilenet import MobileNet

@@ -106,7 +106,9 @@ def make_trainer(
         quiet: Whether to show nothing.
         kwargs: Of Lightning's Trainer, in place of the settings'.
     """
+    share_cores()
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", "You passed in a `val_dataloader` but have no `validation_step`")
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", ".*number of training batches .* is smaller than the logging interval")
@@ -169,6 +171,13 @@ def _devices(settings: TrainerSettings) -> Any:
     if "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ:
         return int(os.environ["WORLD_SIZE"]) // settings.num_nodes
     return 1 if settings.devices == "auto" and not torch.cuda.is_available() else settings.devices
+
+
+def share_cores() -> None:
+    """Give each of several processes of a machine its part of the cores."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if processes > 1:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -1,10 +1,12 @@
-"""A folder of small pictures that can be learnt, and a configuration to train on them."""
+"""Writes a folder of small pictures that can be learnt: circles, crosses, lines and squares.
 
+Run as ``python pictures.py FOLDER``.
+"""
+
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 CLASSES = ("circle", "cross", "line", "square")
@@ -41,21 +43,5 @@ def write_pictures(root: Path, train: int = 40, val: int = 15) -> Path:
     return root
 
 
-def images_config(root: Path, **changes: Any) -> dict[str, Any]:
-    """The ``data.images`` section of a config for such a folder."""
-    config = {
-        "_target_": "seminas.training.folder.image_folder",
-        "root": str(root),
-        "batch_size": 16,
-        "resolution": SIDE,
-        "resize": SIDE,
-        "num_validation": 24,
-        "num_calibration": 16,
-        "num_workers": 0,
-    }
-    return config | changes
-
-
-def one_group(channels: int, eps: float = 1e-5) -> torch.nn.Module:
-    """A normalisation of each image by itself, so that a batch may be divided among processes without a difference."""
-    return torch.nn.GroupNorm(1, channels, eps)
+if __name__ == "__main__":
+    print(write_pictures(Path(sys.argv[1]), train=400, val=100))
