@@ -94,7 +94,7 @@ class Images(pl.LightningDataModule):
             given = f"{self.batch_size} on {world_size} processes" if world_size > 1 else self.batch_size
             raise config_error("data.images.batch_size", given, f"at most the {len(source)} training images")
         self._augmented = Augmented(source, self._train_transform, self.seed)
-        return TrainLoader(self._augmented, position, **self._workers)
+        return TrainLoader(self._augmented, position, batch_sampler=position, **self._workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return this process's share of the validation images, in order."""

@@ -61,11 +61,20 @@ class Position(Sampler[list[tuple[int, int]]]):
             yield [(epoch, index) for index in batch.tolist()]
 
 
-class TrainLoader(DataLoader[Any]):
-    """Batches of a ``Position``, which Lightning keeps in its checkpoints."""
+class Stands(Protocol):
+    """What counts the epochs behind training, and the batches of this one."""
 
-    def __init__(self, dataset: Dataset[Any], position: Position, **kwargs: Any) -> None:
-        super().__init__(dataset, batch_sampler=position, **kwargs)
+    epoch: int
+    done: int
+
+    def __len__(self) -> int: ...
+
+
+class TrainLoader(DataLoader[Any]):
+    """Batches that go on where ``position`` stands, which Lightning keeps in its checkpoints."""
+
+    def __init__(self, dataset: Dataset[Any], position: Stands, **kwargs: Any) -> None:
+        super().__init__(dataset, **kwargs)
         self._position = position
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
