@@ -121,6 +121,8 @@ class Watcher:
         if len(self._sizes) > MOST_LINES and done < total and done - self._said < total / 10:
             return
         self._said = done
+        best = self._archive.best  # What was measured again may be worth something else by now.
+        self._best = None if best is None else best.val_accuracy
         values = [r.val_accuracy for r in records if r.val_accuracy is not None]
         text = f"round {number}/{len(self._sizes) - 1}: {len(records)} evaluated"
         if values:

@@ -91,8 +91,8 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
     """Batches of one process, from shards that it reads in turns.
 
     Each epoch deals the shards, in an order of its own, to the processes and their workers; a worker reads its own
-    until it has given its share of the batches, again where they are too few, and draws from a buffer. It is the same for the
-    same seed, number of processes and number of workers; an image that cannot be read is left out.
+    until it has given its share of the batches, again where they are too few, and draws from a buffer. It is the same
+    for the same seed, number of processes and number of workers; an image that cannot be read is left out.
 
     Attributes:
         epoch, done: Where training stands.
