@@ -64,7 +64,7 @@ def test_bad_input_is_one_line_and_leaves_no_folder(
 
 def test_a_table_must_be_named(tmp_path: Path) -> None:
     done = command("seminas-search", "evaluator=table", cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr == "error: Missing mandatory value: evaluator.path\n"
+    assert done.returncode == 2 and done.stderr == "error: evaluator.path: must be set\n"
     assert list(tmp_path.iterdir()) == []
 
 

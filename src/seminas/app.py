@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seminas.errors import UserError, first_line
 from seminas.files import write_file
@@ -76,6 +76,8 @@ def one_line(error: BaseException) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         allowed = f"one of {', '.join(error.options)}" if error.options else "in the config folder"
         return f"{group}={option}: must be {allowed}"
+    if isinstance(error, MissingMandatoryValue) and error.full_key:
+        return f"{error.full_key}: must be set"
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         return f"{str(error).splitlines()[0]} {one_line(error.__cause__)}"
     return first_line(error)

@@ -47,6 +47,7 @@ def run(config: DictConfig, folder: Path) -> float:
     Raises:
         UserError: The config or the folder will not do, or a process failed.
     """
+    from seminas.training.data import images_of, seeded
     from seminas.training.launch import launch
     from seminas.training.run import TrainerSettings, num_local_processes
 
@@ -55,7 +56,8 @@ def run(config: DictConfig, folder: Path) -> float:
         trainer_settings = settings(config, "trainer", TrainerSettings)
         _architecture(build(config, "space"), config)
         _check_exports(config.export)
-        build(config, "recipe")
+        recipe = build(config, "recipe")
+        seeded(images_of(config), config.seed, recipe.augmentation)
         resolved = claim(folder, config)
         with lock(folder):
             num_processes = num_local_processes(trainer_settings)

@@ -137,7 +137,7 @@ def test_settings_that_cannot_be_are_refused_by_their_key(space: NASBench101) ->
     wrong = replace(RECIPE, networks={"nasbench101": {"depth": 3}})
     with pytest.raises(UserError, match=r"data.recipe.networks.nasbench101: .*'depth'"):
         TrainingEvaluator(space, digits, wrong, 0)
-    with pytest.raises(UserError, match="data.recipe.epochs=0"):
+    with pytest.raises(UserError, match="recipe.epochs=0"):
         TrainingEvaluator(space, digits, replace(RECIPE, epochs=0), 0)
 
 

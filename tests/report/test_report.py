@@ -120,6 +120,10 @@ def test_runs_that_are_not_done_are_counted(study: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         found = find_runs([study])
     assert str(found) == "18 finished, 1 still running, 1 stopped before their end"
+    (study / "network").mkdir()
+    (study / "network" / "config.yaml").write_text("seed: 0")
+    (study / "network" / "result.json").write_text('{"kind": "training", "config": {}}')
+    assert len(find_runs([study]).runs) == 18 and not find_runs([study]).predictors
     assert found.running == [study / "busy"] and found.stopped == [study / "killed"]
 
 

@@ -221,6 +221,29 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
         assert said[name] in str(error.value).lower() and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"architecture": "1 2 3"}, "architecture=1 2 3: '1 2 3' has 3 choices"),
+        ({"architecture": "7" + SMALL[1:]}, "s1b1=7: must be one of 1, 2, 3, 4, 5, 6"),
+        (
+            {"architecture": None, "architecture_from": "nowhere"},
+            "architecture_from=nowhere: there is no such",
+        ),
+        ({"architecture_from": "somewhere"}, "architecture_from: architecture is set as well"),
+        ({"space": SPACE | {"max_macs": 1e5}}, "space.max_macs=100000: must be at least"),
+        ({"recipe__epochs": 0}, "recipe.epochs=0: must be at least 1"),
+        ({"trainer__precision": "17"}, "trainer: "),
+    ],
+)
+def test_a_config_that_will_not_do_is_one_line(
+    root: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        train_in(tmp_path / "run", config(root, **changes))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
 def test_odd_pictures_are_converted_and_broken_ones_skipped_and_counted(tmp_path: Path) -> None:
     root = write_pictures(tmp_path / "pictures", 20, 5)
     files = sorted((root / "train" / "circle").iterdir())

@@ -58,8 +58,6 @@ class TrainingEvaluator(Evaluator[A]):
         """
         if num_workers is not None and num_workers < 1:
             raise config_error("evaluator.num_workers", num_workers, "at least 1, or null for all cores")
-        if recipe.epochs < 1:
-            raise config_error("data.recipe.epochs", recipe.epochs, "at least 1")
         self._trial = Trial(space, data, recipe, seed, accelerator)
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None

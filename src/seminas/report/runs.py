@@ -152,7 +152,8 @@ def find_runs(folders: Sequence[Path]) -> Found:
             if isinstance(result, Run):
                 found.runs.append(result)
             elif result is not None:
-                found.predictors.append(result)
+                if "kind" not in result:  # Trainings are no part of a report.
+                    found.predictors.append(result)
             else:
                 (found.running if _is_open(place) else found.stopped).append(place)
     if not found.runs and not found.predictors:

@@ -66,6 +66,8 @@ class Recipe:
         """Refuse what cannot be trained with, naming the key."""
         if self.schedule not in SCHEDULES:
             raise config_error("recipe.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        if self.epochs < 1:
+            raise config_error("recipe.epochs", self.epochs, "at least 1")
         for name in ("learning_rate", "gamma"):
             if getattr(self, name) <= 0:
                 raise config_error(f"recipe.{name}", getattr(self, name), "above 0")
