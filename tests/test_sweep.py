@@ -70,6 +70,39 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(small_table: Path, tmp_path
         assert json.loads((tmp_path / "sweep" / name / "result.json").read_text())["num_queries"] == 40
 
 
+def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
+    small_table: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "later.npz"
+    paths = f"evaluator.path={small_table},{table}"
+    jobs = [*SIDE_BY_SIDE, paths, "strategy=random,nobody", "search.max_queries=10", "seed=0"]
+    done = command("seminas-search", *jobs, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "error: 3 of 4 jobs are not done; seminas sweep resume sweep runs them" in done.stderr
+    kept = results(tmp_path / "sweep")
+    assert len(kept) == 1
+    status = command("seminas", "sweep", "status", "sweep", cwd=tmp_path)
+    assert status.returncode == 1 and "4 jobs: 1 done, 3 failed" in status.stdout
+    assert status.stdout.count("strategy=nobody: must be one of bananas") == 2
+    assert f"{table}: there is no such file" in status.stdout
+    table.write_bytes(small_table.read_bytes())
+    resumed = command("seminas", "sweep", "resume", str(tmp_path / "sweep"), cwd=Path("/"))
+    assert resumed.returncode == 2 and "2 of 4 jobs are not done" in resumed.stderr
+    now = results(tmp_path / "sweep")
+    assert len(now) == 2 and {name: now[name] for name in kept} == kept
+    assert command("seminas", "sweep", "status", "nowhere", cwd=tmp_path).returncode == 2
+
+
+def test_a_sweep_that_is_running_cannot_be_started_again(small_table: Path, tmp_path: Path) -> None:
+    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,30)"]
+    with a_job_done(*jobs, cwd=tmp_path):
+        second = command("seminas-search", *jobs, cwd=tmp_path)
+        assert second.returncode == 2
+        assert second.stderr == "error: sweep: another process is running this sweep\n"
+        status = command("seminas", "sweep", "status", "sweep", cwd=tmp_path)
+        assert "30 jobs:" in status.stdout and "running" in status.stdout and "missing" in status.stdout
+
+
 def test_jobs_end_with_the_process_that_launched_them(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,40)"]
     with a_job_done(*jobs, cwd=tmp_path) as process:
@@ -97,7 +130,7 @@ def test_jobs_are_counted_as_hydra_makes_them(params: dict[str, str], task: list
     assert num_jobs(OmegaConf.create(config)) == number
 
 
-SINGLE = {"paper300", "paper2000"}
+SINGLE = {"paper300", "paper2000", "pictures"}
 EXPERIMENTS = sorted({path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml")} - SINGLE)
 
 

@@ -21,6 +21,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from seminas.archive import HISTORY
 from seminas.errors import UserError, first_line
 from seminas.files import write_file
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parent
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
 """``conf/``: inside the package in a wheel, at the top level in a checkout."""
-CONFIG_FILE, RESULT_FILE = "config.yaml", "result.json"
+CONFIG_FILE, RESULT_FILE, ERROR_FILE = "config.yaml", "result.json", "error.json"
 MAY_CHANGE = ("logger", "names", "evaluator.num_workers", "search.max_failures")
 """Keys that do not change what a run computes: a run folder can be gone on with under other values."""
 _SWEPT = ("search.", "predictor.")
@@ -88,6 +89,7 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = hydra.mode is not None and hydra.mode.name == "MULTIRUN"
+    (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         return task(config, folder)
     except (UserError, OmegaConfBaseException, OSError) as error:
@@ -100,12 +102,15 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
             # Hydra would put a line of its own before the error.
             print(f"error: {one_line(error)}", file=sys.stderr)
             sys.exit(2)
-        name = f"job {hydra.job.num} ({hydra.job.override_dirname})"
-        print(f"error: {name}: {one_line(error)}", file=sys.stderr)
+        write_error(folder, one_line(error))
         raise error
     except KeyboardInterrupt:
         key, place = ("sweep", hydra.sweep.dir) if sweep else ("run", folder)
         print(f"interrupted: the same command with hydra.{key}.dir={place} goes on", file=sys.stderr)
+        raise
+    except Exception as error:
+        if sweep:
+            write_error(folder, f"{type(error).__name__}: {one_line(error)}")
         raise
 
 
@@ -117,6 +122,24 @@ def _remove_unstarted(folder: Path, log_file: str) -> None:
         for place in (folder, *folder.parents[:2]):
             if place != Path.cwd():
                 place.rmdir()
+
+
+def write_error(folder: Path, text: str) -> None:
+    """Write down why a job of a sweep failed; where that is not possible, the sweep goes on without."""
+    with contextlib.suppress(OSError, UserError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_file(folder / ERROR_FILE, json.dumps({"error": text}, ensure_ascii=False).encode())
+
+
+def is_open(folder: Path) -> bool:
+    """Return whether a process is at work in a run folder: a search holds its history, others hold their config."""
+    for name in (HISTORY, CONFIG_FILE):
+        with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
 
 
 def side_by_side() -> bool:

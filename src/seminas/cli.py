@@ -24,9 +24,11 @@ app = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Benchmark tables.")
 space = typer.Typer(no_args_is_help=True, help="Search spaces.")
 arch = typer.Typer(no_args_is_help=True, help="Single architectures.")
+sweep = typer.Typer(no_args_is_help=True, help="Sweeps: the folders that -m makes.")
 app.add_typer(data, name="data")
 app.add_typer(space, name="space")
 app.add_typer(arch, name="arch")
+app.add_typer(sweep, name="sweep")
 app.command("report")(report)
 app.command("dashboard")(dashboard)
 
@@ -301,6 +303,37 @@ def show(
             print(f"{key:<13}{f'{item:,}' if isinstance(item, int) else item}")
         if costs:
             _print_parts(costs)
+
+
+SweepFolder = Annotated[Path, typer.Argument(metavar="DIR", help="hydra.sweep.dir of the sweep.")]
+
+
+@sweep.command("status")
+@user_errors
+def sweep_status(folder: SweepFolder) -> None:
+    """Say how many jobs are done, running, failed, stopped and missing, and why; exits with 1 until all are done."""
+    from seminas.jobs import STATES, jobs
+
+    found = jobs(folder)
+    counts = {state: sum(job.state == state for job in found) for state in STATES}
+    print(f"{len(found)} jobs: " + ", ".join(f"{n} {state}" for state, n in counts.items() if n))
+    for job in found:
+        if job.state in ("failed", "stopped"):
+            print(f"{job.state}: {job.name}{f': {job.error}' if job.error else ''}")
+    if counts["done"] < len(found):
+        raise typer.Exit(1)
+
+
+@sweep.command("resume")
+@user_errors
+def sweep_resume(folder: SweepFolder) -> None:
+    """Run the jobs of a sweep that are not done, as it was launched, and no others."""
+    from seminas.jobs import resume
+
+    status = resume(folder)
+    if status:
+        raise typer.Exit(status)
+    print(f"all jobs are done in {folder}")
 
 
 def _print_parts(parts: "list[Part]") -> None:

@@ -49,7 +49,7 @@ class SweepProgress(Callback):
         """Begin to watch, unless the jobs, one after the other, show themselves."""
         if str(config.hydra.runtime.choices["hydra/launcher"]) == "basic":
             return
-        if str(config.hydra.runtime.choices["hydra/sweeper"]) != "basic":
+        if str(config.hydra.runtime.choices["hydra/sweeper"]) not in ("basic", "jobs"):
             return
         # The list of all jobs is in multirun.yaml.
         logging.getLogger("hydra_plugins.hydra_joblib_launcher").setLevel(logging.WARNING)

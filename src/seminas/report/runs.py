@@ -1,7 +1,5 @@
 """Reading run folders: what a report is made of."""
 
-import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.app import CONFIG_FILE, flat, read_result
+from seminas.app import CONFIG_FILE, flat, is_open, read_result
 from seminas.archive import HISTORY, Record, read_history
 from seminas.errors import UserError
 
@@ -155,7 +153,7 @@ def find_runs(folders: Sequence[Path]) -> Found:
                 if "kind" not in result:  # Trainings are no part of a report.
                     found.predictors.append(result)
             else:
-                (found.running if _is_open(place) else found.stopped).append(place)
+                (found.running if is_open(place) else found.stopped).append(place)
     if not found.runs and not found.predictors:
         raise UserError(f"{', '.join(map(str, folders))}: holds no run that has finished ({found})")
     return found
@@ -172,17 +170,6 @@ def _read(folder: Path) -> Run | dict[str, Any] | None:
     result = read_result(folder)
     is_search = result is None or (folder / HISTORY).exists()
     return Run(folder, result, read_history(folder)) if result is not None and is_search else result
-
-
-def _is_open(folder: Path) -> bool:
-    """Whether a process is at work in a folder: a search locks its history, others lock their config."""
-    for name in (HISTORY, CONFIG_FILE):
-        with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    return False
 
 
 @dataclass(frozen=True)

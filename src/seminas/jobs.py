@@ -1,0 +1,109 @@
+"""The jobs of a sweep: which there are, how each stands, and running those that are missing."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from seminas.app import CONFIG_FILE, ERROR_FILE, RESULT_FILE, is_open
+from seminas.errors import UserError
+
+JOBS_FILE, SWEEP_FILE = "jobs.json", "multirun.yaml"
+STATES = ("done", "running", "failed", "stopped", "missing")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a sweep.
+
+    Attributes:
+        name: Of its folder.
+        state: ``done``; ``running``, held by a process; ``failed``, with an error; ``stopped``, ended before its
+            result, as one that was killed; or ``missing``, not begun.
+        error: Why it failed.
+    """
+
+    name: str
+    state: str
+    error: str | None = None
+
+
+def jobs(folder: Path) -> list[Job]:
+    """Return the jobs of a sweep's folder, also while it is running.
+
+    Of a sweep by Optuna and the like, whose jobs are not known before, those that there are.
+
+    Raises:
+        UserError: There is no sweep in the folder.
+    """
+    if not (folder / SWEEP_FILE).is_file():
+        raise UserError(f"{folder}: holds no sweep ({SWEEP_FILE})")
+    names = planned(folder) or sorted(path.parent.name for path in folder.glob(f"*/{CONFIG_FILE}"))
+    return [job_in(folder / name) for name in names]
+
+
+def job_in(folder: Path) -> Job:
+    """Return how the job of a folder stands."""
+    if (folder / RESULT_FILE).exists():
+        return Job(folder.name, "done")
+    if is_open(folder):
+        return Job(folder.name, "running")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return Job(folder.name, "failed", json.loads((folder / ERROR_FILE).read_text())["error"])
+    return Job(folder.name, "stopped" if (folder / CONFIG_FILE).exists() else "missing")
+
+
+def planned(folder: Path) -> list[str]:
+    """Return the names of the jobs that a sweep is of, as far as they are known."""
+    try:
+        return list(json.loads((folder / JOBS_FILE).read_text()))
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise UserError(f"{folder / JOBS_FILE}: is no list of jobs ({error})") from error
+
+
+def resume(folder: Path) -> int:
+    """Run what is not done of a sweep, by the command that it was made with; returns its exit status.
+
+    Raises:
+        UserError: There is no sweep in the folder.
+    """
+    if all(job.state == "done" for job in jobs(folder)):
+        return 0
+    config: Any = OmegaConf.load(folder / SWEEP_FILE)
+    given = [o for o in config.hydra.overrides.hydra if not o.startswith(("hydra.sweep.dir=", "hydra.mode="))]
+    program = Path(sys.argv[0]).with_name(f"seminas-{config.hydra.job.name}")
+    command = [
+        str(program),
+        "-m",
+        *config.hydra.overrides.task,
+        *given,
+        f"hydra.sweep.dir={folder.resolve()}",
+    ]
+    return subprocess.run(command, cwd=config.hydra.runtime.cwd, check=False).returncode
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a sweep's folder.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"{folder}: another process is running this sweep") from error
+    finally:
+        os.close(descriptor)
