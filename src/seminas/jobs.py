@@ -92,6 +92,17 @@ def resume(folder: Path) -> int:
     return subprocess.run(command, cwd=config.hydra.runtime.cwd, check=False).returncode
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether a process is running the sweep of a folder."""
+    try:
+        with held(folder):
+            return False
+    except FileNotFoundError:
+        return False
+    except UserError:
+        return True
+
+
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a sweep's folder.
@@ -101,9 +112,10 @@ def held(folder: Path) -> Iterator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another process is running this sweep") from error
         yield
-    except BlockingIOError as error:
-        raise UserError(f"{folder}: another process is running this sweep") from error
     finally:
         os.close(descriptor)

@@ -25,6 +25,7 @@ from rich.progress import (
 )
 
 from seminas.app import RESULT_FILE
+from seminas.jobs import is_held
 
 MOST_CHARACTERS = 64
 """Of a W&B tag."""
@@ -51,6 +52,8 @@ class SweepProgress(Callback):
             return
         if str(config.hydra.runtime.choices["hydra/sweeper"]) not in ("basic", "jobs"):
             return
+        if is_held(Path(config.hydra.sweep.dir)):
+            return  # It will be refused.
         # The list of all jobs is in multirun.yaml.
         logging.getLogger("hydra_plugins.hydra_joblib_launcher").setLevel(logging.WARNING)
         self._folder = Path(config.hydra.sweep.dir)
