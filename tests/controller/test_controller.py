@@ -116,6 +116,32 @@ def test_pseudo_labels_are_the_teachers_and_improve_the_decoder(
     assert nll(both) < nll(alone)
 
 
+def test_a_forest_is_an_opinion_of_its_weight(
+    space: NASBench101, cells: list[Cell], accuracies: np.ndarray
+) -> None:
+    """In the pseudo-labels and in predictions; the teachers are the same without it."""
+    few = cells[:60], accuracies[:60], (0, 1), cells[60:100]
+    alone, labels_alone = fit_controller(space, SMALL, *few)
+    half, labels_half = fit_controller(space, replace(SMALL, forest=0.5), *few)
+    whole, _ = fit_controller(space, replace(SMALL, forest=1.0), *few)
+    assert half.forest is not None and alone.forest is None
+    trees = half.forest.model.predict(space.features(cells[100:]))
+    networks = half.scores(cells[100:])
+    np.testing.assert_allclose(half.mean_scores(cells[100:]), (networks.mean(axis=0) + trees) / 2)
+    np.testing.assert_allclose(whole.mean_scores(cells[100:]), trees)
+    np.testing.assert_array_equal(networks[:-1], alone.scores(cells[100:])[:-1])
+    assert kendalltau(trees, accuracies[100:]).statistic > 0.4
+    told = half.targets.accuracies(
+        (
+            alone.scores(cells[60:100])[:-1].mean(axis=0)
+            + half.forest.model.predict(space.features(cells[60:100]))
+        )
+        / 2
+    )
+    np.testing.assert_allclose(labels_half, told, atol=1e-6)
+    assert (labels_half != labels_alone).any()
+
+
 def test_a_student_learns_what_its_teachers_say(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
@@ -324,6 +350,7 @@ def test_equal_accuracies_can_be_fitted(space: NASBench101, cells: list[Cell]) -
         {"tradeoff": 1.5},
         {"learning_rate": 0.0},
         {"dropout": -0.1},
+        {"forest": 2.0},
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_their_key(change: dict[str, float]) -> None:

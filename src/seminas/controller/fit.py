@@ -66,6 +66,7 @@ class ControllerSettings:
         sigmoid: Whether the predictor of ``paper`` ends in one.
         dropout: In the encoder, the predictor and the decoder's input.
         targets: What accuracies are fitted as, one of ``seminas.targets.KINDS``.
+        forest: Weight of a random forest on the space's features in the teachers' mean and in predictions, 0 for none.
         tradeoff: λ, the weight of the predictor's loss against the decoder's.
         optimizer: ``adamw`` or ``adam``.
         schedule: Of the learning rate, ``one_cycle`` or ``constant``.
@@ -93,6 +94,7 @@ class ControllerSettings:
     sigmoid: bool = False
     dropout: float = 0.1
     targets: str = "tail"
+    forest: float = 0.0
     tradeoff: float = 0.8
     optimizer: str = "adamw"
     schedule: str = "one_cycle"
@@ -122,7 +124,7 @@ class ControllerSettings:
         for name in ("learning_rate", "gradient_clip"):
             if getattr(self, name) <= 0:
                 raise config_error(f"controller.{name}", getattr(self, name), "above 0")
-        for name in ("dropout", "tradeoff", "held_out", "weight_decay"):
+        for name in ("dropout", "forest", "tradeoff", "held_out", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise config_error(f"controller.{name}", getattr(self, name), "from 0 to 1")
         if self.encoder == "paper" and self.members > 1:
@@ -155,6 +157,7 @@ class Controller(Generic[A]):
         student: Encoder, predictor and decoder: what moves and writes architectures.
         teachers: Further encoders and predictors whose opinion counts as much; None where there are no others.
         targets: The scale of their predictions.
+        forest: A further opinion, which counts as much as it says; None for none.
     """
 
     def __init__(
@@ -163,15 +166,17 @@ class Controller(Generic[A]):
         student: EncoderPredictorDecoder,
         teachers: EncoderPredictorDecoder | None,
         targets: Targets,
+        forest: "Forest[A] | None" = None,
     ) -> None:
         self.space = space
         self.student = student.eval().requires_grad_(False)
         self.teachers = None if teachers is None else teachers.eval().requires_grad_(False)
         self.targets = targets
+        self.forest = forest
 
     @one_thread()
     def scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return every member's predictions, ``[E, n]``, on the scale of the targets: the teachers', the student's."""
+        """Return every network's predictions, ``[E, n]``, on the scale of the targets: the teachers', the student's."""
         blocks = [
             self._scores(as_inputs(self.space, architectures[i : i + BLOCK]))
             for i in range(0, len(architectures), BLOCK)
@@ -190,9 +195,14 @@ class Controller(Generic[A]):
         blocks = [self.scores(self.space.at(numbers[i : i + BLOCK])) for i in range(0, len(numbers), BLOCK)]
         return np.concatenate(blocks, axis=1)
 
+    def mean_scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return predictions, ``[n]``, on the scale of the targets: the networks' mean, and the forest's."""
+        mean = self.scores(architectures).mean(axis=0)
+        return mean if self.forest is None else self.forest.mixed(mean, architectures)
+
     def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return predicted accuracies, ``[n]``, as fractions: of the members' mean."""
-        return self.targets.accuracies(self.scores(architectures).mean(axis=0))
+        """Return predicted accuracies, ``[n]``, as fractions."""
+        return self.targets.accuracies(self.mean_scores(architectures))
 
     @property
     def _models(self) -> list[EncoderPredictorDecoder]:
@@ -245,15 +255,18 @@ def fit_controller(
             teachers = _model(space, settings, settings.members)
         else:
             teachers = copy.deepcopy(going_on.teachers or going_on.student)
+        forest = _forest(space, settings, architectures, targets.values, int(state[0]))
         fitted, held_out = _split(labeled, settings.held_out, generator)
         rows = torch.arange(len(fitted.targets))
         _fit(teachers, settings, fitted, rows, False, generator, held_out, decode=not several)
         if not several and not len(unlabeled):
-            return Controller(space, teachers, None, targets), np.empty(0)
+            return Controller(space, teachers, None, targets, forest), np.empty(0)
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
             pseudo = Controller(space, teachers, None, targets)._scores(inputs).mean(axis=0)
+            if forest is not None:
+                pseudo = forest.mixed(pseudo, unlabeled)
             both = Labeled(
                 Inputs(*(torch.cat(views) for views in zip(labeled.inputs, inputs, strict=True))),
                 torch.cat([labeled.targets, torch.as_tensor(pseudo, dtype=torch.float32)]),
@@ -266,7 +279,45 @@ def fit_controller(
         else:
             student = _model(space, settings, 1) if going_on is None else copy.deepcopy(going_on.student)
         _fit(student, settings, both, rows, True, generator, decode=decode or not several)
-        return Controller(space, student, teachers if several else None, targets), pseudo
+        return Controller(space, student, teachers if several else None, targets, forest), pseudo
+
+
+@dataclass(frozen=True)
+class Forest(Generic[A]):
+    """A random forest (Breiman, Machine Learning, 2001) on a space's features: it errs elsewhere than networks do.
+
+    Attributes:
+        space: What it is fitted on.
+        model: The fitted forest.
+        weight: Of its opinion.
+    """
+
+    space: SearchSpace[A]
+    model: Any
+    weight: float
+
+    def mixed(self, mean: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return the weighted mean of the networks' predictions, ``[n]``, and its own."""
+        blocks = [
+            self.model.predict(self.space.features(architectures[i : i + BLOCK]))
+            for i in range(0, len(architectures), BLOCK)
+        ]
+        return (1 - self.weight) * mean + self.weight * np.concatenate(blocks) if blocks else mean
+
+
+def _forest(
+    space: SearchSpace[A],
+    settings: ControllerSettings,
+    architectures: Sequence[A],
+    targets: NDArray[np.float64],
+    seed: int,
+) -> Forest[A] | None:
+    if not settings.forest:
+        return None
+    from sklearn.ensemble import RandomForestRegressor
+
+    model = RandomForestRegressor(500, max_features=0.33, random_state=seed % 2**32)
+    return Forest(space, model.fit(space.features(architectures), targets), settings.forest)
 
 
 def _model(space: SearchSpace[A], settings: ControllerSettings, members: int) -> EncoderPredictorDecoder:

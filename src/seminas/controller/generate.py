@@ -47,7 +47,7 @@ def improve(
         fewer than ``wanted`` where the largest step has been reached, more where one step gave several.
     """
     found: dict[A, float] = {}
-    before = controller.scores(seeds).mean(axis=0)
+    before = controller.mean_scores(seeds)
     with torch.no_grad():
         memory = controller.student.encoder(as_inputs(controller.space, seeds))
     for step in moved(controller.student, memory, step_size, max_steps, raw_gradient):
@@ -55,7 +55,7 @@ def improve(
         new = [
             (a, start) for a, start in zip(decoded, before, strict=True) if a is not None and a not in seen
         ]
-        after = controller.scores([a for a, _ in new]).mean(axis=0)
+        after = controller.mean_scores([a for a, _ in new])
         found |= {a: float(y) for (a, start), y in zip(new, after, strict=True) if y > start or not better}
         if len(found) >= wanted:
             break

@@ -98,5 +98,5 @@ class ControllerStrategy(Strategy[A]):
 
 def ranked(controller: Controller[A], architectures: list[A]) -> list[A]:
     """Return architectures by their predicted accuracy, best first, ties in the order given."""
-    scores = controller.scores(architectures).mean(axis=0)
+    scores = controller.mean_scores(architectures)
     return [architectures[i] for i in np.argsort(-scores, kind="stable")]
