@@ -93,6 +93,14 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     assert command("seminas", "sweep", "status", "nowhere", cwd=tmp_path).returncode == 2
 
 
+def test_real_trainings_run_side_by_side(tmp_path: Path) -> None:
+    jobs = ["-m", "experiment=search_space", "space=nasbench201", "strategy=random", "seed=0,1"]
+    short = ["search.max_queries=2", "data.recipe.epochs=1", "hydra.sweep.dir=sweep"]
+    done = command("seminas-search", *jobs, *short, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stderr and len(results(tmp_path / "sweep")) == 2
+
+
 def test_a_sweep_that_is_running_cannot_be_started_again(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=bananas", "seed=range(0,30)"]
     with a_job_done(*jobs, cwd=tmp_path):

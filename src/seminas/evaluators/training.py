@@ -21,6 +21,7 @@ from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line
 from seminas.networks.cost import count_parameters
+from seminas.processes import spawning
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ class TrainingEvaluator(Evaluator[A]):
 
     def _start(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._num_workers, context, _start_worker, (self._trial,))
+            self._pool = ProcessPoolExecutor(self._num_workers, spawning(), _start_worker, (self._trial,))
         return self._pool
 
 

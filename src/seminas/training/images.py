@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seminas.errors import UserError, config_error
+from seminas.processes import spawning
 from seminas.training.loading import EVAL_BATCH, Augmented, Position, Share, Source, TrainLoader
 
 SPLITS = ("train", "calibration", "val", "test")
@@ -47,6 +48,7 @@ class Images(pl.LightningDataModule):
         self._train_transform, self._eval_transform = train_transform, eval_transform
         self._workers: dict[str, Any] = {"num_workers": num_workers, "pin_memory": torch.cuda.is_available()}
         if num_workers:
+            spawning()
             self._workers |= {"persistent_workers": True, "multiprocessing_context": "forkserver"}
         self._augmented: Augmented | None = None
 

@@ -12,11 +12,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from multiprocessing import connection, get_context
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError
+from seminas.processes import spawning
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
@@ -37,7 +38,7 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
     Raises:
         UserError: A rank failed; the others were ended. Its message is of the first one, its traceback in its log.
     """
-    context = get_context("spawn")
+    context = spawning()
     logs.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     processes = []
