@@ -23,6 +23,7 @@ import torch
 import typer
 from PIL import Image
 from scipy.stats import kendalltau, spearmanr
+from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from pictures import write_pictures
@@ -63,7 +64,7 @@ class Batch(pl.LightningDataModule):
 
     def train_dataloader(self) -> Any:
         """Return it, so many times."""
-        return [self.batch] * self.steps
+        return DataLoader([self.batch] * self.steps, batch_size=None)  # type: ignore[arg-type]
 
 
 def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[float]:
