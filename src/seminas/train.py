@@ -1,5 +1,6 @@
 """One network to the end: ``seminas-train``."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -42,14 +43,15 @@ def run(config: DictConfig, folder: Path) -> float:
     """Train the network of a config in a folder, or go on with the one there.
 
     Returns:
-        Validation accuracy of the checkpoint kept, of test where nothing is held out for validation; a fraction.
+        Validation accuracy of the checkpoint kept, of test where nothing is held out for validation; a fraction. 0 on
+        every rank but the first.
 
     Raises:
         UserError: The config or the folder will not do, or a process failed.
     """
     from seminas.training.data import images_of, seeded
     from seminas.training.launch import launch
-    from seminas.training.run import TrainerSettings, num_local_processes
+    from seminas.training.run import TrainerSettings, is_first_rank, num_local_processes
 
     finished = read_result(folder)
     if finished is None:
@@ -59,13 +61,16 @@ def run(config: DictConfig, folder: Path) -> float:
         recipe = build(config, "recipe")
         seeded(images_of(config), config.seed, recipe.augmentation)
         resolved = claim(folder, config)
-        with lock(folder):
+        # Of ranks that Slurm or torchrun started, one holds the folder for all.
+        with lock(folder) if is_first_rank() else contextlib.nullcontext():
             num_processes = num_local_processes(trainer_settings)
             arguments = (resolved, folder, side_by_side())
             if num_processes > 1:
                 launch(train, arguments, num_processes, folder / "logs")
             else:
                 train(*arguments)
+        if not is_first_rank():
+            return 0.0
         finished = read_result(folder)
         if finished is None:
             raise UserError(f"{folder}: training ended before its end; the same command goes on")

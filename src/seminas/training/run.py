@@ -67,9 +67,22 @@ class TrainerSettings:
             raise config_error("trainer.max_epochs", self.max_epochs, "at least 1, or -1 with max_steps")
 
 
+def ranks_are_started() -> bool:
+    """Return whether this process is one of several ranks, as Slurm, torchrun and ``training.launch`` start them."""
+    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one of all ranks that writes what a run leaves."""
+    if not ranks_are_started():
+        return True
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return next(os.environ[name] for name in names if name in os.environ) == "0"
+
+
 def num_local_processes(settings: TrainerSettings) -> int:
-    """Return the ranks that this machine is to start: 1 where something else starts them, as Slurm or torchrun do."""
-    if "LOCAL_RANK" in os.environ or ("SLURM_PROCID" in os.environ and settings.num_nodes > 1):
+    """Return the ranks that this process is to start: 1 where something else starts them."""
+    if ranks_are_started():
         return 1
     devices = settings.devices
     if devices == "auto":
@@ -146,7 +159,7 @@ def evaluating_trainer(settings: TrainerSettings, folder: Path) -> pl.Trainer:
 
 
 def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: Any) -> pl.Trainer:
-    several = num_local_processes(settings) > 1 or settings.num_nodes > 1 or "LOCAL_RANK" in os.environ
+    several = num_local_processes(settings) > 1 or ranks_are_started()
     auto = (strategy or "ddp") if several else "auto"
     try:
         return pl.Trainer(
