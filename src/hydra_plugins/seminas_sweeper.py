@@ -44,8 +44,8 @@ class JobsSweeper(BasicSweeper):
             todo = {n: job for n, job in named.items() if job_in(folder / n).state not in ("done", "running")}
             legal = [job for name, job in todo.items() if self._is_legal(folder / name, job)]
             returns: list[Any] = []
-            for batch in self._batches(legal):
-                returns.append(self.launcher.launch(batch, initial_job_idx=len(returns)))
+            for first, batch in self._batches(legal):
+                returns.append(self.launcher.launch(batch, initial_job_idx=first))
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
         for results in returns:
             for result in results:
@@ -60,10 +60,11 @@ class JobsSweeper(BasicSweeper):
             )
         return returns
 
-    def _batches(self, todo: list[list[str]]) -> Iterator[list[list[str]]]:
+    def _batches(self, todo: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
+        """Yield the jobs of each launch, with the number of the first."""
         size = self.max_batch_size or max(1, len(todo))
         for i in range(0, len(todo), size):
-            yield todo[i : i + size]
+            yield i, todo[i : i + size]
 
     def _is_legal(self, folder: Path, job: list[str]) -> bool:
         """Whether a job's config can be composed; if not, that is written down."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -207,18 +208,19 @@ def _folder_info(root: Path) -> None:
     from rich.progress import track
 
     from seminas.training.folder import Folder
+    from seminas.training.loading import BROKEN
 
     broken = []
     for split in ("train", "val"):
         folder = Folder(root, split, 3)
-        counts = [folder.labels.count(label) for label in range(len(folder.classes))]
+        counts = Counter(folder.labels).values()
         print(
             f"{split}: {len(folder):,} images of {len(counts)} classes, {min(counts):,} to {max(counts):,} of each"
         )
         for i in track(range(len(folder)), split, transient=True, disable=not sys.stderr.isatty()):
             try:
                 folder.image(i)
-            except (OSError, ValueError, SyntaxError) as error:
+            except BROKEN as error:
                 broken.append(f"{folder.name(i)}: {error}")
     if broken:
         print(f"{len(broken)} files cannot be read:", *broken, sep="\n")

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from rich.progress import (
 
 from seminas.app import RESULT_FILE
 from seminas.jobs import is_held
+from seminas.processes import end_with_parent
 
 MOST_CHARACTERS = 64
 """Of a W&B tag."""
-_WATCH = "ends with its parent"
 
 
 class SweepProgress(Callback):
@@ -63,9 +62,9 @@ class SweepProgress(Callback):
         atexit.register(self._end)  # Hydra says nothing of a sweep that ends with an error.
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In a job's process: do not outlive the sweep."""
+        """In a job's process: do not outlive the sweep, as joblib's workers would, that go on with the jobs."""
         if str(config.hydra.runtime.choices["hydra/launcher"]) == "joblib":
-            end_with_parent()
+            end_with_parent(os.getppid())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say what there is."""
@@ -95,22 +94,6 @@ class SweepProgress(Callback):
                 if not self._console.is_terminal and done - said >= max(1, self._total / 10):
                     said = done
                     self._console.print(f"{done} of {self._total} jobs are done")
-
-
-def end_with_parent() -> None:
-    """End this process soon after the one that started it has ended, however that was.
-
-    Joblib's workers would go on with the jobs of a sweep that was killed.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)  # A run folder survives a kill at any point.
-
-    if not any(thread.name == _WATCH for thread in threading.enumerate()):
-        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
 def num_jobs(config: DictConfig) -> int:

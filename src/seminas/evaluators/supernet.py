@@ -93,8 +93,12 @@ class SupernetEvaluator(Evaluator[A]):
         start = None if start_from is None else Path(start_from)
         self._job = SupernetJob(space, images, recipe, settings, place, seed, sandwich, calibrate, start)
         self._state = place / "phases.json"
+        self._known: dict[A, float] = {}
+        self._known_at = -1
         # What cannot be trained ends the run here, before anything is paid for.
-        self._job.module(self._job.make_images())
+        made = self._job.make_images()
+        self._job.module(made)
+        self._num_classes, self._in_channels = made.num_classes, made.in_channels
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train on with these architectures, then measure them; what the last training was on trains nothing more."""
@@ -117,10 +121,7 @@ class SupernetEvaluator(Evaluator[A]):
 
     def num_parameters(self, architecture: A) -> int:
         """Return the parameters of the standalone network."""
-        images = self._job.make_images()
-        return count_parameters(
-            self._space.build_network(architecture, images.num_classes, images.in_channels)
-        )
+        return count_parameters(self._space.build_network(architecture, self._num_classes, self._in_channels))
 
     def _phases(self) -> list[Phase]:
         try:
@@ -139,5 +140,12 @@ class SupernetEvaluator(Evaluator[A]):
             self._job.on_all_processes("train", steps)
 
     def _measure(self, architectures: Sequence[A]) -> list[float]:
-        self.note(f"measuring {len(architectures)} architectures")
-        return self._job.measured(architectures)
+        """Measure what has not been measured by the weights as they are now."""
+        stands = self._job.stands()
+        if stands != self._known_at:
+            self._known, self._known_at = {}, stands
+        new = [a for a in architectures if a not in self._known]
+        if new:
+            self.note(f"measuring {len(new)} architectures")
+            self._known |= dict(zip(new, self._job.measured(new), strict=True))
+        return [self._known[a] for a in architectures]

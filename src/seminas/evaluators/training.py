@@ -4,7 +4,6 @@ import hashlib
 import logging
 import multiprocessing
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line
 from seminas.networks.cost import count_parameters
-from seminas.processes import spawning
+from seminas.processes import end_with_parent, spawning
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
@@ -228,12 +226,8 @@ def _start_worker(trial: Trial) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+    assert parent.pid is not None
+    end_with_parent(parent.pid)
 
 
 def _run_trial(architecture: Any, splits: Sequence[str]) -> Outcome:

@@ -66,8 +66,8 @@ class Place:
     stride: int
 
     @property
-    def can_skip(self) -> bool:
-        """Whether the block may be left out."""
+    def keeps_shape(self) -> bool:
+        """Whether what the block returns has the shape of what it is given."""
         return self.stride == 1 and self.in_channels == self.out_channels
 
 
@@ -103,7 +103,7 @@ class InvertedResidual(nn.Sequential):
         layers.append(convolution(hidden, hidden, kernel, place.stride, groups=hidden))
         layers.append(convolution(hidden, place.out_channels, relu=False))
         super().__init__(*layers)
-        self.residual = place.can_skip
+        self.residual = place.keeps_shape
         self.title = f"{kernel}x{kernel} e{expansion}{_stride(place.stride)}"
 
     def forward(self, x: Tensor) -> Tensor:

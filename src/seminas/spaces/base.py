@@ -164,6 +164,18 @@ class SearchSpace(ABC, Generic[A]):
         """Return the classifier of an architecture, images ``[n, in_channels, height, width]`` to logits."""
         raise NotImplementedError(f"space {self.name} builds no networks")
 
+    def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> nn.Module:
+        """Return a network that holds all architectures' and shares their weights, see ``networks.mobilenet``."""
+        raise NotImplementedError(f"space {self.name} has no supernet")
+
+    def path(self, architecture: A) -> list[str]:
+        """Return an architecture's operations in the supernet."""
+        raise NotImplementedError(f"space {self.name} has no supernet")
+
+    def extremes(self) -> tuple[A, A]:
+        """Return the largest and the smallest network of the supernet."""
+        raise NotImplementedError(f"space {self.name} has no supernet")
+
     def num_unique(self) -> int:
         """Return the number of architectures that compute different things; ``size`` unless overridden."""
         return self.size

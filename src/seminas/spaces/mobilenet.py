@@ -1,6 +1,6 @@
 """The mobile space: 21 inverted residuals of kernel 3, 5 or 7 and expansion 3 or 6, some of them skipped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -76,15 +76,9 @@ class MobileNet(SequenceSpace):
             place[choice] for place, choice in zip(self._macs, architecture, strict=True)
         )
 
-    def _read(self, value: Any) -> Choices:
-        try:
-            return super()._read(value)
-        except ValueError as error:
-            if "is forbidden" not in str(error):
-                raise
-            raise ValueError(
-                f"{' '.join(map(str, value.values()))} has more multiply-adds than space.max_macs={self.max_macs:g}"
-            ) from error
+    def _refusal(self, value: Mapping[str, Any]) -> str:
+        written = " ".join(map(str, value.values()))
+        return f"{written} has more multiply-adds than space.max_macs={self.max_macs:g}"
 
     def build_network(
         self,

@@ -212,8 +212,12 @@ class SequenceSpace(EnumerableSpace[Choices]):
                 raise ValueError(f"{name}={value[name]}: must be one of {', '.join(choices)}")
             found.append(choices.index(str(value[name])))
         if not self._chain.holds(self._array([tuple(found)]))[0]:
-            raise ValueError(f"{json.dumps(dict(value))} is forbidden in space {self.name}")
+            raise ValueError(self._refusal(value))
         return tuple(found)
+
+    def _refusal(self, value: Mapping[str, Any]) -> str:
+        """Return why choices that there are make no architecture."""
+        return f"{json.dumps(dict(value))} is forbidden in space {self.name}"
 
     def neighbors(self, architecture: Choices) -> list[Choices]:
         """Return the architectures that differ in the choice at one position."""

@@ -13,6 +13,8 @@ from seminas.training.images import Images, held_out
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENTATIONS = ("paper", "randaugment", "flip")
+MODES = {1: "L", 3: "RGB"}
+"""Pillow's, by the number of channels."""
 
 
 class Folder:
@@ -24,7 +26,7 @@ class Folder:
         Raises:
             UserError: The folder is not there, or a class of it holds no image.
         """
-        self._mode = {1: "L", 3: "RGB"}[channels]
+        self._mode = MODES[channels]
         folder = root / split
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder; images belong into {folder}/CLASS/")
@@ -87,10 +89,7 @@ def image_folder(
     Raises:
         UserError: A split is missing or empty, there is one class only, or the classes differ between the splits.
     """
-    if augmentation not in AUGMENTATIONS:
-        raise config_error("recipe.augmentation", augmentation, f"one of {', '.join(AUGMENTATIONS)}")
-    if channels not in (1, 3):
-        raise config_error("data.images.channels", channels, "1 or 3")
+    augmented, fixed = transforms(resolution, resize, channels, augmentation)
     place = Path(root).expanduser()
     train, test = (Folder(place, split, channels) for split in ("train", "val"))
     if len(train.classes) < 2:
@@ -104,11 +103,27 @@ def image_folder(
         len(train.classes),
         channels,
         batch_size,
-        train_transform(resolution, channels, augmentation),
-        eval_transform(resolution, resize or round(resolution * 8 / 7), channels),
+        augmented,
+        fixed,
         num_workers,
         seed,
     )
+
+
+def transforms(
+    resolution: int, resize: int | None, channels: int, augmentation: str
+) -> tuple[v2.Transform, v2.Transform]:
+    """Return the random transform of training images and the fixed one of those that are only looked at.
+
+    Raises:
+        UserError: There is no such augmentation, or number of channels.
+    """
+    if augmentation not in AUGMENTATIONS:
+        raise config_error("recipe.augmentation", augmentation, f"one of {', '.join(AUGMENTATIONS)}")
+    if channels not in MODES:
+        raise config_error("data.images.channels", channels, "1 or 3")
+    fixed = eval_transform(resolution, resize or round(resolution * 8 / 7), channels)
+    return train_transform(resolution, channels, augmentation), fixed
 
 
 def train_transform(resolution: int, channels: int, augmentation: str) -> v2.Transform:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seminas.errors import UserError, config_error
-from seminas.processes import spawning
+from seminas.processes import use_known_start_method
 from seminas.training.loading import EVAL_BATCH, Augmented, Position, Share, Source, TrainLoader
 
 SPLITS = ("train", "calibration", "val", "test")
@@ -48,8 +48,8 @@ class Images(pl.LightningDataModule):
         self._train_transform, self._eval_transform = train_transform, eval_transform
         self._workers: dict[str, Any] = {"num_workers": num_workers, "pin_memory": torch.cuda.is_available()}
         if num_workers:
-            spawning()
-            self._workers |= {"persistent_workers": True, "multiprocessing_context": "forkserver"}
+            use_known_start_method()
+            self._workers["multiprocessing_context"] = "forkserver"
         self._augmented: Augmented | None = None
 
     @property
@@ -96,7 +96,14 @@ class Images(pl.LightningDataModule):
             given = f"{self.batch_size} on {world_size} processes" if world_size > 1 else self.batch_size
             raise config_error("data.images.batch_size", given, f"at most the {len(source)} training images")
         self._augmented = Augmented(source, self._train_transform, self.seed)
-        return TrainLoader(self._augmented, position, batch_sampler=position, **self._workers)
+        persistent = self._workers["num_workers"] > 0
+        return TrainLoader(
+            self._augmented,
+            position,
+            batch_sampler=position,
+            persistent_workers=persistent,
+            **self._workers,
+        )
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return this process's share of the validation images, in order."""
@@ -109,8 +116,7 @@ class Images(pl.LightningDataModule):
     def share(self, split: str, batch_size: int | None = None) -> DataLoader[Any]:
         """Return this process's share of a split, in order and without random transforms."""
         share = Share(self.sources[split], self._eval_transform, *self._place())
-        workers = {k: v for k, v in self._workers.items() if k != "persistent_workers"}
-        return DataLoader(share, batch_size or EVAL_BATCH, **workers)
+        return DataLoader(share, batch_size or EVAL_BATCH, **self._workers)
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -8,8 +8,6 @@ import logging
 import os
 import socket
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from multiprocessing import connection
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError
-from seminas.processes import spawning
+from seminas.processes import end_with_parent, spawning
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
@@ -94,7 +92,7 @@ def _rank(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    _leave_with(parent)
+    end_with_parent(parent)
     file = path.open("ab", buffering=0)
     file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
     for stream in (1, 2) if rank else ():  # The first rank's screen is the job's.
@@ -107,17 +105,6 @@ def _rank(
     except Exception:
         file.write(traceback.format_exc().encode())
         sys.exit(1)
-
-
-def _leave_with(parent: int) -> None:
-    """End this process when its parent ends, however that may be."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _free_port() -> int:

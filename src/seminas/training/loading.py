@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 IGNORED = -1
 """Label of an image that counts for nothing: it could not be read, or fills up a process's share."""
 EVAL_BATCH = 250
+BROKEN = (OSError, ValueError, SyntaxError)
+"""What Pillow raises for files that are no images."""
 
 
 def derived_seed(*parts: object) -> int:
@@ -120,7 +122,7 @@ class Augmented(Dataset[tuple[Tensor, int]]):
                 continue
             try:
                 image = self._source.image(index)
-            except (OSError, ValueError, SyntaxError):  # What Pillow raises for files that are broken.
+            except BROKEN:
                 self.unreadable[index] = True
                 continue
             with torch.random.fork_rng(devices=[]):
@@ -150,11 +152,11 @@ class Share(Dataset[tuple[Tensor, int]]):
         if index < len(self._source):
             try:
                 return self._transform(self._source.image(index)), int(self._source.labels[index])
-            except (OSError, ValueError, SyntaxError):
+            except BROKEN:
                 pass
         for other in range(len(self._source)):
             try:
                 return self._transform(self._source.image(other)), IGNORED
-            except (OSError, ValueError, SyntaxError):
+            except BROKEN:
                 continue
         raise OSError("not one image can be read")

@@ -13,13 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from seminas.errors import UserError, config_error
-from seminas.training.folder import eval_transform, train_transform
+from seminas.training.folder import MODES, transforms
 from seminas.training.images import Images
-from seminas.training.loading import TrainLoader, derived_seed
+from seminas.training.loading import BROKEN, TrainLoader, derived_seed
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
-BROKEN = (OSError, ValueError, SyntaxError)
-"""What Pillow raises for files that are no images."""
 
 
 class Shards:
@@ -31,7 +29,7 @@ class Shards:
         Raises:
             UserError: A file is missing or no tar file, or an image has no class.
         """
-        self._mode = {1: "L", 3: "RGB"}[channels]
+        self._mode = MODES[channels]
         self.labels: list[int] = []
         self._places: list[tuple[str, int, int, str]] = []
         for file in files:
@@ -212,13 +210,12 @@ class ShardImages(Images):
             self.batches_per_epoch,
             self.batch_size,
             self._train_transform,
-            {1: "L", 3: "RGB"}[self.in_channels],
+            MODES[self.in_channels],
             self._buffer,
             self.seed,
             self._place(),
         )
-        workers = {k: v for k, v in self._workers.items() if k != "persistent_workers"}
-        return TrainLoader(self._stream, self._stream, batch_size=None, **workers)
+        return TrainLoader(self._stream, self._stream, batch_size=None, **self._workers)
 
 
 def image_shards(
@@ -263,6 +260,7 @@ def image_shards(
         import webdataset  # noqa: F401
     except ImportError as error:
         raise UserError("data=imagenet_wds: needs webdataset (pip install 'seminas[webdataset]')") from error
+    augmented, fixed = transforms(resolution, resize, channels, augmentation)
     files = list(braceexpand.braceexpand(train))
     kept = len(files) - val_shards - calibration_shards
     if kept < 1:
@@ -284,8 +282,8 @@ def image_shards(
         num_classes,
         channels,
         batch_size,
-        train_transform(resolution, channels, augmentation),
-        eval_transform(resolution, resize or round(resolution * 8 / 7), channels),
+        augmented,
+        fixed,
         num_workers,
         seed,
     )
