@@ -1,21 +1,30 @@
 """The sweeper of seminas: the jobs that are not done. Hydra looks for sweepers in the package hydra_plugins alone."""
 
 import json
+import logging
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from seminas.app import one_line, run_name, write_error
+from seminas.app import one_line, write_error
 from seminas.errors import UserError
 from seminas.files import write_file
-from seminas.jobs import JOBS_FILE, SWEEP_FILE, held, job_in, planned
+from seminas.jobs import JOBS_FILE, SWEEP_FILE, Job, held, job_in, job_name, planned
+from seminas.processes import end_ray
+
+log = logging.getLogger(__name__)
+ATTEMPTS = 3
+"""How often a job is launched whose process ends without a result or an error."""
+LET_GO_S = 30.0
+"""Seconds that a killed process has to vanish."""
 
 
 class JobsSweeper(BasicSweeper):
@@ -38,14 +47,12 @@ class JobsSweeper(BasicSweeper):
         folder.mkdir(parents=True, exist_ok=True)
         with held(folder):
             write_file(folder / SWEEP_FILE, OmegaConf.to_yaml(self.config).encode())
-            named = {_name(self.config, parser, job): list(job) for job in every}
+            named = {job_name(self.config, parser, job): list(job) for job in every}
             all_names = dict.fromkeys([*planned(folder), *named])
             write_file(folder / JOBS_FILE, json.dumps(list(all_names), indent=0).encode())
             todo = {n: job for n, job in named.items() if job_in(folder / n).state not in ("done", "running")}
-            legal = [job for name, job in todo.items() if self._is_legal(folder / name, job)]
-            returns: list[Any] = []
-            for first, batch in self._batches(legal):
-                returns.append(self.launcher.launch(batch, initial_job_idx=first))
+            legal = {name: job for name, job in todo.items() if self._is_legal(folder / name, job)}
+            returns = self._launch(folder, legal)
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
         for results in returns:
             for result in results:
@@ -58,6 +65,40 @@ class JobsSweeper(BasicSweeper):
             raise UserError(
                 f"{len(failed)} of {len(named)} jobs are not done; seminas sweep resume {folder} runs them"
             )
+        return returns
+
+    def _launch(self, folder: Path, todo: dict[str, list[str]]) -> list[Any]:
+        """Launch jobs; one whose process ends without a word is launched again, at last on its own.
+
+        A process that is killed, as for lack of memory, may take others of its launcher with it: these go on.
+        """
+        assert self.launcher is not None
+        returns: list[Any] = []
+        ended: dict[str, int] = {}
+        while todo:
+            suspects = {name: job for name, job in todo.items() if ended.get(name) == ATTEMPTS - 1}
+            together = [job for name, job in todo.items() if name not in suspects]
+            reason: Exception | None = None
+            try:
+                for first, batch in [*self._batches(together), *((0, [job]) for job in suspects.values())]:
+                    returns.append(self.launcher.launch(batch, initial_job_idx=first))
+            except (UserError, HydraException):
+                raise
+            except Exception as error:
+                reason = error
+                end_ray()
+            stands = {name: _settled(folder / name).state for name in todo}
+            if reason is not None and all(state == "missing" for state in stands.values()):
+                raise reason  # Nothing was begun: the launcher is at fault.
+            for name, state in stands.items():
+                if state == "stopped":
+                    ended[name] = ended.get(name, 0) + 1
+                    if ended[name] >= ATTEMPTS:
+                        write_error(folder / name, f"its process ended without an error, {ATTEMPTS} times")
+            left = ("stopped", "missing") if reason is not None else ("stopped",)
+            todo = {n: job for n, job in todo.items() if stands[n] in left and ended.get(n, 0) < ATTEMPTS}
+            for name in todo:
+                log.warning("%s: goes on after %s", name, one_line(reason) if reason else "its process ended")
         return returns
 
     def _batches(self, todo: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
@@ -76,8 +117,9 @@ class JobsSweeper(BasicSweeper):
         return True
 
 
-def _name(config: Any, parser: OverridesParser, job: Sequence[str]) -> str:
-    """Return the name of a job's folder, as ``hydra.sweep.subdir`` makes it."""
-    form = config.hydra.job.config.override_dirname
-    given = parser.parse_overrides([o for o in job if not o.startswith(("hydra.", "hydra/"))])
-    return run_name(get_overrides_dirname(given, list(form.exclude_keys), form.item_sep, form.kv_sep))
+def _settled(folder: Path) -> Job:
+    """How a job stands, once a process that was killed has let go of its folder."""
+    until = time.monotonic() + LET_GO_S
+    while (job := job_in(folder)).state == "running" and time.monotonic() < until:
+        time.sleep(0.1)
+    return job

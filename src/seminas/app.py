@@ -11,7 +11,7 @@ import re
 import sys
 import typing
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,14 @@ _PACKAGE = Path(__file__).resolve().parent
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
 """``conf/``: inside the package in a wheel, at the top level in a checkout."""
 CONFIG_FILE, RESULT_FILE, ERROR_FILE = "config.yaml", "result.json", "error.json"
-MAY_CHANGE = ("logger", "names", "evaluator.num_workers", "search.max_failures")
+MAY_CHANGE = (
+    "logger",
+    "names",
+    "evaluator.num_workers",
+    "evaluator.engine",
+    "evaluator.ray.",
+    "search.max_failures",
+)
 """Keys that do not change what a run computes: a run folder can be gone on with under other values."""
 _SWEPT = ("search.", "predictor.")
 
@@ -213,6 +220,14 @@ def build_loggers(config: DictConfig, folder: Path) -> list[Any]:
     # Metrics of an interrupted run are written again from its history.
     warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
     return [build(config.logger, name, save_dir=str(folder)) for name in config.get("logger") or {}]
+
+
+def close_loggers(loggers: Sequence[Any], failed: bool = False) -> None:
+    """Let loggers write the rest; the next job of this process has its own."""
+    for logger in loggers:
+        logger.finalize("failed" if failed else "success")
+        if hasattr(logger, "close"):
+            logger.close(int(failed))
 
 
 def settings(config: DictConfig, key: str, schema: type[Any]) -> Any:

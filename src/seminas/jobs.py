@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from seminas.app import CONFIG_FILE, ERROR_FILE, RESULT_FILE, is_open
+from seminas.app import CONFIG_FILE, ERROR_FILE, RESULT_FILE, is_open, run_name
 from seminas.errors import UserError
 
-JOBS_FILE, SWEEP_FILE = "jobs.json", "multirun.yaml"
+JOBS_FILE, SWEEP_FILE, SUBMITTED_FILE = "jobs.json", "multirun.yaml", "submitted.json"
 STATES = ("done", "running", "failed", "stopped", "missing")
 
 
@@ -119,3 +121,10 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def job_name(config: Any, parser: OverridesParser, job: Sequence[str]) -> str:
+    """Return the name of a job's folder, as ``hydra.sweep.subdir`` makes it."""
+    form = config.hydra.job.config.override_dirname
+    given = parser.parse_overrides([o for o in job if not o.startswith(("hydra.", "hydra/"))])
+    return run_name(get_overrides_dirname(given, list(form.exclude_keys), form.item_sep, form.kv_sep))

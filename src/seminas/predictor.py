@@ -15,6 +15,7 @@ from seminas.app import (
     build,
     build_loggers,
     claim,
+    close_loggers,
     lock,
     read_result,
     run_job,
@@ -111,12 +112,11 @@ def run(config: DictConfig, folder: Path) -> float:
                 "wall_s": time.perf_counter() - started,
                 "config": resolved,
             }
-            for logger in build_loggers(config, folder):
+            loggers = build_loggers(config, folder)
+            for logger in loggers:
                 logger.log_hyperparams(resolved)
                 logger.log_metrics({name: v for name, v in result.items() if isinstance(v, float)}, step=0)
-                logger.finalize("success")
-                if hasattr(logger.experiment, "finish"):
-                    logger.experiment.finish()
+            close_loggers(loggers)
             write_result(folder, result)
     if not side_by_side():
         show(result, folder)

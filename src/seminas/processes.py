@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from multiprocessing.context import SpawnContext
@@ -40,3 +41,10 @@ def end_with_parent(parent: int) -> None:
 
     if not any(thread.name == _WATCH for thread in threading.enumerate()):
         threading.Thread(target=watch, name=_WATCH, daemon=True).start()
+
+
+def end_ray() -> None:
+    """End what runs on Ray for this process, if anything does."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()

@@ -1,7 +1,9 @@
 """One network to the end: ``seminas-train``."""
 
 import contextlib
+import hashlib
 import json
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from seminas.app import (
     build,
     build_loggers,
     claim,
+    close_loggers,
     given_architecture,
     lock,
     read_result,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from seminas.training.images import Images
     from seminas.training.run import TrainerSettings
 
+log = logging.getLogger(__name__)
 EXPORTS = ("safetensors", "onnx")
 
 
@@ -105,16 +109,23 @@ def train(resolved: dict[str, Any], folder: Path, quiet: bool) -> None:
         raise UserError(f"space={space.name}: {error}") from error
     module = Classifier(network, images.num_classes, recipe, config.seed)
     validated = len(images.sources["val"]) > 0
+    loggers = build_loggers(config, folder)
     trainer = make_trainer(
         trainer_settings,
         folder,
         recipe,
-        build_loggers(config, folder),
+        loggers,
         monitor="val_accuracy" if validated else None,
         quiet=quiet,
         limit_val_batches=1.0 if validated else 0,
     )
-    trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(folder), weights_only=True)
+    try:
+        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(folder), weights_only=True)
+    except BaseException:
+        close_loggers(loggers, failed=True)
+        raise
+    close_loggers(loggers)
+    log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
     measured = _measured(module, images, trainer_settings, folder, validated)
     if not trainer.is_global_zero:
         return
@@ -139,6 +150,14 @@ def train(resolved: dict[str, Any], folder: Path, quiet: bool) -> None:
     }
     export(folder, network, shape, images, result, resolved["export"])
     write_result(folder, result)
+
+
+def digest(network: "torch.nn.Module") -> str:
+    """Return the SHA-256 of a network's parameters, which is the same on every rank."""
+    whole = hashlib.sha256()
+    for parameter in network.parameters():
+        whole.update(parameter.detach().float().cpu().numpy().tobytes())
+    return whole.hexdigest()
 
 
 def _measured(

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from seminas.app import build
 from seminas.errors import UserError
+from seminas.evaluators.engines import LocalProcesses, RaySettings
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.spaces.nasbench101 import Cell, NASBench101
@@ -87,6 +88,33 @@ def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> Non
     assert done[2].val_accuracy is None and done[2].error == "MemoryError: too large"
 
 
+def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    space = Brittle(tmp_path)
+    cells = [chain(space, n) for n in (1, 2, 3, 1)]
+    recipe = replace(RECIPE, epochs=1)
+    alone = TrainingEvaluator(space, partial(digits, 64), recipe, seed=0, num_workers=1)
+    on_ray = TrainingEvaluator(
+        space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings(num_cpus=0.5)
+    )
+    try:
+        done = dict(on_ray.evaluate(cells))
+        assert (tmp_path / "killed").exists()
+        assert done[2].val_accuracy is None and done[2].error == "MemoryError: too large"
+        assert accuracies(done) == accuracies(dict(alone.evaluate(cells)))
+        assert accuracies(done)[0] == accuracies(done)[3] != accuracies(done)[1]
+        assert on_ray.test(cells[0]) == alone.test(cells[0])
+    finally:
+        on_ray.close()
+        alone.close()
+    with pytest.raises(UserError, match="evaluator.ray: an evaluation wants 1000 CPUs and 0 GPUs"):
+        TrainingEvaluator(
+            space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings(num_cpus=1000)
+        ).close()
+    with pytest.raises(UserError, match="evaluator.engine=dask: must be one of processes, ray"):
+        TrainingEvaluator(space, partial(digits, 64), recipe, 0, engine="dask")
+
+
 def test_closing_ends_the_processes(space: NASBench101) -> None:
     evaluator = TrainingEvaluator(space, partial(digits, 64), replace(RECIPE, epochs=100), 0, num_workers=1)
     iterator = evaluator.evaluate([chain(space, 5)] * 2)
@@ -94,9 +122,11 @@ def test_closing_ends_the_processes(space: NASBench101) -> None:
 
     thread = threading.Thread(target=lambda: list(iterator), daemon=True)
     thread.start()
-    while not (evaluator._pool and evaluator._pool._processes):
+    engine = evaluator._engine
+    assert isinstance(engine, LocalProcesses)
+    while not (engine._pool and engine._pool._processes):
         time.sleep(0.05)
-    (pid,) = evaluator._pool._processes
+    (pid,) = engine._pool._processes
     evaluator.close()
     for _ in range(100):
         try:

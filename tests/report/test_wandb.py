@@ -1,7 +1,10 @@
 """What was logged to W&B is read back from its offline files (the framing of LevelDB's log)."""
 
 import json
+import socket
 import struct
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from wandb.proto import wandb_internal_pb2
 
 from seminas.archive import read_history
+from seminas.loggers import WandB
 from seminas.report.wandb_media import COLUMNS, MOST_DRAWN
 from support import command
 
@@ -114,3 +118,56 @@ def test_a_dashboard_needs_a_login_and_says_so(tmp_path: Path, monkeypatch: pyte
     done = command("seminas", "dashboard", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: W&B: ") and "--out FILE" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A server on loopback that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("answers", ["refuses", "hangs"])
+def test_a_run_goes_on_where_wandb_does_not_answer(
+    answers: str, deaf: int, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{9 if answers == 'refuses' else deaf}")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "hydra.run.dir=run"]
+    overrides += ["logger=[csv,wandb]", "logger.wandb.offline=false", "search.max_queries=10"]
+    start = time.monotonic()
+    done = command("seminas-search", *overrides, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 90
+    assert "this run is logged offline" in done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["num_queries"] == 10
+    (file,) = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
+    assert sum(r.WhichOneof("record_type") == "history" for r in records(file)) >= 10
+
+
+def test_without_a_key_the_run_is_refused(
+    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "hydra.run.dir=run"]
+    done = command(
+        "seminas-search", *overrides, "logger=[csv,wandb]", "logger.wandb.offline=false", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "error: logger.wandb.offline=false: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_run_ends_where_wandb_takes_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = WandB(save_dir=str(tmp_path), offline=True, project="p")
+    run = logger.experiment
+    released = threading.Event()
+    monkeypatch.setattr("seminas.loggers.END_S", 0.2)
+    finish = run.finish
+    monkeypatch.setattr(run, "finish", lambda code: released.wait())
+    logger.close(0)
+    released.set()
+    assert "wandb sync" in caplog.text and str(tmp_path) in caplog.text
+    finish(0)

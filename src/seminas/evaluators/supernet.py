@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from seminas.errors import UserError, check_at_least, config_error
 from seminas.evaluators.base import Evaluator
+from seminas.evaluators.engines import ENGINES, LostError, RaySettings, RayTasks
 from seminas.evaluators.evaluation import Evaluation
 from seminas.files import write_file
 from seminas.networks.cost import count_parameters
@@ -56,6 +57,8 @@ class SupernetEvaluator(Evaluator[A]):
         sandwich: bool = False,
         calibrate: bool = True,
         start_from: str | None = None,
+        engine: str = "processes",
+        ray: RaySettings | None = None,
     ) -> None:
         """Set up the evaluator.
 
@@ -72,6 +75,8 @@ class SupernetEvaluator(Evaluator[A]):
             sandwich: See ``seminas.training.supernet.Paths``.
             calibrate: Whether BatchNorm statistics are estimated for each architecture.
             start_from: A checkpoint of a supernet to start with, such as ``seminas-supernet`` leaves.
+            engine: Where architectures are measured: ``processes``, those of the training, or ``ray``.
+            ray: Of ``engine=ray``; workers read the supernet from ``folder``.
 
         Raises:
             UserError: A value makes no sense.
@@ -89,7 +94,7 @@ class SupernetEvaluator(Evaluator[A]):
         )
         self._space, self._pool = space, pool
         self._first_steps, self._round_steps = first_steps, round_steps
-        place = folder / "supernet"
+        place = folder.absolute() / "supernet"
         start = None if start_from is None else Path(start_from)
         self._job = SupernetJob(space, images, recipe, settings, place, seed, sandwich, calibrate, start)
         self._state = place / "phases.json"
@@ -99,6 +104,9 @@ class SupernetEvaluator(Evaluator[A]):
         made = self._job.make_images()
         self._job.module(made)
         self._num_classes, self._in_channels = made.num_classes, made.in_channels
+        if engine not in ENGINES:
+            raise config_error("evaluator.engine", engine, f"one of {', '.join(ENGINES)}")
+        self._ray = RayTasks(self._job, ray or RaySettings()) if engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train on with these architectures, then measure them; what the last training was on trains nothing more."""
@@ -147,5 +155,24 @@ class SupernetEvaluator(Evaluator[A]):
         new = [a for a in architectures if a not in self._known]
         if new:
             self.note(f"measuring {len(new)} architectures")
-            self._known |= dict(zip(new, self._job.measured(new), strict=True))
+            measured = self._job.measured(new) if self._ray is None else self._measured_on_ray(new, self._ray)
+            self._known |= dict(zip(new, measured, strict=True))
         return [self._known[a] for a in architectures]
+
+    def _measured_on_ray(self, architectures: Sequence[A], engine: RayTasks) -> list[float]:
+        """Measure architectures in as many parts as there are workers, each of which loads the supernet once."""
+        number = min(engine.num_workers, len(architectures))
+        values: dict[A, float] = {}
+        parts = [list(architectures[i::number]) for i in range(number)]
+        for i, part in engine.calls("accuracies", [(part,) for part in parts]):
+            if isinstance(part, LostError):
+                raise UserError(
+                    f"evaluator.engine=ray: a worker died twice ({part}); the same command goes on"
+                )
+            values |= dict(zip(parts[i], part, strict=True))
+        return [values[a] for a in architectures]
+
+    def close(self) -> None:
+        """End what runs on Ray."""
+        if self._ray is not None:
+            self._ray.close()

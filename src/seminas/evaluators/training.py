@@ -1,25 +1,20 @@
-"""Evaluator that trains each architecture for real, in parallel worker processes."""
+"""Evaluator that trains each architecture for real, several at once."""
 
 import hashlib
-import logging
-import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seminas.errors import UserError, config_error
+from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
+from seminas.evaluators.engines import LostError, RaySettings, make_engine
 from seminas.evaluators.evaluation import Evaluation, one_line
 from seminas.networks.cost import count_parameters
-from seminas.processes import end_with_parent, spawning
 from seminas.spaces.base import A, SearchSpace
 
 if TYPE_CHECKING:
@@ -44,6 +39,8 @@ class TrainingEvaluator(Evaluator[A]):
         seed: int,
         num_workers: int | None = None,
         accelerator: str = "auto",
+        engine: str = "processes",
+        ray: RaySettings | None = None,
     ) -> None:
         """Set up the evaluator; its processes start with the first evaluation.
 
@@ -52,14 +49,12 @@ class TrainingEvaluator(Evaluator[A]):
             data: Loads the images, once in each process.
             recipe: How each architecture is trained.
             seed: Together with an architecture's key, the seed of its training.
-            num_workers: Processes of one thread each; as many as there are cores by default.
+            num_workers: Processes of one thread each, of ``engine=processes``; as many as there are cores by default.
             accelerator: Lightning's: ``auto``, ``cpu`` or ``gpu``.
+            engine: ``processes``, of this machine, or ``ray``.
+            ray: Of ``engine=ray``.
         """
-        if num_workers is not None and num_workers < 1:
-            raise config_error("evaluator.num_workers", num_workers, "at least 1, or null for all cores")
         self._trial = Trial(space, data, recipe, seed, accelerator)
-        self._num_workers = num_workers or len(os.sched_getaffinity(0))
-        self._pool: ProcessPoolExecutor | None = None
         # What cannot be trained ends the run here, before anything is paid for.
         try:
             self._trial.network(space.sample(1, np.random.default_rng(0))[0])
@@ -67,6 +62,7 @@ class TrainingEvaluator(Evaluator[A]):
             raise UserError(f"evaluator=training: {error}, see evaluator=table") from error
         except TypeError as error:
             raise UserError(f"data.recipe.networks.{space.name}: {error}") from error
+        self._engine = make_engine(engine, self._trial, num_workers, ray or RaySettings())
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures; yields the position and evaluation of each as its training ends.
@@ -81,34 +77,15 @@ class TrainingEvaluator(Evaluator[A]):
 
         For tables; a search asks for ``val`` alone.
         """
-        waiting = dict(enumerate(architectures))
-        attempts = dict.fromkeys(waiting, 0)
-        while waiting:
-            pool = self._start()
-            running: dict[Future[Outcome], int] = {}
-            for i, architecture in waiting.items():
-                running[pool.submit(_run_trial, architecture, splits)] = i
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                broken = False
-                for future in sorted(done, key=running.__getitem__):
-                    i = running.pop(future)
-                    try:
-                        outcome = future.result()
-                    except BrokenProcessPool as error:
-                        broken = True
-                        attempts[i] += 1
-                        if attempts[i] < 2:
-                            continue
-                        outcome = Outcome({}, 0.0, 0.0, f"worker process died: {error}")
-                    del waiting[i]
-                    yield i, outcome
-                if broken and not running:
-                    self.close()
+        calls = [(architecture, splits) for architecture in architectures]
+        for i, outcome in self._engine.calls("outcome", calls):
+            if isinstance(outcome, LostError):
+                outcome = Outcome({}, 0.0, 0.0, f"worker process died: {outcome}")
+            yield i, outcome
 
     def test(self, architecture: A) -> float | None:
         """Train the architecture once more, from its own seed, and measure it on the test images."""
-        outcome = self._start().submit(_run_trial, architecture, ("test",)).result()
+        ((_, outcome),) = self.measure([architecture], ("test",))
         if outcome.error is not None:
             raise UserError(f"the best architecture cannot be tested: {outcome.error}")
         return outcome.accuracies["test"]
@@ -119,17 +96,7 @@ class TrainingEvaluator(Evaluator[A]):
 
     def close(self) -> None:
         """End the worker processes; what they were training is lost."""
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.terminate()
-            self._pool = None
-
-    def _start(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._num_workers, spawning(), _start_worker, (self._trial,))
-        return self._pool
+        self._engine.close()
 
 
 @dataclass(frozen=True)
@@ -212,29 +179,12 @@ class Trial:
                 accuracies["test"] = measured[0]["test_accuracy"]
             return accuracies
 
-
-_trial: Trial
-
-
-def _start_worker(trial: Trial) -> None:
-    """Set up a worker process: one thread, quiet, gone when its parent is."""
-    import torch
-
-    global _trial
-    _trial = trial
-    torch.set_num_threads(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    assert parent.pid is not None
-    end_with_parent(parent.pid)
-
-
-def _run_trial(architecture: Any, splits: Sequence[str]) -> Outcome:
-    start, cpu_start = time.perf_counter(), time.process_time()
-    accuracies, error = {}, None
-    try:
-        accuracies = _trial.run(architecture, splits)
-    except Exception as raised:
-        error = one_line(raised)
-    return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error)
+    def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
+        """Train an architecture as ``run``; an exception is part of the outcome."""
+        start, cpu_start = time.perf_counter(), time.process_time()
+        accuracies, error = {}, None
+        try:
+            accuracies = self.run(architecture, splits)
+        except Exception as raised:
+            error = one_line(raised)
+        return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error)

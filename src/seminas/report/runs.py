@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.app import CONFIG_FILE, flat, is_open, read_result
+from seminas.app import CONFIG_FILE, MAY_CHANGE, flat, is_open, read_result
 from seminas.archive import HISTORY, Record, read_history
 from seminas.errors import UserError
 
-IGNORED = ("seed", "names.", "logger.", "evaluator.num_workers", "search.max_failures")
+IGNORED = ("seed", *MAY_CHANGE)
 """Keys that tell no settings apart."""
 MIRRORS = ("strategy.pseudo_label_ratio", "strategy.controller.")
 """Keys that repeat others."""

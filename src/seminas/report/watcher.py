@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from seminas.app import close_loggers
 from seminas.archive import Archive, Record
 from seminas.report.wandb_media import log_media
 from seminas.spaces.base import SearchSpace
@@ -78,10 +79,7 @@ class Watcher:
     ) -> None:
         """Take the progress bar away and close the loggers."""
         self._progress.stop()
-        for logger in self._loggers:
-            logger.finalize("success" if error is None else "failed")
-            if hasattr(logger.experiment, "finish"):  # W&B: the next job of a sweep is a run of its own.
-                logger.experiment.finish(0 if error is None else 1)
+        close_loggers(self._loggers, failed=error is not None)
 
     def note(self, text: str) -> None:
         """Say what is being done."""

@@ -97,6 +97,9 @@ def _rank(
     file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
     for stream in (1, 2) if rank else ():  # The first rank's screen is the job's.
         os.dup2(file.fileno(), stream)
+    logging.basicConfig(
+        filename=path, level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
+    )
     try:
         function(*arguments)
     except UserError as error:

@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
+from seminas.app import close_loggers
 from seminas.errors import UserError
 from seminas.files import write_file
 from seminas.training.classifier import Recipe, sgd
@@ -213,7 +214,10 @@ class SupernetJob:
             quiet=quiet,
             limit_val_batches=0,
         )
-        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+        try:
+            trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+        finally:
+            close_loggers(loggers, failed=trainer.global_step < steps)
         if trainer.global_step < steps:
             raise UserError(f"{self.folder}: training ended before its {steps} steps")
 

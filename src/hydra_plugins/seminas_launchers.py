@@ -1,0 +1,110 @@
+"""Launchers of Slurm jobs that no single job can end. Hydra looks for launchers in the package hydra_plugins alone."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from seminas.files import write_file
+from seminas.jobs import SUBMITTED_FILE, job_name
+
+if TYPE_CHECKING:
+    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+else:
+    try:
+        from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+    except ImportError:  # seminas[slurm] is not installed: nothing is launched by these.
+        BaseSubmititLauncher = object
+
+
+class SubmititLauncher(BaseSubmititLauncher):
+    """The launcher of hydra-submitit-launcher, with two differences.
+
+    It waits for all jobs, also where the process of one died, and it writes down what it submitted: a sweep that is
+    resumed waits for those of its jobs that are still in Slurm's queue.
+    """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Submit the jobs as one array; returns when all have ended."""
+        assert self.config is not None
+        parser = OverridesParser.create()
+        names = [job_name(self.config, parser, overrides) for overrides in job_overrides]
+        place = Path(self.config.hydra.sweep.dir) / SUBMITTED_FILE
+        place.parent.mkdir(parents=True, exist_ok=True)
+        jobs = {name: job for name, job in self._queued(place).items() if name in names}
+        new = [i for i, name in enumerate(names) if name not in jobs]
+        if new:
+            parameters = [
+                (
+                    list(job_overrides[i]),
+                    "hydra.sweep.dir",
+                    initial_job_idx + i,
+                    f"job_id_for_{initial_job_idx + i}",
+                    Singleton.get_state(),
+                )
+                for i in new
+            ]
+            submitted = self._executor().map_array(self, *zip(*parameters, strict=True))
+            jobs |= {names[i]: job for i, job in zip(new, submitted, strict=True)}
+            ids = {name: [str(job.paths.folder), job.job_id] for name, job in jobs.items()}
+            write_file(place, json.dumps(ids, indent=0).encode())
+        return [_outcome(jobs[name]) for name in names]
+
+    def _queued(self, place: Path) -> dict[str, Any]:
+        """Jobs of a sweep that was interrupted which are still queued or running."""
+        return {}
+
+    def _executor(self) -> Any:
+        import submitit
+        from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+
+        given = {name: value for name, value in self.params.items() if value is not None}
+        first = {"folder": given.pop("submitit_folder")}
+        if "max_num_timeout" in given:
+            first[f"{self._EXECUTOR}_max_num_timeout"] = given.pop("max_num_timeout")
+        executor = submitit.AutoExecutor(cluster=self._EXECUTOR, **first)
+        common = set(OmegaConf.structured(BaseQueueConf).keys())
+        executor.update_parameters(
+            **{name if name in common else f"{self._EXECUTOR}_{name}": v for name, v in given.items()}
+        )
+        return executor
+
+
+class LocalLauncher(SubmititLauncher):
+    """Processes of this machine, all at once."""
+
+    _EXECUTOR = "local"
+
+
+class SlurmLauncher(SubmititLauncher):
+    """Slurm's queue."""
+
+    _EXECUTOR = "slurm"
+
+    def _queued(self, place: Path) -> dict[str, Any]:
+        from submitit import SlurmJob
+
+        if not place.exists():
+            return {}
+        jobs: dict[str, Any] = {
+            name: SlurmJob(folder, i) for name, (folder, i) in json.loads(place.read_text()).items()
+        }
+        return {name: job for name, job in jobs.items() if not job.done(force_check=True)}
+
+
+def _outcome(job: Any) -> JobReturn:
+    """What a job returned; one whose process died has failed."""
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    try:
+        outcome: JobReturn = job.results()[0]
+    except (FailedJobError, UncompletedJobError) as error:
+        outcome = JobReturn()
+        outcome.status = JobStatus.FAILED
+        outcome.return_value = error
+    return outcome
