@@ -150,8 +150,8 @@ def correlation(
         Path, typer.Option("--out", "-o", help="CSV of what was measured; goes on where it ends.")
     ],
     number: Annotated[int, typer.Option(help="Architectures.")] = 20,
-    epochs: Annotated[int, typer.Option(help="Of each standalone training.")] = 12,
-    steps: Annotated[int, typer.Option(help="Of the supernet.")] = 1500,
+    epochs: Annotated[int, typer.Option(help="Of each standalone training.")] = 3,
+    steps: Annotated[int, typer.Option(help="Of the supernet, on these architectures.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
 ) -> None:
     """Measure architectures by a supernet and alone, on the pictures of examples/pictures.py."""
@@ -163,10 +163,11 @@ def correlation(
             image_folder, str(root), 32, 32, 32, num_validation=400, num_calibration=100, num_workers=0
         )
         settings = TrainerSettings(accelerator="cpu", devices=1)
+        architectures = space.sample(number, np.random.default_rng(seed))
         job = SupernetJob(space, images, RECIPE, settings, out.with_suffix(".supernet"), seed)
+        job.pool = architectures  # As a search trains on what it has asked for.
         if job.stands() < steps:
             job.train(steps)
-        architectures = space.sample(number, np.random.default_rng(seed))
         found = {"calibrated": job.accuracies(architectures)}
         found["as trained"] = replace(job, calibrate=False).accuracies(architectures)
         rows = list(csv.DictReader(out.open())) if out.exists() else []

@@ -1,11 +1,20 @@
 """Jobs of several processes, and launchers: what the README promises of sweeps, run for real."""
 
+import contextlib
 import json
+import os
+import random
 import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support import command
+import pytest
+
+from support import background, command
 
 RANKS = [
     "space=nasbench101",
@@ -58,3 +67,212 @@ def test_a_sweep_of_jobs_of_two_ranks_is_one_sweep(tmp_path: Path) -> None:
         assert digests((tmp_path / f"alone{i}" / "logs" / "rank1.log").read_text()) == digests(
             (job / "logs" / "rank1.log").read_text()
         )
+
+
+def processes_of(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    for one in found:
+        for tasks in Path(f"/proc/{one}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in tasks.read_text().split()]
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def test_a_killed_rank_fails_its_job_alone(tmp_path: Path) -> None:
+    jobs = ["-m", *RANKS, *SMALL, "trainer.max_epochs=5", "seed=0,1", "hydra.sweep.dir=sweep"]
+    process = background("seminas-train", *jobs, cwd=tmp_path)
+    try:
+        (first,) = until(lambda: list(tmp_path.glob("sweep/*seed=0*/logs/rank1.log")))
+        until(lambda: "MEMBER" in first.read_text())
+        killed = time.monotonic()
+        os.kill(int(re.findall(r"process (\d+)", first.read_text())[0]), signal.SIGKILL)
+        until(lambda: list(tmp_path.glob("sweep/*seed=0*/error.json")))
+        assert time.monotonic() - killed < 15
+        assert process.wait(240) == 2
+    finally:
+        end(process)
+    status = command("seminas", "sweep", "status", "sweep", cwd=tmp_path)
+    assert "2 jobs: 1 done, 1 failed" in status.stdout and "rank 1 was ended by signal 9" in status.stdout
+    resumed = command("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(list(tmp_path.glob("sweep/*/result.json"))) == 2
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command and all that it started."""
+    started = processes_of(process.pid)
+    for pid in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def gone(victims: list[int]) -> None:
+    until(lambda: not any(Path(f"/proc/{victim}").exists() for victim in victims), 30)
+
+
+EVALUATOR = '''
+import json, os, time
+from seminas.evaluators.table import TableEvaluator
+
+class Paid(TableEvaluator):
+    """A table whose evaluations take time, and are counted."""
+    def __init__(self, space, seed, path, folder, **kwargs):
+        super().__init__(space, path, seed, **kwargs)
+        self.space, self.ledger = space, folder / "paid.txt"
+
+    def evaluate(self, architectures):
+        for place, architecture in enumerate(architectures):
+            time.sleep(float(os.environ.get("PAID_S", 0)))
+            ((_, evaluation),) = super().evaluate([architecture])
+            with self.ledger.open("a") as file:
+                file.write(self.space.key(architecture) + "\\n")
+            yield place, evaluation
+'''
+
+
+def histories(sweep: Path) -> dict[str, list[dict[str, Any]]]:
+    return {
+        file.parent.name: [json.loads(line) for line in file.read_text().split("\n")[:-1]]
+        for file in sweep.glob("*/history.jsonl")
+    }
+
+
+def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
+    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills of the sweep's process or a worker, at random moments; KILLS=20 makes it a longer campaign."""
+    kills, rng = int(os.environ.get("KILLS", 5)), random.Random(0)
+    (tmp_path / "paid.py").write_text(EVALUATOR)
+    jobs = [
+        "-m",
+        "experiment=strategies",
+        "cluster=local",
+        "evaluator._target_=paid.Paid",
+        "hydra.launcher.n_jobs=2",
+    ]
+    jobs += [f"evaluator.path={small_table}", "strategy=evolution,local_search,random", "seed=0,1"]
+    jobs += [f"search.max_queries={20 + 10 * kills}"]
+    done = command("seminas-search", *jobs, "hydra.sweep.dir=whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("PAID_S", "0.1")
+    sweep, made = tmp_path / "sweep", 0
+    process = background("seminas-search", *jobs, "hydra.sweep.dir=sweep", cwd=tmp_path)
+    recorded: list[tuple[str, list[dict[str, Any]], int]] = []
+    try:
+        until(lambda: histories(sweep))
+        while made < kills:
+            time.sleep(rng.uniform(0.5, 4))
+            if process.poll() is not None:
+                process = background("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
+                continue
+            victims = processes_of(process.pid)
+            os.kill(rng.choice(victims), signal.SIGKILL)
+            made += 1
+            if process.poll() is not None:
+                gone(victims)
+            for name, history in histories(sweep).items():
+                ledger = sweep / name / "paid.txt"
+                recorded.append(
+                    (name, history, len(ledger.read_text().splitlines()) if ledger.exists() else 0)
+                )
+    finally:
+        end(process)
+    monkeypatch.setenv("PAID_S", "0")
+    resumed = command("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole, survived = histories(tmp_path / "whole"), histories(sweep)
+    assert survived == whole and len(whole) == 6
+    for name, history, paid in recorded:
+        assert whole[name][: len(history)] == history
+        later = (sweep / name / "paid.txt").read_text().splitlines()[paid:]
+        assert not {record["key"] for record in history} & set(later)
+
+
+def test_a_rehearsal_of_slurm_goes_on_with_a_job_whose_process_was_killed(
+    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    (tmp_path / "paid.py").write_text(EVALUATOR)
+    monkeypatch.setenv("PAID_S", "0.2")
+    jobs = [
+        "-m",
+        "cluster=submitit_local",
+        "evaluator=table",
+        "evaluator._target_=paid.Paid",
+        "strategy=random",
+    ]
+    jobs += [f"evaluator.path={small_table}", "search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep"]
+    process = background("seminas-search", *jobs, cwd=tmp_path)
+    try:
+        until(lambda: len(histories(tmp_path / "sweep")) == 2)
+        victim = next(pid for pid in processes_of(process.pid) if b"submitit.core._submit" in cmdline(pid))
+        os.kill(victim, signal.SIGKILL)
+        assert process.wait(240) == 0
+    finally:
+        end(process)
+    assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
+    assert all(len((job / "paid.txt").read_text().splitlines()) == 40 for job in folders(tmp_path / "sweep"))
+
+
+def cmdline(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    return b""
+
+
+def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    """Two tasks of one job, as Slurm starts them; both get its signal, save, and go back into the queue."""
+    pytest.importorskip("submitit")
+    jobs = [*RANKS, *SMALL, "trainer.max_epochs=30", "seed=0"]
+    tasks = ["cluster=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
+    process = background("seminas-train", "-m", *jobs, *tasks, cwd=tmp_path)
+    try:
+        (log,) = until(lambda: list(tmp_path.glob("sweep/.submitit/*/*_0_log.err")))
+        (job,) = until(lambda: folders(tmp_path / "sweep"))
+        until(lambda: list(job.glob("**/metrics.csv")))
+        time.sleep(1)
+        for pid in processes_of(process.pid):
+            if b"submitit.core._submit" in cmdline(pid):
+                os.kill(pid, signal.SIGUSR2)
+        assert process.wait(240) == 0
+    finally:
+        end(process)
+    said = log.read_text() + log.with_name(log.name.replace(".err", ".out")).read_text()
+    assert "Requeued job" in said and said.count("Job completed successfully") == 1
+    alone = command("seminas-train", *jobs, "hydra.run.dir=alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert {n: result(job)[n] for n in SAME} == {n: result(tmp_path / "alone")[n] for n in SAME}
+
+
+def test_ray_goes_on_with_a_job_whose_worker_was_killed(
+    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "paid.py").write_text(EVALUATOR)
+    monkeypatch.setenv("PAID_S", "0.2")
+    jobs = ["-m", "cluster=ray", "evaluator=table", "evaluator._target_=paid.Paid", "strategy=random"]
+    jobs += [f"evaluator.path={small_table}", "search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep"]
+    process = background("seminas-search", *jobs, cwd=tmp_path)
+    try:
+        until(lambda: len(histories(tmp_path / "sweep")) == 2)
+        victim = next(
+            pid
+            for pid in processes_of(process.pid)
+            if b"ray::" in cmdline(pid) and b"IDLE" not in cmdline(pid)
+        )
+        os.kill(victim, signal.SIGKILL)
+        assert process.wait(240) == 0
+    finally:
+        end(process)
+    assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
+    assert all(len((job / "paid.txt").read_text().splitlines()) == 40 for job in folders(tmp_path / "sweep"))

@@ -54,10 +54,9 @@ class JobsSweeper(BasicSweeper):
             legal = {name: job for name, job in todo.items() if self._is_legal(folder / name, job)}
             returns = self._launch(folder, legal)
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
-        for results in returns:
-            for result in results:
-                if result.status == JobStatus.FAILED and not failed:
-                    _ = result.return_value  # Raises what no folder says.
+        for result in (result for results in returns for result in results):
+            if result.status == JobStatus.FAILED and failed and not any(job.error for job in failed):
+                _ = result.return_value  # Raises what no folder says.
         if failed:
             lines = [f"{job.name}: {job.error or job.state}" for job in failed]
             for line in lines:

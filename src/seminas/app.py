@@ -24,6 +24,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from seminas.archive import HISTORY
 from seminas.errors import UserError, first_line
 from seminas.files import write_file
+from seminas.processes import take_rank_from_submitit
 
 if TYPE_CHECKING:
     from seminas.spaces.base import SearchSpace
@@ -97,6 +98,7 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
     folder = Path(hydra.runtime.output_dir)
     sweep = hydra.mode is not None and hydra.mode.name == "MULTIRUN"
     (folder / ERROR_FILE).unlink(missing_ok=True)
+    take_rank_from_submitit()
     try:
         return task(config, folder)
     except (UserError, OmegaConfBaseException, OSError) as error:

@@ -48,3 +48,26 @@ def end_ray() -> None:
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         ray.shutdown()
+
+
+def ranks_are_started() -> bool:
+    """Return whether this process is one of several ranks, as Slurm, torchrun and ``training.launch`` start them."""
+    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one of all ranks that writes what a run leaves."""
+    if not ranks_are_started():
+        return True
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return next(os.environ[name] for name in names if name in os.environ) == "0"
+
+
+def take_rank_from_submitit() -> None:
+    """Take this process's rank from submitit, where it started several on this machine; Slurm's own says it itself."""
+    if os.environ.get("SUBMITIT_EXECUTOR") != "local" or "LOCAL_RANK" in os.environ:
+        return
+    from submitit.helpers import TorchDistributedEnvironment
+
+    if TorchDistributedEnvironment().world_size > 1:
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)

@@ -29,6 +29,7 @@ from seminas.app import (
 )
 from seminas.errors import UserError, config_error
 from seminas.files import write_file
+from seminas.processes import is_first_rank
 from seminas.sweep import register_resolvers
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def run(config: DictConfig, folder: Path) -> float:
     """
     from seminas.training.data import images_of, seeded
     from seminas.training.launch import launch
-    from seminas.training.run import TrainerSettings, is_first_rank, num_local_processes
+    from seminas.training.run import TrainerSettings, num_local_processes
 
     finished = read_result(folder)
     if finished is None:

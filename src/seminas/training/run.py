@@ -1,6 +1,8 @@
 """What trainings share: Lightning's trainer from a config, checkpoints, progress, going on after a kill."""
 
 import os
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -16,10 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seminas.errors import UserError, config_error
+from seminas.processes import ranks_are_started
 from seminas.training.classifier import Recipe
 from seminas.training.images import Images
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+REQUEUE_S = 10.0
+"""Seconds that other ranks wait for the first to put the job back into the queue, which an ended rank could prevent."""
 SAID_EVERY_S = 30.0
 """Seconds between lines of progress where there is no terminal to draw a bar on."""
 
@@ -65,19 +70,6 @@ class TrainerSettings:
                 raise config_error(f"trainer.{name}", getattr(self, name), "at least 1")
         if self.max_epochs is not None and self.max_epochs < 1 and self.max_epochs != -1:
             raise config_error("trainer.max_epochs", self.max_epochs, "at least 1, or -1 with max_steps")
-
-
-def ranks_are_started() -> bool:
-    """Return whether this process is one of several ranks, as Slurm, torchrun and ``training.launch`` start them."""
-    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
-
-
-def is_first_rank() -> bool:
-    """Return whether this process is the one of all ranks that writes what a run leaves."""
-    if not ranks_are_started():
-        return True
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-    return next(os.environ[name] for name in names if name in os.environ) == "0"
 
 
 def num_local_processes(settings: TrainerSettings) -> int:
@@ -203,35 +195,69 @@ class Keep(Callback):
     """Writes the checkpoint that training goes on from, in the middle of an epoch too.
 
     It is written every so many steps, at the end, and when the process is asked to end, as Slurm asks before it takes a
-    node away.
+    node away. Where submitit started the job, it then goes back into the queue.
     """
 
     def __init__(self, path: Path, every: int) -> None:
         self._path, self._every = path, every
         self._saved = 0
+        self._asked = False
+        self._requeue: Any = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save after every so many steps."""
+        """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
+        if self._requeue is not None and self._is_asked(trainer):
+            raise SIGTERMException
         if trainer.global_step >= self._saved + self._every and not trainer.fit_loop._should_accumulate():
             self._saved = trainer.global_step
             trainer.save_checkpoint(self._path)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count from where training stands."""
+        """Count from where training stands, and listen to submitit's signal in its place."""
         self._saved = trainer.global_step
+        self._asked = False
+        if "SUBMITIT_EXECUTOR" in os.environ and threading.current_thread() is threading.main_thread():
+            self._requeue = signal.getsignal(_submitit_signal())
+            signal.signal(_submitit_signal(), self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self._asked = True
+
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        if trainer.world_size == 1:
+            return self._asked
+        asked = torch.tensor(int(self._asked), device=trainer.strategy.root_device)
+        torch.distributed.broadcast(asked, src=0)
+        return bool(asked)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what training ends with."""
+        self._stop_listening()
         trainer.save_checkpoint(self._path)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save, if being asked is why training ends."""
+        requeue = self._stop_listening()
         if isinstance(exception, SIGTERMException):
             trainer.save_checkpoint(self._path)
+            if self._asked and callable(requeue):
+                requeue(_submitit_signal(), None)  # On the first rank, this ends the process.
+                time.sleep(REQUEUE_S)
+
+    def _stop_listening(self) -> Any:
+        """Give submitit its signal back; returns what it does then."""
+        requeue, self._requeue = self._requeue, None
+        if requeue is not None:
+            signal.signal(_submitit_signal(), requeue)
+        return requeue
+
+
+def _submitit_signal() -> signal.Signals:
+    return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 
 class Show(Callback):
