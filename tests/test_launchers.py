@@ -276,3 +276,29 @@ def test_ray_goes_on_with_a_job_whose_worker_was_killed(
         end(process)
     assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
     assert all(len((job / "paid.txt").read_text().splitlines()) == 40 for job in folders(tmp_path / "sweep"))
+
+
+def test_an_optuna_study_is_on_disk_and_gone_on_with(small_table: Path, tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    jobs = [
+        "-m",
+        "sweep=optuna",
+        f"evaluator.path={small_table}",
+        "model=random_forest",
+        "hydra.sweep.dir=sweep",
+    ]
+    jobs += ["predictor.num_labeled=range(20,400,step=20)", "seed=range(0,1000)"]
+    kept: list[float] = []
+    for trials in (3, 5):
+        done = command("seminas-predictor", *jobs, f"hydra.sweeper.n_trials={trials}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        study = optuna.load_study(study_name="seminas", storage=f"sqlite:///{tmp_path}/sweep/study.db")
+        values = [trial.value for trial in study.trials]
+        assert len(values) == trials and len(folders(tmp_path / "sweep")) == trials
+        taus = {result(job)["kendall_tau"] for job in folders(tmp_path / "sweep")}
+        assert set(values) == taus and study.best_value == max(taus)
+        assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == trials
+        assert values[: len(kept)] == kept
+        kept = values
+    status = command("seminas", "sweep", "status", "sweep", cwd=tmp_path)
+    assert status.returncode == 0 and "5 jobs: 5 done" in status.stdout

@@ -138,7 +138,7 @@ def test_jobs_are_counted_as_hydra_makes_them(params: dict[str, str], task: list
     assert num_jobs(OmegaConf.create(config)) == number
 
 
-SINGLE = {"paper300", "paper2000", "pictures"}
+SINGLE = {"paper300", "paper2000", "pictures", "controller_optuna"}
 EXPERIMENTS = sorted({path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml")} - SINGLE)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import OmegaConf
 
 from seminas.app import one_line, write_error
@@ -51,8 +51,7 @@ class JobsSweeper(BasicSweeper):
             all_names = dict.fromkeys([*planned(folder), *named])
             write_file(folder / JOBS_FILE, json.dumps(list(all_names), indent=0).encode())
             todo = {n: job for n, job in named.items() if job_in(folder / n).state not in ("done", "running")}
-            legal = {name: job for name, job in todo.items() if self._is_legal(folder / name, job)}
-            returns = self._launch(folder, legal)
+            returns = self._launch(folder, self._legal(folder, todo))
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
         for result in (result for results in returns for result in results):
             if result.status == JobStatus.FAILED and failed and not any(job.error for job in failed):
@@ -81,6 +80,11 @@ class JobsSweeper(BasicSweeper):
             try:
                 for first, batch in [*self._batches(together), *((0, [job]) for job in suspects.values())]:
                     returns.append(self.launcher.launch(batch, initial_job_idx=first))
+            except ConfigCompositionException:
+                before, todo = todo, self._legal(folder, todo, thorough=True)
+                if len(todo) == len(before):
+                    raise
+                continue
             except (UserError, HydraException):
                 raise
             except Exception as error:
@@ -106,14 +110,44 @@ class JobsSweeper(BasicSweeper):
         for i in range(0, len(todo), size):
             yield i, todo[i : i + size]
 
-    def _is_legal(self, folder: Path, job: list[str]) -> bool:
-        """Whether a job's config can be composed; if not, that is written down."""
+    def _legal(
+        self, folder: Path, jobs: dict[str, list[str]], thorough: bool = False
+    ) -> dict[str, list[str]]:
+        """Return the jobs whose config can be composed, and write down why the others' cannot.
+
+        Composing takes a good part of a second's tenth. Jobs of the same choices of groups that set the same keys to
+        values of the same types are alike, and one of them is composed; all are where ``thorough``.
+        """
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        groups: dict[str, bool] = {}
+        reasons: dict[Any, str | None] = {}
+        legal = {}
+        for name, job in jobs.items():
+            kind: Any = name
+            if not thorough:
+                given = OverridesParser.create(config_loader=loader).parse_overrides(job)
+                keys = [o.get_key_element() for o in given]
+                groups |= {key: bool(loader.get_group_options(key)) for key in keys if key not in groups}
+                kind = tuple(
+                    (key, o.get_value_string() if groups[key] else type(o.value()).__name__)
+                    for key, o in zip(keys, given, strict=True)
+                )
+            if kind not in reasons:
+                reasons[kind] = self._reason_against(job)
+            if reasons[kind] is None:
+                legal[name] = job
+            else:
+                write_error(folder / name, str(reasons[kind]))
+        return legal
+
+    def _reason_against(self, job: list[str]) -> str | None:
+        """Why a job's config cannot be composed, None where it can."""
         try:
             self.validate_batch_is_legal([job])
         except Exception as error:
-            write_error(folder, one_line(error))
-            return False
-        return True
+            return one_line(error)
+        return None
 
 
 def _settled(folder: Path) -> Job:

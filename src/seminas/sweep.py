@@ -4,12 +4,14 @@ import atexit
 import logging
 import math
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -47,14 +49,12 @@ class SweepProgress(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Begin to watch, unless the jobs, one after the other, show themselves."""
+        for launcher in ("joblib", "ray", "submitit"):  # The list of all jobs is in jobs.json.
+            logging.getLogger(f"hydra_plugins.hydra_{launcher}_launcher").setLevel(logging.WARNING)
         if str(config.hydra.runtime.choices["hydra/launcher"]) == "basic":
-            return
-        if str(config.hydra.runtime.choices["hydra/sweeper"]) not in ("basic", "jobs"):
             return
         if is_held(Path(config.hydra.sweep.dir)):
             return  # It will be refused.
-        # The list of all jobs is in multirun.yaml.
-        logging.getLogger("hydra_plugins.hydra_joblib_launcher").setLevel(logging.WARNING)
         self._folder = Path(config.hydra.sweep.dir)
         self._total = num_jobs(config)
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -97,7 +97,9 @@ class SweepProgress(Callback):
 
 
 def num_jobs(config: DictConfig) -> int:
-    """Return the number of jobs that Hydra's basic sweeper makes of a sweep's config."""
+    """Return the number of jobs that a sweeper makes of a sweep's config: every combination, or a study's trials."""
+    if "n_trials" in config.hydra.sweeper:
+        return int(config.hydra.sweeper.n_trials)
     return math.prod(_swept_values(config).values())
 
 
@@ -105,10 +107,15 @@ def _swept_values(config: Any) -> dict[str, int]:
     """How many values each key of a sweep has, 1 for those that are the same in all jobs."""
     given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-    return {
-        o.get_key_element(): len(list(o.sweep_string_iterator())) if o.is_sweep_override() else 1
-        for o in overrides
-    }
+    return {o.get_key_element(): _num_values(o) for o in overrides}
+
+
+def _num_values(override: Override) -> int:
+    if not override.is_sweep_override():
+        return 1
+    if override.is_interval_sweep():
+        return sys.maxsize
+    return len(list(override.sweep_string_iterator()))
 
 
 def swept() -> list[str]:

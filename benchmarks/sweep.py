@@ -1,0 +1,102 @@
+"""What sweeps cost beside their jobs: python benchmarks/sweep.py --help."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+BIN = Path(sys.executable).parent
+
+
+@app.command()
+def overhead(
+    jobs: Annotated[int, typer.Option(help="Searches.")] = 200,
+    queries: Annotated[int, typer.Option(help="Evaluations of each.")] = 50,
+    strategy: Annotated[str, typer.Option(help="Of each.")] = "gaussian_process",
+    clusters: Annotated[str, typer.Option(help="Of conf/cluster, with commas.")] = "local,ray",
+    workers: Annotated[int, typer.Option(help="Jobs at once.")] = 2,
+) -> None:
+    """Time sweeps of short searches on digits101: the part of the workers' time that is not the searches'."""
+    for cluster in clusters.split(","):
+        at_once = {
+            "local": f"hydra.launcher.n_jobs={workers}",
+            "ray": f"+hydra.launcher.ray.init.num_cpus={workers}",
+        }
+        with tempfile.TemporaryDirectory() as place:
+            start = time.perf_counter()
+            subprocess.run(
+                [
+                    str(BIN / "seminas-search"),
+                    "-m",
+                    "evaluator=table",
+                    "evaluator.path=digits101",
+                    f"cluster={cluster}",
+                    at_once[cluster],
+                    f"strategy={strategy}",
+                    f"search.max_queries={queries}",
+                    f"seed=range(0,{jobs})",
+                    "hydra.sweep.dir=sweep",
+                ],
+                cwd=place,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            wall = time.perf_counter() - start
+            times = [json.loads(f.read_text())["wall_s"] for f in Path(place).glob("sweep/*/result.json")]
+        spent = sum(times) / workers
+        print(
+            f"{cluster}: {len(times)} searches of {median(times):.2f} s, {workers} at once: {wall:.1f} s, of which "
+            f"{spent:.1f} s in searches: {100 * (1 - spent / wall):.1f}% outside"
+        )
+
+
+@app.command()
+def start(repeats: Annotated[int, typer.Option(help="Of each command; medians are printed.")] = 5) -> None:
+    """Time commands up to their first line of work, and those that only say something."""
+    first_line = ["search.max_queries=2", "evaluator=table", "evaluator.path=digits101", "strategy=random"]
+    commands = {
+        "import torch": [sys.executable, "-c", "import torch"],
+        "seminas-search, a job": [str(BIN / "seminas-search"), *first_line],
+        "seminas-search --help": [str(BIN / "seminas-search"), "--help"],
+        "seminas-search --cfg job": [str(BIN / "seminas-search"), "--cfg", "job"],
+        "seminas-train --help": [str(BIN / "seminas-train"), "--help"],
+        "seminas --help": [str(BIN / "seminas"), "--help"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    with tempfile.TemporaryDirectory() as place:
+        for _ in range(repeats):
+            for name, command in commands.items():
+                begin = time.perf_counter()
+                process = subprocess.Popen(
+                    command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                )
+                if name.endswith("a job"):
+                    _wait_for_history(Path(place), process)
+                    times[name].append(time.perf_counter() - begin)
+                    process.communicate()
+                else:
+                    process.communicate()
+                    times[name].append(time.perf_counter() - begin)
+    for name, seconds in times.items():
+        print(f"{name}: {median(seconds):.2f} s")
+
+
+def _wait_for_history(place: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the first evaluation of a new run."""
+    before = set(place.glob("runs/*/*/history.jsonl"))
+    while process.poll() is None:
+        if any(file.stat().st_size for file in set(place.glob("runs/*/*/history.jsonl")) - before):
+            return
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    app()
