@@ -19,8 +19,8 @@ BIN = Path(sys.executable).parent
 def overhead(
     jobs: Annotated[int, typer.Option(help="Searches.")] = 200,
     queries: Annotated[int, typer.Option(help="Evaluations of each.")] = 50,
-    strategy: Annotated[str, typer.Option(help="Of each.")] = "gaussian_process",
-    clusters: Annotated[str, typer.Option(help="Of conf/cluster, with commas.")] = "local,ray",
+    strategy: Annotated[str, typer.Option(help="Of each.")] = "seminas",
+    clusters: Annotated[str, typer.Option(help="Of conf/cluster, with commas.")] = "local",
     workers: Annotated[int, typer.Option(help="Jobs at once.")] = 2,
 ) -> None:
     """Time sweeps of short searches on digits101: the part of the workers' time that is not the searches'."""

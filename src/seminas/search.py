@@ -83,12 +83,11 @@ class Search:
 
     def _revise(self, number: int) -> None:
         """Have the evaluator measure again what it measures otherwise by now, once for each round."""
+        if not self.evaluator.revises:
+            return
         architectures = [self.space.from_json(record.architecture) for record in self.archive.records]
         if self.archive.revised < number:
-            accuracies = self.evaluator.revised(architectures)
-            if accuracies is None:
-                return
-            worth: list[float | None] = list(accuracies)
+            worth: list[float | None] = list(self.evaluator.revised(architectures))
             for record in self.archive.failures:
                 worth[record.index] = None
             self.archive.revise(number, worth)
@@ -159,7 +158,6 @@ def run(config: DictConfig, folder: Path) -> float:
     Raises:
         UserError: The config or the folder will not do, or the search cannot go on.
     """
-    from seminas.report.figures import write_figures
     from seminas.report.watcher import Watcher, print_result
     from seminas.spaces.subset import Subset
 
@@ -190,7 +188,11 @@ def run(config: DictConfig, folder: Path) -> float:
                 watcher.note("testing the best architecture")
                 finished = _result(resolved, archive, space, evaluator)
                 finished["wall_s"] = time.perf_counter() - started
-                write_figures(folder, space, archive)
+                # A report draws those of jobs side by side, of which there may be thousands.
+                if not side_by_side() or "wandb" in (config.get("logger") or {}):
+                    from seminas.report.figures import write_figures
+
+                    write_figures(folder, space, archive)
                 watcher.finish(finished, space)
                 write_result(folder, finished)
     if not side_by_side():

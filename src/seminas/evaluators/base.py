@@ -17,7 +17,10 @@ class Evaluator(ABC, Generic[A]):
 
     Attributes:
         note: Shows what takes long, in a few words.
+        revises: Whether an accuracy may change later; without, it holds forever.
     """
+
+    revises = False
 
     note: Callable[[str], None] = staticmethod(lambda text: None)
 
@@ -43,12 +46,12 @@ class Evaluator(ABC, Generic[A]):
             else:
                 yield place, Evaluation(float(accuracy), time.perf_counter() - start)
 
-    def revised(self, architectures: Sequence[A]) -> list[float] | None:
+    def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return what architectures evaluated earlier are worth by now, fractions, in their order.
 
-        None where an accuracy holds forever, as it does unless overridden.
+        Asked for of evaluators whose ``revises`` is true.
         """
-        return None
+        raise NotImplementedError
 
     def test(self, architecture: A) -> float | None:
         """Return the test accuracy, a fraction, for the final report; None where it is not known."""

@@ -43,6 +43,8 @@ class SupernetEvaluator(Evaluator[A]):
     again (``revised``), and a search compares what was measured alike.
     """
 
+    revises = True
+
     def __init__(
         self,
         space: SearchSpace[A],
@@ -123,7 +125,7 @@ class SupernetEvaluator(Evaluator[A]):
         for place, value in enumerate(values):
             yield place, Evaluation(value, cost)
 
-    def revised(self, architectures: Sequence[A]) -> list[float] | None:
+    def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return the accuracies of architectures by the weights as they are now."""
         return self._measure(architectures)
 
