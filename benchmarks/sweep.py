@@ -1,6 +1,7 @@
 """What sweeps cost beside their jobs: python benchmarks/sweep.py --help."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,38 @@ def overhead(
             f"{cluster}: {len(times)} searches of {median(times):.2f} s, {workers} at once: {wall:.1f} s, of which "
             f"{spent:.1f} s in searches: {100 * (1 - spent / wall):.1f}% outside"
         )
+
+
+@app.command()
+def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) -> None:
+    """Measure what a sweep's own process needs: a sweep of which all is done, and its status."""
+    command = [
+        str(BIN / "seminas-search"),
+        "-m",
+        "evaluator=table",
+        "evaluator.path=digits101",
+        "strategy=random",
+    ]
+    command += ["search.max_queries=100", "cluster=local", "hydra.sweep.dir=sweep"]
+    with tempfile.TemporaryDirectory() as place:
+        sweep = Path(place) / "sweep"
+        subprocess.run([*command, "seed=0"], cwd=place, check=True, capture_output=True)
+        (first,) = (path for path in sweep.iterdir() if path.is_dir())
+        size = sum(file.stat().st_size for file in first.iterdir())
+        print(f"a job leaves {len(list(first.iterdir()))} files, {size / 1024:.0f} KiB")
+        for i in range(1, jobs):
+            folder = sweep / first.name.replace("seed=0", f"seed={i}")
+            folder.mkdir()
+            (folder / "result.json").write_bytes((first / "result.json").read_bytes())
+        for name, run in (
+            ("the sweep's process", [*command, f"seed=range(0,{jobs})"]),
+            ("seminas sweep status", [str(BIN / "seminas"), "sweep", "status", "sweep"]),
+        ):
+            begin = time.perf_counter()
+            process = subprocess.Popen(run, cwd=place, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            assert status == 0
+            print(f"{name}: {time.perf_counter() - begin:.1f} s, {used.ru_maxrss / 1024:.0f} MiB at most")
 
 
 @app.command()

@@ -3,8 +3,14 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
 
 from support import ROOT, SMALL_CONTROLLER, command
 
@@ -33,3 +39,32 @@ def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> Non
     assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
     counted = command("seminas", "space", "count", "space/mine.yaml", cwd=tmp_path)
     assert counted.stdout == "16\n"
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The project's commands in a page's indented lines, continued ones joined, without comments."""
+    lines = page.read_text().replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines if line.startswith("    ")]
+    ours = [words for words in split if words and words[0].startswith("seminas-")]
+    return [words for words in ours if not any(word.startswith("--config") for word in words)]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/imagenet.md", "docs/scale.md"])
+def test_every_command_on_a_page_can_be_composed(page: str, configure: Callable[..., DictConfig]) -> None:
+    found = commands_of(ROOT / page)
+    assert found
+    parser = OverridesParser.create()
+    for name, *words in found:
+        overrides = parser.parse_overrides([w for w in words if "=" in w and "…" not in w])
+        one = [
+            f"{o.input_line.split('=')[0]}={first_of(o)}" if o.is_sweep_override() else str(o.input_line)
+            for o in overrides
+        ]
+        config = configure(name.removeprefix("seminas-"), *one)
+        assert config.seed is not None
+
+
+def first_of(override: Override) -> str:
+    if override.is_interval_sweep():
+        return str(override.value().start)
+    return next(iter(override.sweep_string_iterator()))
