@@ -88,7 +88,8 @@ class SweepProgress(Callback):
         with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console) as progress:
             said = done = self._done()
             task = progress.add_task("jobs", total=self._total, completed=done)
-            while not self._stop.wait(1):
+            # Of very many jobs, less often: each look asks the file system for every folder.
+            while not self._stop.wait(max(1.0, self._total / 500)):
                 done = self._done()
                 progress.update(task, completed=done)
                 if not self._console.is_terminal and done - said >= max(1, self._total / 10):
