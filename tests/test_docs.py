@@ -49,7 +49,7 @@ def commands_of(page: Path) -> list[list[str]]:
     return [words for words in ours if not any(word.startswith("--config") for word in words)]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/imagenet.md", "docs/scale.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/imagenet.md"])
 def test_every_command_on_a_page_can_be_composed(page: str, configure: Callable[..., DictConfig]) -> None:
     found = commands_of(ROOT / page)
     assert found
