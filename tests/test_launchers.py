@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -302,3 +303,43 @@ def test_an_optuna_study_is_on_disk_and_gone_on_with(small_table: Path, tmp_path
         kept = values
     status = command("seminas", "sweep", "status", "sweep", cwd=tmp_path)
     assert status.returncode == 0 and "5 jobs: 5 done" in status.stdout
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Slurm's commands, on this machine; returns the folder of their state."""
+    pytest.importorskip("submitit")
+    bin_folder, state = tmp_path / "bin", tmp_path / "state"
+    bin_folder.mkdir()
+    state.mkdir()
+    program = Path(__file__).with_name("fake_slurm.py")
+    for name in ("sbatch", "srun", "sacct", "scontrol"):
+        file = bin_folder / name
+        file.write_text(f'#!/bin/sh\nexec {sys.executable} {program} {name} "$@"\n')
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(state))
+    return state
+
+
+def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
+    slurm: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    jobs = [*RANKS, *SMALL, "seed=0,1", "hydra.sweep.dir=sweep"]
+    process = background(
+        "seminas-train", "-m", *jobs, "cluster=slurm", "hydra.launcher.tasks_per_node=2", cwd=work
+    )
+    until(lambda: (work / "sweep" / "submitted.json").exists())
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = command("seminas", "sweep", "resume", "sweep", cwd=work)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(list(slurm.glob("submitted-*"))) == 1
+    assert len(folders(work / "sweep")) == 2
+    for i, job in enumerate(folders(work / "sweep")):
+        given = [f"seed={result(job)['seed']}", f"hydra.run.dir=alone{i}"]
+        alone = command("seminas-train", *RANKS, *SMALL, *given, cwd=work)
+        assert alone.returncode == 0, alone.stderr
+        assert {n: result(work / f"alone{i}")[n] for n in SAME} == {n: result(job)[n] for n in SAME}

@@ -93,6 +93,17 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     assert command("seminas", "sweep", "status", "nowhere", cwd=tmp_path).returncode == 2
 
 
+def test_a_sweep_in_a_folder_of_any_name_is_resumed(small_table: Path, tmp_path: Path) -> None:
+    table = tmp_path / "later.npz"
+    jobs = ["-m", "evaluator=table", f"evaluator.path={table}", "strategy=random", "search.max_queries=5"]
+    done = command("seminas-search", *jobs, "hydra.sweep.dir='a=b, (c)'", cwd=tmp_path)
+    assert done.returncode == 2 and f"{table}: there is no such file" in done.stderr
+    table.write_bytes(small_table.read_bytes())
+    resumed = command("seminas", "sweep", "resume", "a=b, (c)", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(results(tmp_path / "a=b, (c)")) == 1
+
+
 def test_real_trainings_run_side_by_side(tmp_path: Path) -> None:
     jobs = ["-m", "experiment=search_space", "space=nasbench201", "strategy=random", "seed=0,1"]
     short = ["search.max_queries=2", "data.recipe.epochs=1", "hydra.sweep.dir=sweep"]

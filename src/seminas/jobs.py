@@ -89,7 +89,7 @@ def resume(folder: Path) -> int:
         "-m",
         *config.hydra.overrides.task,
         *given,
-        f"hydra.sweep.dir={folder.resolve()}",
+        "hydra.sweep.dir='{}'".format(str(folder.resolve()).replace("'", "\\'")),
     ]
     return subprocess.run(command, cwd=config.hydra.runtime.cwd, check=False).returncode
 
