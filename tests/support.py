@@ -1,5 +1,7 @@
 """What several tests use: made-up tables, small searches, the project's commands."""
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -61,3 +63,30 @@ def strategy_overrides(table: Path, extra: Sequence[str] = ()) -> list[str]:
     """A small search on a table."""
     sizes = ["search.num_labeled=8", "search.num_new=6", "search.num_rounds=2"]
     return ["evaluator=table", f"evaluator.path={table}", *sizes, *SMALL_STRATEGY, *extra]
+
+
+def started_ranks(name: str, *arguments: str, cwd: Path, number: int = 2) -> list[str]:
+    """Run a command once for each rank, as torchrun and Slurm do; returns what each said."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    place = {
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(number),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    ranks = [
+        subprocess.Popen(
+            [str(BIN / name), *arguments],
+            cwd=cwd,
+            env=os.environ | place | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(number)
+    ]
+    said = [rank.communicate(timeout=300)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0] * number, said
+    return said

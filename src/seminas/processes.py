@@ -55,12 +55,23 @@ def ranks_are_started() -> bool:
     return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
+def rank_of_all() -> int:
+    """Return which of all ranks, on all machines, this process is; 0 where it is alone."""
+    if not ranks_are_started():
+        return 0
+    return int(next(os.environ[n] for n in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if n in os.environ))
+
+
+def number_of_ranks() -> int:
+    """Return how many ranks there are, on all machines."""
+    if not ranks_are_started():
+        return 1
+    return int(next(os.environ[name] for name in ("WORLD_SIZE", "SLURM_NTASKS") if name in os.environ))
+
+
 def is_first_rank() -> bool:
     """Return whether this process is the one of all ranks that writes what a run leaves."""
-    if not ranks_are_started():
-        return True
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-    return next(os.environ[name] for name in names if name in os.environ) == "0"
+    return rank_of_all() == 0
 
 
 def take_rank_from_submitit() -> None:

@@ -1,5 +1,6 @@
 """The weight-sharing supernet of a space: ``seminas-supernet``."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from seminas.app import (
     write_result,
 )
 from seminas.errors import config_error
+from seminas.processes import is_first_rank
 from seminas.sweep import register_resolvers
 
 
@@ -56,10 +58,13 @@ def run(config: DictConfig, folder: Path) -> float:
             steps = (trainer.max_epochs or recipe.epochs) * an_epoch
         job.module(made)
         resolved = claim(folder, config)
-        with lock(folder):
+        # Of ranks that Slurm or torchrun started, one holds the folder for all.
+        with lock(folder) if is_first_rank() else contextlib.nullcontext():
             job.on_all_processes("train", steps, side_by_side(), build_loggers(config, folder))
             architectures = space.sample(config.num_measured, np.random.default_rng(config.seed))
             values = job.measured(architectures)
+            if not is_first_rank():
+                return 0.0
             finished = _result(resolved, space, architectures, values)
             finished["wall_s"] = time.perf_counter() - started
             write_result(folder, finished)

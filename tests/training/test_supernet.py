@@ -22,7 +22,7 @@ from seminas.training.folder import image_folder
 from seminas.training.launch import launch
 from seminas.training.run import TrainerSettings
 from seminas.training.supernet import Paths, SupernetJob, SupernetModule, accuracy, calibrated
-from support import SMALL_CONTROLLER, command
+from support import SMALL_CONTROLLER, command, started_ranks
 
 RECIPE = Recipe(3, 0.1, 4e-5, schedule="constant", decay_norms=False, augmentation="flip")
 
@@ -228,3 +228,18 @@ def test_a_supernet_alone(root: Path, tmp_path: Path) -> None:
         np.mean([measured["val_accuracy"] for measured in result["measured"]])
     )
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+
+
+def test_a_supernet_of_ranks_that_something_else_starts(root: Path, tmp_path: Path) -> None:
+    arguments = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=3"]
+    arguments += ["data.images.num_validation=40", "data.images.num_calibration=16", "trainer.max_steps=2"]
+    arguments += ["recipe.augmentation=flip", "trainer.accelerator=cpu", "trainer.devices=2"]
+    started_ranks("seminas-supernet", *arguments, "hydra.run.dir=outside", cwd=tmp_path)
+    done = command("seminas-supernet", *arguments, "hydra.run.dir=inside", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    outside, inside = (
+        json.loads((tmp_path / name / "result.json").read_text())["measured"]
+        for name in ("outside", "inside")
+    )
+    assert outside == inside and len(inside) == 3
+    assert not list((tmp_path / "outside" / "measured").iterdir())

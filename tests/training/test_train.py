@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from seminas.spaces.mobilenet import MobileNet
 from seminas.train import train
 from seminas.training.classifier import Classifier
 from seminas.training.launch import launch
-from support import BIN, background, command
+from support import background, command, started_ranks
 
 SPACE = {
     "_target_": "seminas.spaces.mobilenet.MobileNet",
@@ -186,24 +185,9 @@ def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_pat
 
 def test_ranks_that_something_else_starts_share_a_folder(tmp_path: Path) -> None:
     """As under torchrun or Slurm: the same command for each, its place in the environment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    place = {"NODE_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     arguments = ["space=nasbench101", "data=digits", "trainer=ddp", "trainer.accelerator=cpu"]
     arguments += ["trainer.devices=2", "trainer.max_epochs=1", "hydra.run.dir=run"]
-    ranks = [
-        subprocess.Popen(
-            [str(BIN / "seminas-train"), *arguments],
-            cwd=tmp_path,
-            env=os.environ | place | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [rank.communicate(timeout=300)[1] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], said
+    started_ranks("seminas-train", *arguments, cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["steps"] == 896 // 64 // 2
 

@@ -1,8 +1,11 @@
 """A weight-sharing supernet: trained a path at a time, asked what each of its networks is worth."""
 
 import copy
+import hashlib
 import json
 import os
+import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 from seminas.app import close_loggers
 from seminas.errors import UserError
 from seminas.files import write_file
+from seminas.processes import number_of_ranks, rank_of_all
 from seminas.training.classifier import Recipe, sgd
 from seminas.training.data import seeded
 from seminas.training.images import Images
@@ -214,29 +218,43 @@ class SupernetJob:
             quiet=quiet,
             limit_val_batches=0,
         )
+        number = os.environ.get("WORLD_SIZE")
         try:
             trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
         finally:
+            if number is not None:
+                os.environ["WORLD_SIZE"] = number  # Lightning takes it away.
             close_loggers(loggers, failed=trainer.global_step < steps)
         if trainer.global_step < steps:
             raise UserError(f"{self.folder}: training ended before its {steps} steps")
 
     def measured(self, architectures: Sequence[Any]) -> list[float]:
-        """Return the validation accuracies of architectures, which the processes share; fractions."""
-        place = self.folder / "measured"
-        for file in place.glob("*.json"):
-            file.unlink()
-        self.on_all_processes("measure", list(architectures))
-        values = {int(i): v for file in place.glob("*.json") for i, v in json.loads(file.read_text()).items()}
+        """Return the validation accuracies of architectures, which the ranks share; fractions.
+
+        Of ranks on several machines, each calls this, and only the first gets an answer.
+        """
+        asked = json.dumps([self.stands(), *(self.space.to_json(a) for a in architectures)])
+        place = self.folder / "measured" / hashlib.sha256(asked.encode()).hexdigest()[:16]
+        self.on_all_processes("measure", list(architectures), place)
+        if rank_of_all():
+            return []
+        while (
+            len(files := list(place.glob("*.json"))) < number_of_ranks()
+        ):  # Other machines' may take longer.
+            time.sleep(0.2)
+        values = {int(i): v for file in files for i, v in json.loads(file.read_text()).items()}
+        shutil.rmtree(place)
         return [values[i] for i in range(len(architectures))]
 
-    def measure(self, architectures: Sequence[Any]) -> None:
-        """Write the validation accuracies of this process's share of architectures into ``measured/RANK.json``."""
-        rank, world_size = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        mine = list(range(len(architectures)))[rank::world_size]
-        values = self.accuracies([architectures[i] for i in mine], rank)
+    def measure(self, architectures: Sequence[Any], place: Path) -> None:
+        """Write the validation accuracies of this rank's share of architectures into ``RANK.json`` in a folder."""
+        rank = rank_of_all()
+        mine = list(range(len(architectures)))[rank :: number_of_ranks()]
+        gpu = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
+        values = self.accuracies([architectures[i] for i in mine], gpu)
         data = json.dumps(dict(zip(map(str, mine), values, strict=True))).encode()
-        write_file(self.folder / "measured" / f"{rank}.json", data)
+        place.mkdir(parents=True, exist_ok=True)
+        write_file(place / f"{rank}.json", data)
 
     def accuracies(self, architectures: Sequence[Any], gpu: int = 0) -> list[float]:
         """Return the validation accuracies of architectures by the supernet's weights, fractions.
