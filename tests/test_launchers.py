@@ -59,7 +59,7 @@ def test_a_sweep_of_jobs_of_two_ranks_is_one_sweep(tmp_path: Path) -> None:
         first, second = (digests(log.read_text()) for log in logs)
         assert len(first) == 1 and first == second
     assert len({digests((job / "logs" / "rank0.log").read_text())[0] for job in jobs}) == 6
-    for i, job in enumerate(jobs):
+    for i, job in enumerate(jobs[::2]):
         config = result(job)["config"]
         given = [f"seed={config['seed']}", f"data.recipe.learning_rate={config['recipe']['learning_rate']}"]
         alone = command("seminas-train", *RANKS, *SMALL, *given, f"hydra.run.dir=alone{i}", cwd=tmp_path)
@@ -234,7 +234,7 @@ def cmdline(pid: int) -> bytes:
 def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> None:
     """Two tasks of one job, as Slurm starts them; both get its signal, save, and go back into the queue."""
     pytest.importorskip("submitit")
-    jobs = [*RANKS, *SMALL, "trainer.max_epochs=30", "seed=0"]
+    jobs = [*RANKS, *SMALL, "trainer.max_epochs=20", "seed=0"]
     tasks = ["cluster=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
     process = background("seminas-train", "-m", *jobs, *tasks, cwd=tmp_path)
     try:
