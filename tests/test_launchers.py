@@ -162,7 +162,7 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
         "hydra.launcher.n_jobs=2",
     ]
     jobs += [f"evaluator.path={small_table}", "strategy=evolution,local_search,random", "seed=0,1"]
-    jobs += [f"search.max_queries={20 + 10 * kills}"]
+    jobs += [f"search.max_queries={20 + 20 * kills}"]
     done = command("seminas-search", *jobs, "hydra.sweep.dir=whole", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     monkeypatch.setenv("PAID_S", "0.1")
@@ -172,6 +172,7 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
     try:
         until(lambda: histories(sweep))
         while made < kills:
+            assert len(list(sweep.glob("*/result.json"))) < 6, f"the sweep ended after {made} kills"
             time.sleep(rng.uniform(0.5, 4))
             if process.poll() is not None:
                 process = background("seminas", "sweep", "resume", "sweep", cwd=tmp_path)

@@ -332,9 +332,7 @@ def sweep_resume(folder: SweepFolder) -> None:
     """Run the jobs of a sweep that are not done, as it was launched, and no others."""
     from seminas.jobs import resume
 
-    status = resume(folder)
-    if status:
-        raise typer.Exit(status)
+    resume(folder)
     print(f"all jobs are done in {folder}")
 
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,14 +72,14 @@ def planned(folder: Path) -> list[str]:
         raise UserError(f"{folder / JOBS_FILE}: is no list of jobs ({error})") from error
 
 
-def resume(folder: Path) -> int:
-    """Run what is not done of a sweep, by the command that it was made with; returns its exit status.
+def resume(folder: Path) -> None:
+    """Become the command that a sweep was made with, which runs what is not done; returns where all is done.
 
     Raises:
         UserError: There is no sweep in the folder.
     """
     if all(job.state == "done" for job in jobs(folder)):
-        return 0
+        return
     config: Any = OmegaConf.load(folder / SWEEP_FILE)
     given = [o for o in config.hydra.overrides.hydra if not o.startswith(("hydra.sweep.dir=", "hydra.mode="))]
     program = Path(sys.argv[0]).with_name(f"seminas-{config.hydra.job.name}")
@@ -91,7 +90,9 @@ def resume(folder: Path) -> int:
         *given,
         "hydra.sweep.dir='{}'".format(str(folder.resolve()).replace("'", "\\'")),
     ]
-    return subprocess.run(command, cwd=config.hydra.runtime.cwd, check=False).returncode
+    sys.stdout.flush()
+    os.chdir(config.hydra.runtime.cwd)
+    os.execv(program, command)
 
 
 def is_held(folder: Path) -> bool:
