@@ -200,30 +200,30 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
         assert not {record["key"] for record in history} & set(later)
 
 
-def test_a_rehearsal_of_slurm_goes_on_with_a_job_whose_process_was_killed(
-    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("cluster", "package", "job"),
+    [("submitit_local", "submitit", rb"submitit\.core\._submit"), ("ray", "ray", rb"ray::(?!IDLE)")],
+)
+def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
+    cluster: str, package: str, job: bytes, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("submitit")
+    pytest.importorskip(package)
     (tmp_path / "paid.py").write_text(EVALUATOR)
     monkeypatch.setenv("PAID_S", "0.2")
-    jobs = [
-        "-m",
-        "cluster=submitit_local",
-        "evaluator=table",
-        "evaluator._target_=paid.Paid",
-        "strategy=random",
-    ]
+    jobs = ["-m", f"cluster={cluster}", "evaluator=table", "evaluator._target_=paid.Paid", "strategy=random"]
     jobs += [f"evaluator.path={small_table}", "search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep"]
     process = background("seminas-search", *jobs, cwd=tmp_path)
     try:
         until(lambda: len(histories(tmp_path / "sweep")) == 2)
-        victim = next(pid for pid in processes_of(process.pid) if b"submitit.core._submit" in cmdline(pid))
+        victim = next(pid for pid in processes_of(process.pid) if re.search(job, cmdline(pid)))
         os.kill(victim, signal.SIGKILL)
         assert process.wait(240) == 0
     finally:
         end(process)
     assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
-    assert all(len((job / "paid.txt").read_text().splitlines()) == 40 for job in folders(tmp_path / "sweep"))
+    assert all(
+        len((folder / "paid.txt").read_text().splitlines()) == 40 for folder in folders(tmp_path / "sweep")
+    )
 
 
 def cmdline(pid: int) -> bytes:
@@ -254,30 +254,6 @@ def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> 
     alone = command("seminas-train", *jobs, "hydra.run.dir=alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     assert {n: result(job)[n] for n in SAME} == {n: result(tmp_path / "alone")[n] for n in SAME}
-
-
-def test_ray_goes_on_with_a_job_whose_worker_was_killed(
-    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("ray")
-    (tmp_path / "paid.py").write_text(EVALUATOR)
-    monkeypatch.setenv("PAID_S", "0.2")
-    jobs = ["-m", "cluster=ray", "evaluator=table", "evaluator._target_=paid.Paid", "strategy=random"]
-    jobs += [f"evaluator.path={small_table}", "search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep"]
-    process = background("seminas-search", *jobs, cwd=tmp_path)
-    try:
-        until(lambda: len(histories(tmp_path / "sweep")) == 2)
-        victim = next(
-            pid
-            for pid in processes_of(process.pid)
-            if b"ray::" in cmdline(pid) and b"IDLE" not in cmdline(pid)
-        )
-        os.kill(victim, signal.SIGKILL)
-        assert process.wait(240) == 0
-    finally:
-        end(process)
-    assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
-    assert all(len((job / "paid.txt").read_text().splitlines()) == 40 for job in folders(tmp_path / "sweep"))
 
 
 def test_an_optuna_study_is_on_disk_and_gone_on_with(small_table: Path, tmp_path: Path) -> None:

@@ -120,13 +120,14 @@ class JobsSweeper(BasicSweeper):
         """
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
+        parser = OverridesParser.create(config_loader=loader)
         groups: dict[str, bool] = {}
         reasons: dict[Any, str | None] = {}
         legal = {}
         for name, job in jobs.items():
             kind: Any = name
             if not thorough:
-                given = OverridesParser.create(config_loader=loader).parse_overrides(job)
+                given = parser.parse_overrides(job)
                 keys = [o.get_key_element() for o in given]
                 groups |= {key: bool(loader.get_group_options(key)) for key in keys if key not in groups}
                 kind = tuple(

@@ -224,6 +224,17 @@ def build_loggers(config: DictConfig, folder: Path) -> list[Any]:
     return [build(config.logger, name, save_dir=str(folder)) for name in config.get("logger") or {}]
 
 
+@contextlib.contextmanager
+def closing_loggers(loggers: Sequence[Any]) -> Iterator[None]:
+    """Close loggers at the end, as of a run that failed where an exception ends it."""
+    try:
+        yield
+    except BaseException:
+        close_loggers(loggers, failed=True)
+        raise
+    close_loggers(loggers)
+
+
 def close_loggers(loggers: Sequence[Any], failed: bool = False) -> None:
     """Let loggers write the rest; the next job of this process has its own."""
     for logger in loggers:

@@ -15,7 +15,7 @@ from seminas.app import (
     build,
     build_loggers,
     claim,
-    close_loggers,
+    closing_loggers,
     lock,
     read_result,
     run_job,
@@ -113,10 +113,11 @@ def run(config: DictConfig, folder: Path) -> float:
                 "config": resolved,
             }
             loggers = build_loggers(config, folder)
-            for logger in loggers:
-                logger.log_hyperparams(resolved)
-                logger.log_metrics({name: v for name, v in result.items() if isinstance(v, float)}, step=0)
-            close_loggers(loggers)
+            with closing_loggers(loggers):
+                for logger in loggers:
+                    logger.log_hyperparams(resolved)
+                    metrics = {name: v for name, v in result.items() if isinstance(v, float)}
+                    logger.log_metrics(metrics, step=0)
             write_result(folder, result)
     if not side_by_side():
         show(result, folder)

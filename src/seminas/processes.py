@@ -80,5 +80,6 @@ def take_rank_from_submitit() -> None:
         return
     from submitit.helpers import TorchDistributedEnvironment
 
-    if TorchDistributedEnvironment().world_size > 1:
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+    place = TorchDistributedEnvironment()
+    if place.world_size > 1:
+        place.export(set_cuda_visible_devices=False)

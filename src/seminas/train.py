@@ -17,7 +17,7 @@ from seminas.app import (
     build,
     build_loggers,
     claim,
-    close_loggers,
+    closing_loggers,
     given_architecture,
     lock,
     read_result,
@@ -120,12 +120,8 @@ def train(resolved: dict[str, Any], folder: Path, quiet: bool) -> None:
         quiet=quiet,
         limit_val_batches=1.0 if validated else 0,
     )
-    try:
+    with closing_loggers(loggers):
         trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(folder), weights_only=True)
-    except BaseException:
-        close_loggers(loggers, failed=True)
-        raise
-    close_loggers(loggers)
     log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
     measured = _measured(module, images, trainer_settings, folder, validated)
     if not trainer.is_global_zero:

@@ -143,9 +143,8 @@ class RayTasks(Engine):
         else:
             self._own = False  # That of the launcher, whose job this is.
         self._ray = ray
-        self._place = [
-            ray.put(target)
-        ]  # In a list, so that a worker fetches it once and not with every call.
+        # In a list, so that a worker fetches it once and not with every call.
+        self._place = [ray.put(target)]
         there = ray.cluster_resources()
         of = [(there.get("CPU", 0.0), settings.num_cpus), (there.get("GPU", 0.0), settings.num_gpus)]
         if any(wanted > available for available, wanted in of):
@@ -178,14 +177,19 @@ class RayTasks(Engine):
             end_ray()
 
 
+def check_engine(name: str) -> None:
+    """Refuse the name of an engine that there is not."""
+    if name not in ENGINES:
+        raise config_error("evaluator.engine", name, f"one of {', '.join(ENGINES)}")
+
+
 def make_engine(name: str, target: Any, num_workers: int | None, ray: RaySettings) -> Engine:
     """Return the engine of a name, ``processes`` or ``ray``, for methods of an object.
 
     Raises:
         UserError: It is another name, or the engine cannot be had.
     """
-    if name not in ENGINES:
-        raise config_error("evaluator.engine", name, f"one of {', '.join(ENGINES)}")
+    check_engine(name)
     return RayTasks(target, ray) if name == "ray" else LocalProcesses(target, num_workers)
 
 

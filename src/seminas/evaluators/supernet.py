@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from seminas.errors import UserError, check_at_least, config_error
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.engines import ENGINES, LostError, RaySettings, RayTasks
+from seminas.evaluators.engines import LostError, RaySettings, RayTasks, check_engine
 from seminas.evaluators.evaluation import Evaluation
 from seminas.files import write_file
 from seminas.networks.cost import count_parameters
@@ -106,8 +106,7 @@ class SupernetEvaluator(Evaluator[A]):
         made = self._job.make_images()
         self._job.module(made)
         self._num_classes, self._in_channels = made.num_classes, made.in_channels
-        if engine not in ENGINES:
-            raise config_error("evaluator.engine", engine, f"one of {', '.join(ENGINES)}")
+        check_engine(engine)
         self._ray = RayTasks(self._job, ray or RaySettings()) if engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:

@@ -85,10 +85,9 @@ def _rank(
 ) -> None:
     """What a rank does: its place in the environment, its output in its log, its end with its parent's."""
     rank, num_processes, port, path, parent = place
+    # The job is one task of Slurm's, and its ranks none: Lightning would count tasks.
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
-        del os.environ[
-            name
-        ]  # The job is one task of Slurm's, and its ranks none: Lightning would count tasks.
+        del os.environ[name]
     os.environ |= {
         "LOCAL_RANK": str(rank),
         "NODE_RANK": "0",

@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from seminas.app import close_loggers
+from seminas.app import closing_loggers
 from seminas.errors import UserError
 from seminas.files import write_file
 from seminas.processes import number_of_ranks, rank_of_all
@@ -219,14 +219,12 @@ class SupernetJob:
             limit_val_batches=0,
         )
         number = os.environ.get("WORLD_SIZE")
-        try:
+        with closing_loggers(loggers):
             trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
-        finally:
-            if number is not None:
-                os.environ["WORLD_SIZE"] = number  # Lightning takes it away.
-            close_loggers(loggers, failed=trainer.global_step < steps)
-        if trainer.global_step < steps:
-            raise UserError(f"{self.folder}: training ended before its {steps} steps")
+            if trainer.global_step < steps:
+                raise UserError(f"{self.folder}: training ended before its {steps} steps")
+        if number is not None:
+            os.environ["WORLD_SIZE"] = number  # Lightning takes it away.
 
     def measured(self, architectures: Sequence[Any]) -> list[float]:
         """Return the validation accuracies of architectures, which the ranks share; fractions.
