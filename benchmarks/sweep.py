@@ -92,6 +92,40 @@ def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) ->
 
 
 @app.command()
+def report(
+    runs: Annotated[int, typer.Option(help="Searches in all.")] = 1000,
+    queries: Annotated[int, typer.Option(help="Evaluations of each.")] = 100,
+) -> None:
+    """Time seminas report on a sweep of searches by random and evolution on digits101."""
+    command = [str(BIN / "seminas-search"), "-m", "experiment=strategies", "strategy=random,evolution"]
+    command += [f"seed=range(0,{runs // 2})", f"search.max_queries={queries}", "hydra.sweep.dir=sweep"]
+    with tempfile.TemporaryDirectory() as place:
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+        begin = time.perf_counter()
+        subprocess.run([str(BIN / "seminas"), "report", "sweep"], cwd=place, check=True, capture_output=True)
+        spent = time.perf_counter() - begin
+        number = len(list(Path(place).glob("sweep/*/result.json")))
+    print(f"a report on {number} searches of {queries} evaluations: {spent:.1f} s")
+
+
+@app.command()
+def compose(repeats: Annotated[int, typer.Option(help="Jobs; the median is printed.")] = 30) -> None:
+    """Time what the sweep's process does for one job of each kind: composing its config."""
+    import hydra
+
+    from seminas.app import CONFIG_DIR
+
+    for name in ("search", "train", "supernet", "predictor"):
+        seconds = []
+        with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            for seed in range(repeats):
+                begin = time.perf_counter()
+                hydra.compose(name, [f"seed={seed}"], return_hydra_config=True)
+                seconds.append(time.perf_counter() - begin)
+        print(f"seminas-{name}: {1000 * median(seconds):.0f} ms")
+
+
+@app.command()
 def start(repeats: Annotated[int, typer.Option(help="Of each command; medians are printed.")] = 5) -> None:
     """Time commands up to their first line of work, and those that only say something."""
     first_line = ["search.max_queries=2", "evaluator=table", "evaluator.path=digits101", "strategy=random"]

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from seminas.app import build
 from seminas.errors import UserError
-from seminas.evaluators.engines import LocalProcesses, RaySettings
+from seminas.evaluators.engines import LocalProcesses, RaySettings, make_engine, visible_gpus
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.spaces.nasbench101 import Cell, NASBench101
@@ -113,6 +113,33 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
         ).close()
     with pytest.raises(UserError, match="evaluator.engine=dask: must be one of processes, ray"):
         TrainingEvaluator(space, partial(digits, 64), recipe, 0, engine="dask")
+
+
+class Sees:
+    """Tells which GPUs its process may use, once as many processes have been asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def gpus(self, processes: int) -> str:
+        (self.folder / str(os.getpid())).touch()
+        while len(list(self.folder.iterdir())) < processes:
+            time.sleep(0.05)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_processes_share_the_gpus_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,7")
+    assert visible_gpus("auto") == ["3", "GPU-5"] and visible_gpus("cpu") == []
+    assert make_engine("processes", None, None, RaySettings(), "gpu").num_workers == 2
+    engine = make_engine("processes", Sees(tmp_path), 3, RaySettings(), "gpu")
+    try:
+        seen = sorted(result for _, result in engine.calls("gpus", [(3,)] * 3))
+    finally:
+        engine.close()
+    assert seen == ["3", "3", "GPU-5"]
 
 
 def test_closing_ends_the_processes(space: NASBench101) -> None:

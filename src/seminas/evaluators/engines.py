@@ -56,17 +56,18 @@ class Engine(ABC):
 class LocalProcesses(Engine):
     """Processes of this machine, of one thread each; they start with the first call."""
 
-    def __init__(self, target: Any, num_workers: int | None) -> None:
+    def __init__(self, target: Any, num_workers: int | None, gpus: Sequence[str] = ()) -> None:
         """Set up the engine.
 
         Args:
             target: The object.
-            num_workers: Processes; as many as there are cores by default.
+            num_workers: Processes; by default one for each GPU, or for each core without.
+            gpus: What ``CUDA_VISIBLE_DEVICES`` calls the GPUs; each process sees one, in turn.
         """
         if num_workers is not None and num_workers < 1:
-            raise config_error("evaluator.num_workers", num_workers, "at least 1, or null for all cores")
-        self.num_workers = num_workers or len(os.sched_getaffinity(0))
-        self._target = target
+            raise config_error("evaluator.num_workers", num_workers, "at least 1, or null")
+        self.num_workers = num_workers or len(gpus) or len(os.sched_getaffinity(0))
+        self._target, self._gpus = target, list(gpus)
         self._pool: ProcessPoolExecutor | None = None
 
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
@@ -108,10 +109,9 @@ class LocalProcesses(Engine):
 
     def _start(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            parent = os.getpid()
-            self._pool = ProcessPoolExecutor(
-                self.num_workers, spawning(), _start_worker, (self._target, parent)
-            )
+            context = spawning()
+            given = (self._target, os.getpid(), self._gpus, context.Value("i", 0))
+            self._pool = ProcessPoolExecutor(self.num_workers, context, _start_worker, given)
         return self._pool
 
 
@@ -183,23 +183,44 @@ def check_engine(name: str) -> None:
         raise config_error("evaluator.engine", name, f"one of {', '.join(ENGINES)}")
 
 
-def make_engine(name: str, target: Any, num_workers: int | None, ray: RaySettings) -> Engine:
+def visible_gpus(accelerator: str) -> list[str]:
+    """Return what ``CUDA_VISIBLE_DEVICES`` calls the GPUs that an accelerator of Lightning's stands for, if any."""
+    import torch
+
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    number = torch.cuda.device_count()
+    return chosen.split(",")[:number] if chosen else [str(i) for i in range(number)]
+
+
+def make_engine(
+    name: str, target: Any, num_workers: int | None, ray: RaySettings, accelerator: str = "cpu"
+) -> Engine:
     """Return the engine of a name, ``processes`` or ``ray``, for methods of an object.
+
+    Processes share the GPUs of the accelerator, Lightning's name of it, evenly; Ray gives out its own.
 
     Raises:
         UserError: It is another name, or the engine cannot be had.
     """
     check_engine(name)
-    return RayTasks(target, ray) if name == "ray" else LocalProcesses(target, num_workers)
+    if name == "ray":
+        return RayTasks(target, ray)
+    return LocalProcesses(target, num_workers, visible_gpus(accelerator))
 
 
 _target: Any
 
 
-def _start_worker(target: Any, parent: int) -> None:
-    """Set up a worker process: one thread, quiet, gone when its parent is."""
+def _start_worker(target: Any, parent: int, gpus: Sequence[str], started: Any) -> None:
+    """Set up a worker process: one thread, at most one GPU, quiet, gone when its parent is."""
     global _target
     _target = target
+    with started:
+        number, started.value = started.value, started.value + 1
+    if gpus:  # Before CUDA looks.
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     _calm()
     end_with_parent(parent)
 

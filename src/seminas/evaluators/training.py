@@ -49,7 +49,8 @@ class TrainingEvaluator(Evaluator[A]):
             data: Loads the images, once in each process.
             recipe: How each architecture is trained.
             seed: Together with an architecture's key, the seed of its training.
-            num_workers: Processes of one thread each, of ``engine=processes``; as many as there are cores by default.
+            num_workers: Processes of ``engine=processes``, each of one thread and at most one GPU; by default one for
+                each GPU, or for each core without.
             accelerator: Lightning's: ``auto``, ``cpu`` or ``gpu``.
             engine: ``processes``, of this machine, or ``ray``.
             ray: Of ``engine=ray``.
@@ -62,7 +63,7 @@ class TrainingEvaluator(Evaluator[A]):
             raise UserError(f"evaluator=training: {error}, see evaluator=table") from error
         except TypeError as error:
             raise UserError(f"data.recipe.networks.{space.name}: {error}") from error
-        self._engine = make_engine(engine, self._trial, num_workers, ray or RaySettings())
+        self._engine = make_engine(engine, self._trial, num_workers, ray or RaySettings(), accelerator)
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures; yields the position and evaluation of each as its training ends.
