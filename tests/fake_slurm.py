@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Slurm's commands on one machine, as far as submitit uses them: sbatch, srun, sacct, scontrol."""
 
+import fcntl
 import json
 import os
 import re
@@ -41,6 +42,10 @@ def supervise(script: str, number: str, index: str) -> None:
         environment |= {"SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": index}
         environment["SLURM_JOB_ID"] = str(10 * int(number) + int(index))
     again, state = STATE / f"requeue-{name}", STATE / f"job-{name}.json"
+    state.write_text(json.dumps({"JobID": name, "State": "PENDING"}))
+    at_once = re.search(r"--array=0-\d+%(\d+)", Path(script).read_text())
+    slot = (STATE / f"slot-{int(index) % int(at_once[1]) if at_once else name}").open("w")
+    fcntl.flock(slot, fcntl.LOCK_EX)
     while True:
         state.write_text(json.dumps({"JobID": name, "State": "RUNNING"}))
         code = subprocess.run(["bash", script], env=environment, check=False).returncode

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support import background, command
+from support import BIN, background, command
 
 RANKS = [
     "space=nasbench101",
@@ -151,7 +151,7 @@ def histories(sweep: Path) -> dict[str, list[dict[str, Any]]]:
 def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
     small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kills of the sweep's process or a worker, at random moments; KILLS=20 makes it a longer campaign."""
+    """SIGKILL or SIGTERM to the sweep's process or a worker, at random moments; KILLS=20 makes it a longer campaign."""
     kills, rng = int(os.environ.get("KILLS", 5)), random.Random(0)
     (tmp_path / "paid.py").write_text(EVALUATOR)
     jobs = [
@@ -178,7 +178,7 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
                 process = background("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
                 continue
             victims = processes_of(process.pid)
-            os.kill(rng.choice(victims), signal.SIGKILL)
+            os.kill(rng.choice(victims), rng.choice([signal.SIGKILL, signal.SIGTERM]))
             made += 1
             if process.poll() is not None:
                 gone(victims)
@@ -198,6 +198,32 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
         assert whole[name][: len(history)] == history
         later = (sweep / name / "paid.txt").read_text().splitlines()[paid:]
         assert not {record["key"] for record in history} & set(later)
+
+
+def test_a_full_disk_fails_jobs_in_one_line_and_nothing_is_lost(small_table: Path, tmp_path: Path) -> None:
+    jobs = ["-m", "evaluator=table", f"evaluator.path={small_table}", "strategy=random", "seed=0,1"]
+    jobs += ["search.max_queries=100", "hydra.sweep.dir=sweep"]
+    limited = ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", str(BIN / "seminas-search"), *jobs]
+    full = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True)
+    assert full.returncode == 2 and "Traceback" not in full.stderr
+    assert full.stderr.count("history.jsonl: cannot be written (File too large)") == 2
+    kept = histories(tmp_path / "sweep")
+    assert all(0 < len(history) < 100 for history in kept.values())
+    limited[2] = limited[2].replace("16", "4")
+    fuller = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True)
+    assert fuller.returncode == 2 and fuller.stderr.startswith(
+        "error: sweep/multirun.yaml: cannot be written"
+    )
+    resumed = command("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    done = command("seminas-search", *jobs[:-1], "hydra.sweep.dir=whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole = histories(tmp_path / "whole")
+    assert histories(tmp_path / "sweep") == whole and [len(history) for history in whole.values()] == [
+        100,
+        100,
+    ]
+    assert all(whole[name][: len(history)] == history for name, history in kept.items())
 
 
 @pytest.mark.parametrize(
@@ -302,21 +328,24 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
     slurm: Path, tmp_path: Path
 ) -> None:
+    """One job is running and one is queued when the sweep's process is killed."""
     work = tmp_path / "work"
     work.mkdir()
-    jobs = [*RANKS, *SMALL, "seed=0,1", "hydra.sweep.dir=sweep"]
+    trained = [*RANKS, *SMALL, "trainer.max_epochs=12"]
+    tasks = ["cluster=slurm", "hydra.launcher.tasks_per_node=2", "hydra.launcher.array_parallelism=1"]
     process = background(
-        "seminas-train", "-m", *jobs, "cluster=slurm", "hydra.launcher.tasks_per_node=2", cwd=work
+        "seminas-train", "-m", *trained, "seed=0,1", *tasks, "hydra.sweep.dir=sweep", cwd=work
     )
-    until(lambda: (work / "sweep" / "submitted.json").exists())
+    until(lambda: list(work.glob("sweep/*/config.yaml")))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    status = command("seminas", "sweep", "status", "sweep", cwd=work)
+    assert "2 jobs: 1 running, 1 missing" in status.stdout
     resumed = command("seminas", "sweep", "resume", "sweep", cwd=work)
     assert resumed.returncode == 0, resumed.stderr
     assert len(list(slurm.glob("submitted-*"))) == 1
-    assert len(folders(work / "sweep")) == 2
-    for i, job in enumerate(folders(work / "sweep")):
-        given = [f"seed={result(job)['seed']}", f"hydra.run.dir=alone{i}"]
-        alone = command("seminas-train", *RANKS, *SMALL, *given, cwd=work)
-        assert alone.returncode == 0, alone.stderr
-        assert {n: result(work / f"alone{i}")[n] for n in SAME} == {n: result(job)[n] for n in SAME}
+    first, second = folders(work / "sweep")
+    assert (result(first)["seed"], result(second)["seed"]) == (0, 1)
+    alone = command("seminas-train", *trained, "seed=1", "hydra.run.dir=alone", cwd=work)
+    assert alone.returncode == 0, alone.stderr
+    assert {n: result(work / "alone")[n] for n in SAME} == {n: result(second)[n] for n in SAME}

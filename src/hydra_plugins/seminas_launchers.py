@@ -36,7 +36,7 @@ class SubmititLauncher(BaseSubmititLauncher):
         names = [job_name(self.config, parser, overrides) for overrides in job_overrides]
         place = Path(self.config.hydra.sweep.dir) / SUBMITTED_FILE
         place.parent.mkdir(parents=True, exist_ok=True)
-        jobs = {name: job for name, job in self._queued(place).items() if name in names}
+        jobs = {name: job for name, job in self.queued(place.parent).items() if name in names}
         new = [i for i, name in enumerate(names) if name not in jobs]
         if new:
             parameters = [
@@ -55,8 +55,8 @@ class SubmititLauncher(BaseSubmititLauncher):
             write_file(place, json.dumps(ids, indent=0).encode())
         return [_outcome(jobs[name]) for name in names]
 
-    def _queued(self, place: Path) -> dict[str, Any]:
-        """Jobs of a sweep that was interrupted which are still queued or running."""
+    def queued(self, folder: Path) -> dict[str, Any]:
+        """Return the jobs of a sweep that was interrupted which are still queued or running, by name."""
         return {}
 
     def _executor(self) -> Any:
@@ -86,13 +86,15 @@ class SlurmLauncher(SubmititLauncher):
 
     _EXECUTOR = "slurm"
 
-    def _queued(self, place: Path) -> dict[str, Any]:
+    def queued(self, folder: Path) -> dict[str, Any]:
+        """See the base class."""
         from submitit import SlurmJob
 
+        place = folder / SUBMITTED_FILE
         if not place.exists():
             return {}
         jobs: dict[str, Any] = {
-            name: SlurmJob(folder, i) for name, (folder, i) in json.loads(place.read_text()).items()
+            name: SlurmJob(at, i) for name, (at, i) in json.loads(place.read_text()).items()
         }
         return {name: job for name, job in jobs.items() if not job.done(force_check=True)}
 

@@ -14,6 +14,7 @@ from hydra.core.utils import JobStatus
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import OmegaConf
 
+from hydra_plugins.seminas_launchers import SubmititLauncher
 from seminas.app import one_line, write_error
 from seminas.errors import UserError
 from seminas.files import write_file
@@ -50,7 +51,15 @@ class JobsSweeper(BasicSweeper):
             named = {job_name(self.config, parser, job): list(job) for job in every}
             all_names = dict.fromkeys([*planned(folder), *named])
             write_file(folder / JOBS_FILE, json.dumps(list(all_names), indent=0).encode())
-            todo = {n: job for n, job in named.items() if job_in(folder / n).state not in ("done", "running")}
+            states = {name: job_in(folder / name).state for name in named}
+            # What runs in Slurm's queue is waited for; what another process runs is left to it.
+            queued = self.launcher.queued(folder) if isinstance(self.launcher, SubmititLauncher) else {}
+            begun = {
+                n
+                for n, state in states.items()
+                if state == "done" or (state == "running" and n not in queued)
+            }
+            todo = {name: job for name, job in named.items() if name not in begun}
             returns = self._launch(folder, self._legal(folder, todo))
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
         for result in (result for results in returns for result in results):
