@@ -1,13 +1,16 @@
 """What training costs, and what a supernet's accuracies say.
 
 python benchmarks/training.py step           Lightning's steps against a plain loop of the same model and batch
+python benchmarks/training.py exchange       a supernet's steps on two processes, with and without DDP's search
 python benchmarks/training.py correlation    a supernet's accuracies against standalone ones
 python benchmarks/training.py cost           what docs/imagenet.md derives times and memory from
 """
 
 import csv
 import io
+import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -22,6 +25,7 @@ import pytorch_lightning as pl
 import torch
 import typer
 from PIL import Image
+from pytorch_lightning.strategies import DDPStrategy
 from scipy.stats import kendalltau, spearmanr
 from torch.utils.data import DataLoader
 
@@ -33,8 +37,9 @@ from seminas.spaces.mobilenet import MobileNet
 from seminas.training.classifier import Classifier, Recipe
 from seminas.training.data import seeded
 from seminas.training.folder import image_folder, train_transform
+from seminas.training.launch import launch
 from seminas.training.run import TrainerSettings
-from seminas.training.supernet import Paths, SupernetJob, SupernetModule
+from seminas.training.supernet import Paths, PathStrategy, SupernetJob, SupernetModule
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
@@ -142,6 +147,73 @@ def step(
         print(
             f"{name}: plain {1000 * plain:.1f} ms, lightning {1000 * ours:.1f} ms, ratio {ours / plain:.3f}"
         )
+
+
+class Searching(SupernetModule):
+    """Leaves its gradients to ``DistributedDataParallel``."""
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Do nothing: they are averaged already."""
+
+
+def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes: int, out: Path) -> None:
+    """Write the seconds of a rank's steps and the sum of its parameters' magnitudes at the end."""
+    for name in ("pytorch_lightning", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    space = MobileNet(image=(3, side, side), num_classes=100)
+    of = SupernetModule if kind == "path" else Searching
+    module = of(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
+    strategy = PathStrategy() if kind == "path" else DDPStrategy(find_unused_parameters=True)
+    timer = Timer()
+    trainer = pl.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        devices=processes,
+        strategy=strategy,
+        gradient_clip_val=5.0,
+        callbacks=[timer],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    rank = int(os.environ["LOCAL_RANK"])
+    torch.manual_seed(rank)
+    batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
+    trainer.fit(module, datamodule=Batch(batch, steps))
+    size = sum(float(p.detach().double().abs().sum()) for p in module.network.parameters())
+    (out / f"{rank}.json").write_text(json.dumps([list(np.diff(timer.seconds)), size]))
+
+
+@app.command()
+def exchange(
+    side: Annotated[int, typer.Option(help="Of the images, in pixels.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Images a step, of each process.")] = 16,
+    steps: Annotated[int, typer.Option(help="Of each fit.")] = 12,
+    repeats: Annotated[int, typer.Option(help="Fits of each kind, in turns.")] = 5,
+    processes: Annotated[int, typer.Option(help="With gloo, on this machine.")] = 2,
+) -> None:
+    """Compare the seconds of a supernet's step on several processes: medians over all steps of both, made in turns."""
+    seconds: dict[str, list[float]] = {"path": [], "find_unused_parameters": []}
+    sizes = set()
+    for _ in range(repeats):
+        for kind in seconds:
+            with tempfile.TemporaryDirectory() as place:
+                given = (kind, side, batch_size, steps, processes, Path(place))
+                launch(exchanged_steps, given, processes, Path(place) / "logs")
+                for file in Path(place).glob("*.json"):
+                    spent, size = json.loads(file.read_text())
+                    seconds[kind].extend(spent[2:])
+                    sizes.add(float(f"{size:.8g}"))
+    ours, ddp = (np.median(seconds[kind]) for kind in seconds)
+    print(
+        f"the path's gradients {1000 * ours:.0f} ms, find_unused_parameters {1000 * ddp:.0f} ms: {ddp / ours:.2f}"
+    )
+    print(f"sum of the parameters' magnitudes at the end, of every rank and fit: {sorted(sizes)}")
 
 
 @app.command()
