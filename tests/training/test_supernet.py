@@ -14,6 +14,7 @@ from pictures import write_pictures
 from learning import images_config, one_group
 from seminas.app import build
 from seminas.errors import UserError
+from seminas.evaluators.engines import RaySettings
 from seminas.evaluators.supernet import SupernetEvaluator
 from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.nasbench101 import NASBench101
@@ -160,6 +161,24 @@ def test_each_round_trains_on_and_measures_what_came_before_again(
     killed = evaluator(root, tmp_path / "whole", space)
     assert [e.val_accuracy for _, e in killed.evaluate(asked[4:])] == second[1:]
     assert killed._job.stands() == 6
+
+
+def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    pytest.importorskip("ray")
+    asked = space.sample(5, np.random.default_rng(0))
+    here = evaluator(root, tmp_path / "run", space)
+    on_ray = evaluator(root, tmp_path / "run", space, engine="ray", ray=RaySettings(num_cpus=0.5))
+    try:
+        for part in (
+            asked[:3],
+            asked[3:],
+        ):  # The second round's training is seen by workers that knew the first.
+            found = {part[i]: e.val_accuracy for i, e in on_ray.evaluate(part)}
+            assert here.revised(part) == [found[a] for a in part]
+        assert on_ray.revised(asked) == here.revised(asked)
+        assert len(set(here.revised(asked))) > 1
+    finally:
+        on_ray.close()
 
 
 def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> None:
