@@ -48,7 +48,6 @@ def test_a_search_leaves_its_files_and_repeats_itself(
         "history.jsonl",
         "result.json",
         "config.yaml",
-        "metrics.csv",
         "search_curve.png",
         "best_architecture.png",
     }

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from seminas.archive import Archive, Record
 from seminas.files import write_file
-from seminas.report.plots import predictions
 from seminas.spaces.base import SearchSpace
 
 CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"
@@ -23,9 +22,12 @@ CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture
 def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
     """Write the search curve, a drawing of the best architecture and what was predicted (PNG) into a run folder."""
     save_figure(search_curve(archive.records), folder / CURVE_FILE)
-    predicted = predictions([archive.records])
-    if predicted is not None:
-        save_figure(predicted, folder / PREDICTIONS_FILE)
+    if any(record.prediction is not None for record in archive.records):
+        from seminas.report.plots import predictions  # With SciPy, which most searches do without.
+
+        predicted = predictions([archive.records])
+        if predicted is not None:
+            save_figure(predicted, folder / PREDICTIONS_FILE)
     if archive.best is not None:
         drawing = draw_architecture(space, space.from_json(archive.best.architecture))
         drawing.suptitle(f"validation accuracy {archive.best.val_accuracy:.4f}")

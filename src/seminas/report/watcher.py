@@ -5,7 +5,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,7 +18,6 @@ from rich.table import Table
 
 from seminas.app import close_loggers
 from seminas.archive import Archive, Record
-from seminas.report.wandb_media import log_media
 from seminas.spaces.base import SearchSpace
 
 MOST_LINES = 20
@@ -138,7 +136,11 @@ class Watcher:
             {f"final/{name}": result[name] for name in final if result[name] is not None}, len(self._archive)
         )
         for logger in self._loggers:
+            from pytorch_lightning.loggers import WandbLogger
+
             if isinstance(logger, WandbLogger):
+                from seminas.report.wandb_media import log_media
+
                 log_media(logger.experiment, self._archive.folder, space, self._archive)
             logger.save()
 
