@@ -94,9 +94,7 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
     cells = [chain(space, n) for n in (1, 2, 3, 1)]
     recipe = replace(RECIPE, epochs=1)
     alone = TrainingEvaluator(space, partial(digits, 64), recipe, seed=0, num_workers=1)
-    on_ray = TrainingEvaluator(
-        space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings(num_cpus=0.5)
-    )
+    on_ray = TrainingEvaluator(space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings())
     try:
         done = dict(on_ray.evaluate(cells))
         assert (tmp_path / "killed").exists()

@@ -167,7 +167,7 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
     pytest.importorskip("ray")
     asked = space.sample(5, np.random.default_rng(0))
     here = evaluator(root, tmp_path / "run", space)
-    on_ray = evaluator(root, tmp_path / "run", space, engine="ray", ray=RaySettings(num_cpus=0.5))
+    on_ray = evaluator(root, tmp_path / "run", space, engine="ray", ray=RaySettings())
     try:
         for part in (
             asked[:3],
