@@ -130,6 +130,11 @@ class Paid(TableEvaluator):
     def __init__(self, space, seed, path, folder, **kwargs):
         super().__init__(space, path, seed, **kwargs)
         self.space, self.ledger = space, folder / "paid.txt"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "gpu.txt").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        if os.environ.get("DIES_BEFORE_IT_BEGINS") == str(seed) and not os.path.exists("died"):
+            open("died", "x").close()
+            os.kill(os.getpid(), 9)
 
     def evaluate(self, architectures):
         for place, architecture in enumerate(architectures):
@@ -226,26 +231,44 @@ def test_a_full_disk_fails_jobs_in_one_line_and_nothing_is_lost(small_table: Pat
     assert all(whole[name][: len(history)] == history for name, history in kept.items())
 
 
+ONE_GPU_EACH = ["+hydra.launcher.ray.init.num_gpus=2", "hydra.launcher.ray.remote.num_gpus=1"]
+
+
 @pytest.mark.parametrize(
-    ("cluster", "package", "job"),
-    [("submitit_local", "submitit", rb"submitit\.core\._submit"), ("ray", "ray", rb"ray::(?!IDLE)")],
+    ("cluster", "package", "job", "extra"),
+    [
+        ("submitit_local", "submitit", rb"submitit\.core\._submit", []),
+        ("ray", "ray", rb"ray::(?!IDLE)", ONE_GPU_EACH),
+    ],
 )
 def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
-    cluster: str, package: str, job: bytes, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: str,
+    package: str,
+    job: bytes,
+    extra: list[str],
+    small_table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip(package)
     (tmp_path / "paid.py").write_text(EVALUATOR)
     monkeypatch.setenv("PAID_S", "0.2")
+    if not extra:
+        monkeypatch.setenv("DIES_BEFORE_IT_BEGINS", "1")
     jobs = ["-m", f"cluster={cluster}", "evaluator=table", "evaluator._target_=paid.Paid", "strategy=random"]
     jobs += [f"evaluator.path={small_table}", "search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep"]
-    process = background("seminas-search", *jobs, cwd=tmp_path)
+    process = background("seminas-search", *jobs, *extra, cwd=tmp_path)
     try:
         until(lambda: len(histories(tmp_path / "sweep")) == 2)
+        if extra:  # Each job sees a GPU of its own.
+            seen = {(job / "gpu.txt").read_text() for job in folders(tmp_path / "sweep")}
+            assert seen == {"0", "1"}
         victim = next(pid for pid in processes_of(process.pid) if re.search(job, cmdline(pid)))
         os.kill(victim, signal.SIGKILL)
         assert process.wait(240) == 0
     finally:
         end(process)
+    assert extra or (tmp_path / "died").exists()
     assert [len(history) for history in histories(tmp_path / "sweep").values()] == [40, 40]
     assert all(
         len((folder / "paid.txt").read_text().splitlines()) == 40 for folder in folders(tmp_path / "sweep")

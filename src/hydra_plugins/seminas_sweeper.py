@@ -82,6 +82,7 @@ class JobsSweeper(BasicSweeper):
         assert self.launcher is not None
         returns: list[Any] = []
         ended: dict[str, int] = {}
+        begun = False
         while todo:
             suspects = {name: job for name, job in todo.items() if ended.get(name) == ATTEMPTS - 1}
             together = [job for name, job in todo.items() if name not in suspects]
@@ -102,12 +103,15 @@ class JobsSweeper(BasicSweeper):
             stands = {name: _settled(folder / name).state for name in todo}
             if reason is not None and all(state == "missing" for state in stands.values()):
                 raise reason  # Nothing was begun: the launcher is at fault.
+            begun = begun or any(state != "missing" for state in stands.values())
+            # After a launch that did not fail, a job that is missing died before it had begun, unless none began.
+            died = ("stopped", "missing") if reason is None and begun else ("stopped",)
             for name, state in stands.items():
-                if state == "stopped":
+                if state in died:
                     ended[name] = ended.get(name, 0) + 1
                     if ended[name] >= ATTEMPTS:
                         write_error(folder / name, f"its process ended without an error, {ATTEMPTS} times")
-            left = ("stopped", "missing") if reason is not None else ("stopped",)
+            left = died if reason is None else ("stopped", "missing")
             todo = {n: job for n, job in todo.items() if stands[n] in left and ended.get(n, 0) < ATTEMPTS}
             for name in todo:
                 log.warning("%s: goes on after %s", name, one_line(reason) if reason else "its process ended")
