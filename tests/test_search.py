@@ -175,6 +175,19 @@ def test_a_killed_search_on_trainings_goes_on(tmp_path: Path) -> None:
         os.killpg(process.pid, 0)
 
 
+def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(tmp_path: Path) -> None:
+    """Lightning takes the signal while it fits, and would end with a status of 0."""
+    fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.labeled_steps=1000000"]
+    process = background("seminas-predictor", *fit, "hydra.run.dir=run", cwd=tmp_path)
+    while not (tmp_path / "run" / "config.yaml").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(5)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) in (128 + signal.SIGTERM, -signal.SIGTERM)
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
 def test_a_folder_of_another_config_is_refused_and_left_alone(
     configure: Configure, small_table: Path, tmp_path: Path
 ) -> None:

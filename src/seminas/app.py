@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import inspect
 import json
+import multiprocessing
 import os
 import re
 import sys
@@ -24,7 +25,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from seminas.archive import HISTORY
 from seminas.errors import UserError, first_line
 from seminas.files import write_file
-from seminas.processes import take_rank_from_submitit
+from seminas.processes import TOLD_TO_END, take_rank_from_submitit
 
 if TYPE_CHECKING:
     from seminas.spaces.base import SearchSpace
@@ -113,10 +114,16 @@ def run_job(task: Callable[[DictConfig, Path], float], config: DictConfig) -> fl
             sys.exit(2)
         write_error(folder, one_line(error))
         raise error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit):
+            if error.code is not None and error.code != TOLD_TO_END:
+                raise
+            error = SystemExit(TOLD_TO_END)  # Lightning ends without a status.
+            if multiprocessing.current_process().name != "MainProcess":
+                raise InterruptedError("its process was told to end") from None  # The sweep goes on with it.
         key, place = ("sweep", hydra.sweep.dir) if sweep else ("run", folder)
         print(f"interrupted: the same command with hydra.{key}.dir={place} goes on", file=sys.stderr)
-        raise
+        raise error from None
     except Exception as error:
         if sweep:
             write_error(folder, f"{type(error).__name__}: {one_line(error)}")

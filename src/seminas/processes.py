@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from multiprocessing.context import SpawnContext
 
 _WATCH = "ends with its parent"
+TOLD_TO_END = 128 + signal.SIGTERM
+"""Exit status of a process that SIGTERM has ended, also of one that did not end at once."""
 
 
 def spawning() -> SpawnContext:

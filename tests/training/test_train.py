@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -130,10 +131,12 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(
     assert_equal(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
 
 
-def test_sigterm_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_sigterm_writes_a_checkpoint(root: Path, tmp_path: Path, ranks: int) -> None:
     settings = [f"data.images.{k}={v}" for k, v in images_config(root).items() if k != "_target_"]
     space = [f"space.{k}={v}".replace(" ", "") for k, v in SPACE.items() if k != "_target_"]
     arguments = ["data=imagefolder", *settings, *space, "trainer.accelerator=cpu", "trainer.max_epochs=200"]
+    arguments.append(f"trainer.devices={ranks}")
     running = background("seminas-train", *arguments, "hydra.run.dir=run", cwd=tmp_path)
     metrics = tmp_path / "run" / "metrics.csv"
     for _ in range(600):
@@ -141,7 +144,10 @@ def test_sigterm_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     os.kill(running.pid, signal.SIGTERM)
-    running.wait(60)
+    assert running.wait(60) == 128 + signal.SIGTERM
+    logs = [log.read_text() for log in (tmp_path / "run").glob("logs/rank*.log")]
+    assert len(logs) == (ranks if ranks > 1 else 0)
+    assert not any(Path(f"/proc/{re.findall('process ([0-9]+)', log)[0]}").exists() for log in logs)
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
     stands = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert stands > 0

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from seminas.controller.model import (
 from seminas.controller.module import Batches, ControllerModule, Labeled
 from seminas.controller.paper import PaperModel
 from seminas.errors import config_error
+from seminas.processes import TOLD_TO_END
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.targets import KINDS, Targets
 
@@ -386,6 +388,8 @@ def _fit(
     )
     checks: Any = [held_out]
     trainer.fit(module, batches, DataLoader(checks, batch_size=None) if held_out else None)
+    if trainer.received_sigterm:  # Lightning notes it, and forgets it where its last step was being made.
+        sys.exit(TOLD_TO_END)
 
 
 @contextmanager

@@ -6,20 +6,26 @@ rank is given the function and its arguments, so that it does exactly what its j
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError
-from seminas.processes import end_with_parent, spawning
+from seminas.processes import TOLD_TO_END, end_with_parent, spawning
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
 """Characters of a failed rank's log that the job's log repeats."""
+SAVE_S = 120.0
+"""Seconds that ranks have to save and end when this process is told to end."""
 GRACE_S = 10.0
 """Seconds that the other ranks have to end, after one has failed, before they are killed."""
 
@@ -35,6 +41,7 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
 
     Raises:
         UserError: A rank failed; the others were ended. Its message is of the first one, its traceback in its log.
+        SystemExit: This process was told to end, by SIGTERM, and so were the ranks.
     """
     context = spawning()
     logs.mkdir(parents=True, exist_ok=True)
@@ -45,25 +52,46 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
         processes.append(
             context.Process(target=_rank, args=(place, function, arguments), name=f"rank {rank}")
         )
-    try:
+    with _passed_on(processes) as told:
         for process in processes:
             process.start()
         waiting = {process.sentinel: rank for rank, process in enumerate(processes)}
-        while waiting:
-            for sentinel in connection.wait(list(waiting)):
+        while waiting and not (told and time.monotonic() > told[0] + SAVE_S):
+            for sentinel in connection.wait(list(waiting), timeout=1.0):
                 rank = waiting.pop(sentinel)  # type: ignore[arg-type]
                 processes[rank].join()
                 code = processes[rank].exitcode
-                if code:
+                if code and not told:
                     raise _failure(rank, code, logs)
+    if told:
+        sys.exit(TOLD_TO_END)
+
+
+@contextmanager
+def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
+    """Pass SIGTERM on to ranks, which may want to save; yields when it came. In the end no rank is left."""
+    told: list[float] = []
+
+    def tell(number: int, frame: Any) -> None:
+        told.append(time.monotonic())
+        for process in processes:
+            if process.pid is not None:
+                process.terminate()
+
+    listens = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, tell) if listens else None
+    try:
+        yield told
     finally:
         _end(processes)
+        if listens:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _failure(rank: int, code: int, logs: Path) -> UserError:
     file = logs / f"rank{rank}.log"
-    if code < 0:
-        return UserError(f"{file}: rank {rank} was ended by signal {-code}")
+    if code < 0 or code == TOLD_TO_END:
+        return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
     said = file.read_text(errors="replace").rstrip()
     log.error("rank %d failed:\n%s", rank, said[-LONGEST:])
     return UserError(f"{file}: rank {rank} failed: {said.splitlines()[-1]}")
@@ -105,6 +133,8 @@ def _rank(
     )
     try:
         function(*arguments)
+    except SystemExit as error:
+        sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning ends without a status.
     except UserError as error:
         file.write(f"{error}\n".encode())
         sys.exit(2)

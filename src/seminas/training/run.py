@@ -201,34 +201,40 @@ class Keep(Callback):
     def __init__(self, path: Path, every: int) -> None:
         self._path, self._every = path, every
         self._saved = 0
-        self._asked = False
-        self._requeue: Any = None
+        self._asked = 0
+        self._before: dict[int, Any] = {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
-        if self._requeue is not None and self._is_asked(trainer):
+        if self._before and self._is_asked(trainer):
             raise SIGTERMException
         if trainer.global_step >= self._saved + self._every and not trainer.fit_loop._should_accumulate():
             self._saved = trainer.global_step
             trainer.save_checkpoint(self._path)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count from where training stands, and listen to submitit's signal in its place."""
+        """Count from where training stands, and listen to SIGTERM, and to submitit's signal in its place."""
         self._saved = trainer.global_step
-        self._asked = False
-        if "SUBMITIT_EXECUTOR" in os.environ and threading.current_thread() is threading.main_thread():
-            self._requeue = signal.getsignal(_submitit_signal())
-            signal.signal(_submitit_signal(), self._ask)
+        self._asked = 0
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, *((_submitit_signal(),) if "SUBMITIT_EXECUTOR" in os.environ else ())):
+            self._before[number] = signal.signal(number, self._ask)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """End in the middle of a validation too, where no other rank is in it."""
+        if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit":
+            raise SIGTERMException
 
     def _ask(self, number: int, frame: Any) -> None:
-        self._asked = True
+        self._asked = number
 
     def _is_asked(self, trainer: pl.Trainer) -> bool:
         if trainer.world_size == 1:
-            return self._asked
-        asked = torch.tensor(int(self._asked), device=trainer.strategy.root_device)
+            return bool(self._asked)
+        asked = torch.tensor(self._asked, device=trainer.strategy.root_device)
         torch.distributed.broadcast(asked, src=0)
         return bool(asked)
 
@@ -241,19 +247,19 @@ class Keep(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save, if being asked is why training ends."""
-        requeue = self._stop_listening()
+        requeue = self._stop_listening().get(self._asked)
         if isinstance(exception, SIGTERMException):
             trainer.save_checkpoint(self._path)
-            if self._asked and callable(requeue):
+            if self._asked != signal.SIGTERM and callable(requeue):
                 requeue(_submitit_signal(), None)  # On the first rank, this ends the process.
                 time.sleep(REQUEUE_S)
 
-    def _stop_listening(self) -> Any:
-        """Give submitit its signal back; returns what it does then."""
-        requeue, self._requeue = self._requeue, None
-        if requeue is not None:
-            signal.signal(_submitit_signal(), requeue)
-        return requeue
+    def _stop_listening(self) -> dict[int, Any]:
+        """Give the signals back; returns what is done at each."""
+        before, self._before = self._before, {}
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        return before
 
 
 def _submitit_signal() -> signal.Signals:
