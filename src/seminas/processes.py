@@ -77,6 +77,11 @@ def is_first_rank() -> bool:
     return rank_of_all() == 0
 
 
+def under_submitit() -> bool:
+    """Return whether submitit started this process, or the one that it is a rank of."""
+    return "SUBMITIT_EXECUTOR" in os.environ
+
+
 def take_rank_from_submitit() -> None:
     """Take this process's rank from submitit, where it started several on this machine; Slurm's own says it itself."""
     if os.environ.get("SUBMITIT_EXECUTOR") != "local" or "LOCAL_RANK" in os.environ:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError
-from seminas.processes import TOLD_TO_END, end_with_parent, spawning
+from seminas.processes import TOLD_TO_END, end_with_parent, spawning, under_submitit
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
@@ -54,8 +54,9 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
         )
     with _passed_on(processes) as told:
         for process in processes:
-            process.start()
-        waiting = {process.sentinel: rank for rank, process in enumerate(processes)}
+            if not told:
+                process.start()
+        waiting = {p.sentinel: rank for rank, p in enumerate(processes) if p.pid is not None}
         while waiting and not (told and time.monotonic() > told[0] + SAVE_S):
             for sentinel in connection.wait(list(waiting), timeout=1.0):
                 rank = waiting.pop(sentinel)  # type: ignore[arg-type]
@@ -69,7 +70,10 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
 
 @contextmanager
 def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
-    """Pass SIGTERM on to ranks, which may want to save; yields when it came. In the end no rank is left."""
+    """Pass SIGTERM on to ranks, which may want to save; yields when it came. In the end no rank is left.
+
+    Submitit has its own way with signals, and sends them to the ranks as well.
+    """
     told: list[float] = []
 
     def tell(number: int, frame: Any) -> None:
@@ -78,7 +82,7 @@ def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
             if process.pid is not None:
                 process.terminate()
 
-    listens = threading.current_thread() is threading.main_thread()
+    listens = threading.current_thread() is threading.main_thread() and not under_submitit()
     before = signal.signal(signal.SIGTERM, tell) if listens else None
     try:
         yield told

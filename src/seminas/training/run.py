@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seminas.errors import UserError, config_error
-from seminas.processes import ranks_are_started
+from seminas.processes import ranks_are_started, under_submitit
 from seminas.training.classifier import Recipe
 from seminas.training.images import Images
 
@@ -194,8 +194,9 @@ def last_checkpoint(folder: Path) -> Path | None:
 class Keep(Callback):
     """Writes the checkpoint that training goes on from, in the middle of an epoch too.
 
-    It is written every so many steps, at the end, and when the process is asked to end, as Slurm asks before it takes a
-    node away. Where submitit started the job, it then goes back into the queue.
+    It is written every so many steps, at the end, and when the process is told to end, by SIGTERM. Where submitit started
+    the job, training ends with submitit's own signal, and the job goes back into the queue; SIGTERM, which Slurm may send
+    before that, writes a checkpoint alone.
     """
 
     def __init__(self, path: Path, every: int) -> None:
@@ -208,7 +209,11 @@ class Keep(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
-        if self._before and self._is_asked(trainer):
+        asked = self._asked_of_first(trainer) if self._before else 0
+        if asked == signal.SIGTERM and under_submitit():
+            self._asked = 0 if self._asked == asked else self._asked
+            trainer.save_checkpoint(self._path)
+        elif asked:
             raise SIGTERMException
         if trainer.global_step >= self._saved + self._every and not trainer.fit_loop._should_accumulate():
             self._saved = trainer.global_step
@@ -220,23 +225,24 @@ class Keep(Callback):
         self._asked = 0
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, *((_submitit_signal(),) if "SUBMITIT_EXECUTOR" in os.environ else ())):
+        for number in (signal.SIGTERM, *((_submitit_signal(),) if under_submitit() else ())):
             self._before[number] = signal.signal(number, self._ask)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """End in the middle of a validation too, where no other rank is in it."""
-        if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit":
+        if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit" and not under_submitit():
             raise SIGTERMException
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = number
 
-    def _is_asked(self, trainer: pl.Trainer) -> bool:
+    def _asked_of_first(self, trainer: pl.Trainer) -> int:
+        """The signal that the first rank was sent."""
         if trainer.world_size == 1:
-            return bool(self._asked)
+            return self._asked
         asked = torch.tensor(self._asked, device=trainer.strategy.root_device)
         torch.distributed.broadcast(asked, src=0)
-        return bool(asked)
+        return int(asked)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what training ends with."""
