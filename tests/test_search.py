@@ -176,7 +176,7 @@ def test_a_killed_search_on_trainings_goes_on(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(tmp_path: Path) -> None:
-    """Lightning takes the signal while it fits, and would end with a status of 0."""
+    """Lightning takes the signal while it fits, and would end with a status of 0, or forget it."""
     fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.labeled_steps=1000000"]
     process = background("seminas-predictor", *fit, "hydra.run.dir=run", cwd=tmp_path)
     while not (tmp_path / "run" / "config.yaml").exists():

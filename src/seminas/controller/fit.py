@@ -2,7 +2,8 @@
 
 import copy
 import logging
-import sys
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ from seminas.controller.model import (
 from seminas.controller.module import Batches, ControllerModule, Labeled
 from seminas.controller.paper import PaperModel
 from seminas.errors import config_error
-from seminas.processes import TOLD_TO_END
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.targets import KINDS, Targets
 
@@ -380,7 +380,7 @@ def _fit(
         # Members are clipped together, each about where it would be alone.
         gradient_clip_val=settings.gradient_clip * (1 if student else settings.members) ** 0.5,
         val_check_interval=min(25, steps) if held_out else None,
-        callbacks=[stop] if held_out else [],
+        callbacks=[SameSignals(), *([stop] if held_out else [])],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -388,8 +388,18 @@ def _fit(
     )
     checks: Any = [held_out]
     trainer.fit(module, batches, DataLoader(checks, batch_size=None) if held_out else None)
-    if trainer.received_sigterm:  # Lightning notes it, and forgets it where its last step was being made.
-        sys.exit(TOLD_TO_END)
+
+
+class SameSignals(pl.Callback):
+    """Lets SIGTERM do what it does at any other time of a search: a fit takes seconds, and there is nothing to save."""
+
+    def __init__(self) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take back what Lightning has just set, which would end the fit, with a status of 0, or be forgotten."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
 
 
 @contextmanager

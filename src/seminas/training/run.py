@@ -194,9 +194,9 @@ def last_checkpoint(folder: Path) -> Path | None:
 class Keep(Callback):
     """Writes the checkpoint that training goes on from, in the middle of an epoch too.
 
-    It is written every so many steps, at the end, and when the process is told to end, by SIGTERM. Where submitit started
-    the job, training ends with submitit's own signal, and the job goes back into the queue; SIGTERM, which Slurm may send
-    before that, writes a checkpoint alone.
+    It is written every so many steps, at the end, and when the process is told to end, by SIGTERM. Where submitit
+    started the job, training ends with submitit's own signal, and the job goes back into the queue; SIGTERM, which may
+    come before that, writes a checkpoint alone.
     """
 
     def __init__(self, path: Path, every: int) -> None:
