@@ -72,20 +72,23 @@ class Batch(pl.LightningDataModule):
         return DataLoader([self.batch] * self.steps, batch_size=None)  # type: ignore[arg-type]
 
 
-def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[float]:
-    """Return the seconds of Lightning's steps, the last one apart."""
-    timer = Timer()
-    trainer = pl.Trainer(
-        max_steps=steps,
+def bare_trainer(**kwargs: Any) -> pl.Trainer:
+    """Return a trainer that keeps and shows nothing."""
+    return pl.Trainer(
         accelerator="cpu",
-        devices=1,
-        gradient_clip_val=5.0,
-        callbacks=[timer],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        use_distributed_sampler=False,
+        **kwargs,
     )
+
+
+def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[float]:
+    """Return the seconds of Lightning's steps, the last one apart."""
+    timer = Timer()
+    trainer = bare_trainer(max_steps=steps, devices=1, gradient_clip_val=5.0, callbacks=[timer])
     trainer.fit(module, datamodule=Batch(batch, steps))
     return list(np.diff(timer.seconds))
 
@@ -168,18 +171,8 @@ def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes
     module = of(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
     strategy = PathStrategy() if kind == "path" else DDPStrategy(find_unused_parameters=True)
     timer = Timer()
-    trainer = pl.Trainer(
-        max_steps=steps,
-        accelerator="cpu",
-        devices=processes,
-        strategy=strategy,
-        gradient_clip_val=5.0,
-        callbacks=[timer],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    trainer = bare_trainer(
+        max_steps=steps, devices=processes, strategy=strategy, gradient_clip_val=5.0, callbacks=[timer]
     )
     rank = int(os.environ["LOCAL_RANK"])
     torch.manual_seed(rank)
@@ -248,17 +241,7 @@ def correlation(
             data = seeded(images, seed, "flip")
             torch.manual_seed(seed)
             module = Classifier(space.build_network(architectures[i], 4, 3), 4, recipe, seed)
-            trainer = pl.Trainer(
-                max_epochs=epochs,
-                accelerator="cpu",
-                devices=1,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                limit_val_batches=0,
-                use_distributed_sampler=False,
-            )
+            trainer = bare_trainer(max_epochs=epochs, devices=1, limit_val_batches=0)
             trainer.fit(module, datamodule=data)
             measured = trainer.test(module, data, verbose=False)[0]["test_accuracy"]
             values = {name: f"{accuracies[i]:.4f}" for name, accuracies in found.items()}
