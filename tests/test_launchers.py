@@ -224,10 +224,8 @@ def test_a_full_disk_fails_jobs_in_one_line_and_nothing_is_lost(small_table: Pat
     done = command("seminas-search", *jobs[:-1], "hydra.sweep.dir=whole", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     whole = histories(tmp_path / "whole")
-    assert histories(tmp_path / "sweep") == whole and [len(history) for history in whole.values()] == [
-        100,
-        100,
-    ]
+    assert histories(tmp_path / "sweep") == whole
+    assert [len(history) for history in whole.values()] == [100, 100]
     assert all(whole[name][: len(history)] == history for name, history in kept.items())
 
 

@@ -36,7 +36,7 @@ class SubmititLauncher(BaseSubmititLauncher):
         names = [job_name(self.config, parser, overrides) for overrides in job_overrides]
         place = Path(self.config.hydra.sweep.dir) / SUBMITTED_FILE
         place.parent.mkdir(parents=True, exist_ok=True)
-        jobs = {name: job for name, job in self.queued(place.parent).items() if name in names}
+        jobs = _alive({name: at for name, at in self.submitted(place.parent).items() if name in names})
         new = [i for i, name in enumerate(names) if name not in jobs]
         if new:
             parameters = [
@@ -55,8 +55,8 @@ class SubmititLauncher(BaseSubmititLauncher):
             write_file(place, json.dumps(ids, indent=0).encode())
         return [_outcome(jobs[name]) for name in names]
 
-    def queued(self, folder: Path) -> dict[str, Any]:
-        """Return the jobs of a sweep that was interrupted which are still queued or running, by name."""
+    def submitted(self, folder: Path) -> dict[str, list[str]]:
+        """Return the folder and number, by name, of jobs that were submitted and may outlive the sweep's process."""
         return {}
 
     def _executor(self) -> Any:
@@ -86,17 +86,22 @@ class SlurmLauncher(SubmititLauncher):
 
     _EXECUTOR = "slurm"
 
-    def queued(self, folder: Path) -> dict[str, Any]:
+    def submitted(self, folder: Path) -> dict[str, list[str]]:
         """See the base class."""
-        from submitit import SlurmJob
-
         place = folder / SUBMITTED_FILE
-        if not place.exists():
-            return {}
-        jobs: dict[str, Any] = {
-            name: SlurmJob(at, i) for name, (at, i) in json.loads(place.read_text()).items()
-        }
-        return {name: job for name, job in jobs.items() if not job.done(force_check=True)}
+        found: dict[str, list[str]] = json.loads(place.read_text()) if place.exists() else {}
+        return found
+
+
+def _alive(submitted: dict[str, list[str]]) -> dict[str, Any]:
+    """Those of Slurm's jobs that are still queued or running."""
+    if not submitted:
+        return {}
+    from submitit import SlurmJob
+
+    jobs: dict[str, Any] = {name: SlurmJob(*at) for name, at in submitted.items()}
+    SlurmJob.watcher.update()  # Slurm is asked once, for all.
+    return {name: job for name, job in jobs.items() if not job.done()}
 
 
 def _outcome(job: Any) -> JobReturn:

@@ -51,15 +51,11 @@ class JobsSweeper(BasicSweeper):
             named = {job_name(self.config, parser, job): list(job) for job in every}
             all_names = dict.fromkeys([*planned(folder), *named])
             write_file(folder / JOBS_FILE, json.dumps(list(all_names), indent=0).encode())
-            states = {name: job_in(folder / name).state for name in named}
             # What runs in Slurm's queue is waited for; what another process runs is left to it.
-            queued = self.launcher.queued(folder) if isinstance(self.launcher, SubmititLauncher) else {}
-            begun = {
-                n
-                for n, state in states.items()
-                if state == "done" or (state == "running" and n not in queued)
-            }
-            todo = {name: job for name, job in named.items() if name not in begun}
+            waited = self.launcher.submitted(folder) if isinstance(self.launcher, SubmititLauncher) else {}
+            states = {name: job_in(folder / name).state for name in named}
+            others = {name for name, state in states.items() if state == "running" and name not in waited}
+            todo = {n: job for n, job in named.items() if states[n] != "done" and n not in others}
             returns = self._launch(folder, self._legal(folder, todo))
         failed = [job for job in (job_in(folder / name) for name in named) if job.state != "done"]
         for result in (result for results in returns for result in results):

@@ -169,10 +169,8 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
     here = evaluator(root, tmp_path / "run", space)
     on_ray = evaluator(root, tmp_path / "run", space, engine="ray", ray=RaySettings())
     try:
-        for part in (
-            asked[:3],
-            asked[3:],
-        ):  # The second round's training is seen by workers that knew the first.
+        # The second round's training is seen by workers that knew the first.
+        for part in (asked[:3], asked[3:]):
             found = {part[i]: e.val_accuracy for i, e in on_ray.evaluate(part)}
             assert here.revised(part) == [found[a] for a in part]
         assert on_ray.revised(asked) == here.revised(asked)

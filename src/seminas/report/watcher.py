@@ -136,7 +136,7 @@ class Watcher:
             {f"final/{name}": result[name] for name in final if result[name] is not None}, len(self._archive)
         )
         for logger in self._loggers:
-            from pytorch_lightning.loggers import WandbLogger
+            from pytorch_lightning.loggers import WandbLogger  # Slow, and not needed without loggers.
 
             if isinstance(logger, WandbLogger):
                 from seminas.report.wandb_media import log_media

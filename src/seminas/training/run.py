@@ -211,7 +211,8 @@ class Keep(Callback):
         """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
         asked = self._asked_of_first(trainer) if self._before else 0
         if asked == signal.SIGTERM and under_submitit():
-            self._asked = 0 if self._asked == asked else self._asked
+            if self._asked == asked:  # Submitit's own may have come meanwhile.
+                self._asked = 0
             trainer.save_checkpoint(self._path)
         elif asked:
             raise SIGTERMException
