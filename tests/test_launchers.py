@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from seminas.jobs import jobs as jobs_of
 from support import BIN, background, command
 
 RANKS = [
@@ -352,12 +353,13 @@ def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
     """One job is running and one is queued when the sweep's process is killed."""
     work = tmp_path / "work"
     work.mkdir()
-    trained = [*RANKS, *SMALL, "trainer.max_epochs=12"]
+    trained = [*RANKS, *SMALL, "trainer.max_epochs=20"]
     tasks = ["cluster=slurm", "hydra.launcher.tasks_per_node=2", "hydra.launcher.array_parallelism=1"]
     process = background(
         "seminas-train", "-m", *trained, "seed=0,1", *tasks, "hydra.sweep.dir=sweep", cwd=work
     )
     until(lambda: list(work.glob("sweep/*/config.yaml")))
+    until(lambda: sorted(job.state for job in jobs_of(work / "sweep")) == ["missing", "running"])
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     status = command("seminas", "sweep", "status", "sweep", cwd=work)

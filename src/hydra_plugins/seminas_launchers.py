@@ -99,7 +99,7 @@ def _alive(submitted: dict[str, list[str]]) -> dict[str, Any]:
         return {}
     from submitit import SlurmJob
 
-    jobs: dict[str, Any] = {name: SlurmJob(*at) for name, at in submitted.items()}
+    jobs: dict[str, Any] = {name: SlurmJob(folder, i) for name, (folder, i) in submitted.items()}
     SlurmJob.watcher.update()  # Slurm is asked once, for all.
     return {name: job for name, job in jobs.items() if not job.done()}
 
