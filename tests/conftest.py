@@ -7,10 +7,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
+from seminas.commands.app import CONFIG_DIR
 
-from seminas.app import CONFIG_DIR
-from seminas.benchmarks.table import save_table
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables.table import save_table
 from support import DATA, made_up_table
 
 

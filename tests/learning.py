@@ -10,7 +10,7 @@ from pictures import SIDE
 def images_config(root: Path, **changes: Any) -> dict[str, Any]:
     """The ``data.images`` section of a config for such a folder."""
     config = {
-        "_target_": "seminas.training.folder.image_folder",
+        "_target_": "seminas.training.data.folder.image_folder",
         "root": str(root),
         "batch_size": 16,
         "resolution": SIDE,

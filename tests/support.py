@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seminas.benchmarks.table import Table, accuracy_column, seconds_column
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables.table import Table, accuracy_column, seconds_column
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

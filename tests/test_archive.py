@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from seminas.archive import Archive, Record, read_history
 from seminas.errors import UserError
+from seminas.runs.archive import Archive, Record, read_history
 
 
 def record(index: int, accuracy: float | None = 0.9) -> Record:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seminas.benchmarks.table import save_table
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables.table import save_table
 from support import (
     ROOT,
     SMALL_CONTROLLER,

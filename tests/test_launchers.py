@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seminas.sweeps.jobs import jobs as jobs_of
 
-from seminas.jobs import jobs as jobs_of
 from support import BIN, background, command
 
 RANKS = [

@@ -1,7 +1,7 @@
 import pytest
 
 from seminas.errors import UserError
-from seminas.plan import OwnSizes, SearchSettings, round_sizes
+from seminas.search.plan import OwnSizes, SearchSettings, round_sizes
 
 
 def test_nothing_set_is_25_and_three_rounds_of_25() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from omegaconf import DictConfig
+from seminas.commands.app import CONFIG_DIR
 
 from seminas import predictor, search
-from seminas.app import CONFIG_DIR
-from seminas.archive import read_history
-from seminas.benchmarks.table import accuracy_column, load_table, save_table
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
+from seminas.runs.archive import read_history
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables.table import accuracy_column, load_table, save_table
 from support import SMALL_CONTROLLER, background, command, strategy_overrides
 
 STRATEGIES = sorted(path.stem for path in (CONFIG_DIR / "strategy").glob("*.yaml"))

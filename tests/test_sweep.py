@@ -10,11 +10,11 @@ from pathlib import Path
 import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from seminas.commands.app import CONFIG_DIR, settings
 
-from seminas.app import CONFIG_DIR, settings
-from seminas.plan import SearchSettings, round_sizes
+from seminas.search.plan import SearchSettings, round_sizes
 from seminas.spaces.nasbench101 import NASBench101
-from seminas.sweep import num_jobs
+from seminas.sweeps.progress import num_jobs
 from support import background, command
 
 Configure = Callable[..., DictConfig]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seminas.targets import KINDS, Targets, rank_quantiles
+from seminas.controller.targets import KINDS, Targets, rank_quantiles
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,9 +22,14 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from scipy.stats import kendalltau
+from seminas.commands.app import CONFIG_DIR, build
 
-from seminas.app import CONFIG_DIR, build
-from seminas.benchmarks.table import (
+from seminas.search.figures import draw_architecture
+from seminas.spaces.cost import count_macs, count_parameters
+from seminas.spaces.nasbench101 import NASBench101
+from seminas.spaces.nasbench101.enumeration import NUM_CELLS
+from seminas.storage.files import atomic_write
+from seminas.tables.table import (
     Table,
     accuracy_column,
     count_column,
@@ -32,11 +37,6 @@ from seminas.benchmarks.table import (
     save_table,
     seconds_column,
 )
-from seminas.files import atomic_write
-from seminas.networks.cost import count_macs, count_parameters
-from seminas.report.figures import draw_architecture
-from seminas.spaces.nasbench101 import NASBench101
-from seminas.spaces.nasbench101.enumeration import NUM_CELLS
 
 MAX_VERTICES, SEEDS = 5, (0, 1, 2)
 HERE = Path(__file__).resolve().parent

@@ -1,17 +1,15 @@
 """Launchers of Slurm jobs that no single job can end. Hydra looks for launchers in the package hydra_plugins alone."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from seminas.files import write_file
-from seminas.jobs import SUBMITTED_FILE, job_name
+from seminas.config.names import pinned_name
+from seminas.sweeps.folder import SweepFolder
 
 if TYPE_CHECKING:
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
@@ -32,11 +30,9 @@ class SubmititLauncher(BaseSubmititLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit the jobs as one array; returns when all have ended."""
         assert self.config is not None
-        parser = OverridesParser.create()
-        names = [job_name(self.config, parser, overrides) for overrides in job_overrides]
-        place = Path(self.config.hydra.sweep.dir) / SUBMITTED_FILE
-        place.parent.mkdir(parents=True, exist_ok=True)
-        jobs = _alive({name: at for name, at in self.submitted(place.parent).items() if name in names})
+        names = [pinned_name(overrides) for overrides in job_overrides]
+        folder = SweepFolder(Path(self.config.hydra.sweep.dir))
+        jobs = _alive({name: at for name, at in self.submitted(folder).items() if name in names})
         new = [i for i, name in enumerate(names) if name not in jobs]
         if new:
             parameters = [
@@ -52,25 +48,25 @@ class SubmititLauncher(BaseSubmititLauncher):
             submitted = self._executor().map_array(self, *zip(*parameters, strict=True))
             jobs |= {names[i]: job for i, job in zip(new, submitted, strict=True)}
             ids = {name: [str(job.paths.folder), job.job_id] for name, job in jobs.items()}
-            write_file(place, json.dumps(ids, indent=0).encode())
+            folder.write_submitted(ids)
         return [_outcome(jobs[name]) for name in names]
 
-    def submitted(self, folder: Path) -> dict[str, list[str]]:
-        """Return the folder and number, by name, of jobs that were submitted and may outlive the sweep's process."""
+    def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
+        """Return submitit's folder and number of each job that may outlive the sweep's process, by its name."""
         return {}
 
     def _executor(self) -> Any:
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
-        given = {name: value for name, value in self.params.items() if value is not None}
-        first = {"folder": given.pop("submitit_folder")}
-        if "max_num_timeout" in given:
-            first[f"{self._EXECUTOR}_max_num_timeout"] = given.pop("max_num_timeout")
+        params = {name: value for name, value in self.params.items() if value is not None}
+        first = {"folder": params.pop("submitit_folder")}
+        if "max_num_timeout" in params:
+            first[f"{self._EXECUTOR}_max_num_timeout"] = params.pop("max_num_timeout")
         executor = submitit.AutoExecutor(cluster=self._EXECUTOR, **first)
         common = set(OmegaConf.structured(BaseQueueConf).keys())
         executor.update_parameters(
-            **{name if name in common else f"{self._EXECUTOR}_{name}": v for name, v in given.items()}
+            **{name if name in common else f"{self._EXECUTOR}_{name}": v for name, v in params.items()}
         )
         return executor
 
@@ -86,11 +82,9 @@ class SlurmLauncher(SubmititLauncher):
 
     _EXECUTOR = "slurm"
 
-    def submitted(self, folder: Path) -> dict[str, list[str]]:
+    def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
         """See the base class."""
-        place = folder / SUBMITTED_FILE
-        found: dict[str, list[str]] = json.loads(place.read_text()) if place.exists() else {}
-        return found
+        return folder.submitted()
 
 
 def _alive(submitted: dict[str, list[str]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Optuna's sweeper with a study that is gone on with. Hydra looks for sweepers in the package hydra_plugins alone."""
+"""Optuna's sweeper with a study that can go on. Hydra looks for sweepers in the package hydra_plugins alone."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from seminas.files import write_file
-from seminas.jobs import SWEEP_FILE, held
+from seminas.sweeps.folder import SweepFolder
 
 if TYPE_CHECKING:
     from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
@@ -37,10 +36,8 @@ class StudySweeper(OptunaSweeper):
         from optuna.trial import TrialState
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        folder = Path(self._config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        with held(folder):
-            write_file(folder / SWEEP_FILE, OmegaConf.to_yaml(self._config).encode())
+        folder = SweepFolder(Path(self._config.hydra.sweep.dir))
+        with folder.claim(OmegaConf.to_yaml(self._config)):
             inner = self.sweeper
             study = optuna.create_study(
                 study_name=inner.study_name,

@@ -3,12 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from omegaconf import DictConfig
+from seminas.commands.app import build
 
-from seminas.app import build
-from seminas.benchmarks import find_table
-from seminas.benchmarks.table import Table, load_table
-from seminas.networks.cost import count_macs, count_parameters
+from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables import find_table
+from seminas.tables.table import Table, load_table
 
 
 @pytest.fixture(scope="module")

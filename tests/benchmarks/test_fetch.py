@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from seminas.tables.fetch import fetch
 
-from seminas.benchmarks.fetch import fetch
 from seminas.errors import UserError
 
 DATA = np.random.default_rng(0).bytes(3_000_000)

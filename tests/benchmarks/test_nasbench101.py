@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seminas.benchmarks.nasbench101 import import_tfrecord, make_record
-from seminas.benchmarks.table import load_table, save_table
-from seminas.benchmarks.tfrecord import masked_crc, read_records, write_records
 from seminas.errors import UserError
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.tables.nasbench101 import import_tfrecord, make_record
+from seminas.tables.table import load_table, save_table
+from seminas.tables.tfrecord import masked_crc, read_records, write_records
 from support import command
 
 EPOCHS = (4, 108)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seminas.benchmarks.csv_import import import_csv
-from seminas.benchmarks.nats_bench_import import DATASETS, import_folder
-from seminas.benchmarks.table import Table, load_table, save_table
 from seminas.errors import UserError
-from seminas.spaces.nasbench201 import NASBench201
+from seminas.spaces.nasbench201.space import NASBench201
+from seminas.tables.csv_import import import_csv
+from seminas.tables.nats_bench_import import DATASETS, import_folder
+from seminas.tables.table import Table, load_table, save_table
 from support import DATA, command
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seminas.benchmarks.csv_import import import_csv
-from seminas.benchmarks.table import accuracy_column, load_table, save_table
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.sequence import SequenceSpace
+from seminas.tables.csv_import import import_csv
+from seminas.tables.table import accuracy_column, load_table, save_table
 from support import made_up_table
 
 ROWS = [

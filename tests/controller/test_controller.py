@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import kendalltau
-
-from seminas.controller import Controller, ControllerSettings, fit_controller
-from seminas.controller import fit as fit_module
-from seminas.controller.generate import improve, moved, write
-from seminas.controller.model import (
+from seminas.controller.models.model import (
     ENCODERS,
     ControllerModel,
     EncoderPredictorDecoder,
@@ -18,7 +14,11 @@ from seminas.controller.model import (
     as_inputs,
     memorise,
 )
-from seminas.controller.paper import PaperModel
+
+from seminas.controller import Controller, ControllerSettings, fit_controller
+from seminas.controller import fit as fit_module
+from seminas.controller.generate import improve, moved, write
+from seminas.controller.models.paper import PaperModel
 from seminas.errors import UserError
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
@@ -362,7 +362,7 @@ def test_settings_that_cannot_be_are_refused_by_their_key(change: dict[str, floa
 def test_real_accuracies_are_ranked(
     space: NASBench101, nasbench101_sample: object, labels: int, ratio: int, least: float
 ) -> None:
-    from seminas.benchmarks.csv_import import import_csv
+    from seminas.tables.csv_import import import_csv
 
     table = import_csv(nasbench101_sample, space, ["val_acc_108ep"])  # type: ignore[arg-type]
     accuracies = table.columns["val"].at()[:, 0]

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
+from seminas.commands.app import build
 
-from seminas.app import build
 from seminas.errors import UserError
-from seminas.evaluators.engines import LocalProcesses, RaySettings, make_engine, visible_gpus
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator
+from seminas.execution.engines import LocalProcesses, RaySettings, make_engine, visible_gpus
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.sequence import SequenceSpace
 from seminas.training.classifier import Recipe
-from seminas.training.data import cifar10, digits
+from seminas.training.data.memory import cifar10, digits
 
 SKELETON = {"stem_channels": 8, "num_stacks": 2, "cells_per_stack": 1, "batch_norm_momentum": 0.1}
 RECIPE = Recipe(epochs=4, learning_rate=0.2, weight_decay=1e-4, networks={"nasbench101": SKELETON})
@@ -199,7 +199,7 @@ def test_settings_that_cannot_be_are_refused_by_their_key(space: NASBench101) ->
 def test_cifar10_that_is_not_there_or_wrong_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seminas.training.data.CIFAR10_URL", "http://127.0.0.1:9/cifar.tar.gz")
+    monkeypatch.setattr("seminas.training.data.memory.CIFAR10_URL", "http://127.0.0.1:9/cifar.tar.gz")
     with pytest.raises(UserError, match=r"data=cifar10: .* cannot be downloaded"):
         cifar10(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -225,7 +225,7 @@ def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: py
             member.size = record.size
             tar.addfile(member, io.BytesIO(record.tobytes()))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    monkeypatch.setattr("seminas.training.data.CIFAR10_SHA256", digest)
+    monkeypatch.setattr("seminas.training.data.memory.CIFAR10_SHA256", digest)
     data = cifar10(str(tmp_path), batch_size=8, num_val=30)
     assert [len(data.splits[name][1]) for name in ("train", "val", "test")] == [70, 30, 20]
     np.testing.assert_array_equal(data.splits["test"][1], records["test_batch"][:, 0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from seminas.networks.nasbench101 import CellSpec, build_network
+from seminas.spaces.nasbench101.network import CellSpec, build_network
 
 # The example of the benchmark's README: 2,694,282 parameters.
 MATRIX = np.array(

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from seminas.archive import read_history
-from seminas.loggers import WandB
-from seminas.report.wandb_media import COLUMNS, MOST_DRAWN
+from seminas.runs.archive import read_history
+from seminas.runs.wandb import WandB
+from seminas.search.wandb_media import COLUMNS, MOST_DRAWN
 from support import command
 
 BLOCK = 1 << 15
@@ -164,7 +164,7 @@ def test_a_run_ends_where_wandb_takes_nothing_any_more(
     logger = WandB(save_dir=str(tmp_path), offline=True, project="p")
     run = logger.experiment
     released = threading.Event()
-    monkeypatch.setattr("seminas.loggers.END_S", 0.2)
+    monkeypatch.setattr("seminas.runs.wandb.END_S", 0.2)
     finish = run.finish
     monkeypatch.setattr(run, "finish", lambda code: released.wait())
     logger.close(0)

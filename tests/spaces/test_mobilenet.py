@@ -4,14 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from seminas.commands.cli import app
 from typer.testing import CliRunner
 
-from seminas.cli import app
 from seminas.errors import UserError
-from seminas.networks.cost import count_macs, count_parameters, parts
-from seminas.networks.mobilenet import STANDALONE, SUPERNET, build_network
 from seminas.spaces.chain import BudgetChain, ForbiddenChain
-from seminas.spaces.mobilenet import MobileNet
+from seminas.spaces.cost import count_macs, count_parameters, parts
+from seminas.spaces.mobilenet.network import STANDALONE, SUPERNET, build_network
+from seminas.spaces.mobilenet.space import MobileNet
 
 SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from seminas.networks.cost import count_macs, count_parameters
-from seminas.spaces.nasbench201 import NASBench201
+from seminas.spaces.cost import count_macs, count_parameters
+from seminas.spaces.nasbench201.space import NASBench201
 from support import DATA
 
 CONV3 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"

@@ -6,9 +6,9 @@ import pytest
 
 from seminas.controller import ControllerSettings
 from seminas.errors import UserError
-from seminas.plan import SearchSettings, round_sizes
+from seminas.search.plan import SearchSettings, round_sizes
 from seminas.spaces.nasbench101 import Cell, NASBench101
-from seminas.spaces.nasbench201 import NASBench201
+from seminas.spaces.nasbench201.space import NASBench201
 from seminas.spaces.subset import Subset
 from seminas.strategies import controlled
 from seminas.strategies.bananas import Bananas

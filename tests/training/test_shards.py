@@ -9,7 +9,7 @@ import torch
 from pictures import CLASSES, SIDE, picture
 
 from seminas.errors import UserError
-from seminas.training.shards import ShardImages, image_shards
+from seminas.training.data.shards import ShardImages, image_shards
 
 
 def write_shards(root: Path, name: str, shards: int, each: int, broken: int = 0) -> str:

@@ -10,19 +10,19 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from pictures import write_pictures
+from seminas.commands.app import build
 
 from learning import images_config, one_group
-from seminas.app import build
 from seminas.errors import UserError
-from seminas.evaluators.engines import RaySettings
 from seminas.evaluators.supernet import SupernetEvaluator
-from seminas.spaces.mobilenet import MobileNet
+from seminas.execution.engines import RaySettings
+from seminas.execution.ranks import launch
+from seminas.spaces.mobilenet.space import MobileNet
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.training.classifier import Recipe
-from seminas.training.folder import image_folder
-from seminas.training.launch import launch
-from seminas.training.run import TrainerSettings
+from seminas.training.data.folder import image_folder
 from seminas.training.supernet import Paths, SupernetJob, SupernetModule, accuracy, calibrated
+from seminas.training.trainer import TrainerSettings
 from support import SMALL_CONTROLLER, command, started_ranks
 
 RECIPE = Recipe(3, 0.1, 4e-5, schedule="constant", decay_norms=False, augmentation="flip")

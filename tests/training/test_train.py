@@ -15,18 +15,18 @@ from omegaconf import OmegaConf
 from pictures import CLASSES, write_pictures
 from PIL import Image
 from safetensors.torch import load_file
+from seminas.commands.app import build
 
 from learning import images_config, one_group
-from seminas.app import build
+from seminas.commands.train import train
 from seminas.errors import UserError
-from seminas.spaces.mobilenet import MobileNet
-from seminas.train import train
+from seminas.execution.ranks import launch
+from seminas.spaces.mobilenet.space import MobileNet
 from seminas.training.classifier import Classifier
-from seminas.training.launch import launch
 from support import background, command, started_ranks
 
 SPACE = {
-    "_target_": "seminas.spaces.mobilenet.MobileNet",
+    "_target_": "seminas.spaces.mobilenet.space.MobileNet",
     "image": [3, 32, 32],
     "num_classes": 4,
     "factor": 0.25,

@@ -1,5 +1,1 @@
-"""The SemiNAS controller: encoder, predictor and decoder (Luo et al., NeurIPS 2020)."""
-
-from seminas.controller.fit import Controller, ControllerSettings, fit_controller
-
-__all__ = ["Controller", "ControllerSettings", "fit_controller"]
+"""The SemiNAS controller: encoder, head and decoder (Luo et al., NeurIPS 2020). Start reading at ``fit.py``."""

@@ -1,7 +1,7 @@
 """LightningModule of the controller, and the batches that it is fitted on."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 from torchmetrics.functional.regression import kendall_rank_corrcoef
 
-from seminas.controller.model import EncoderPredictorDecoder, Inputs
-
-if TYPE_CHECKING:
-    from seminas.controller.fit import ControllerSettings
+from seminas.config.controller import ControllerSettings
+from seminas.controller.models.inputs import Inputs
+from seminas.controller.models.network import ControllerNetwork
 
 
 class Labeled(NamedTuple):
@@ -25,6 +24,10 @@ class Labeled(NamedTuple):
 
     inputs: Inputs
     targets: Tensor
+
+    def select(self, rows: Tensor) -> "Labeled":
+        """Return the architectures at ``rows``, integers ``[m]``."""
+        return Labeled(self.inputs.select(rows), self.targets[rows])
 
 
 class Batches(IterableDataset[Labeled]):
@@ -46,28 +49,27 @@ class Batches(IterableDataset[Labeled]):
             order = self._rows[torch.randperm(len(self._rows), generator=self._generator)]
             for rows in order.split(self._batch_size):
                 if len(rows) == self._batch_size or not self._whole:
-                    yield Labeled(self._data.inputs.select(rows), self._data.targets[rows])
+                    yield self._data.select(rows)
 
 
 class ControllerModule(pl.LightningModule):
-    """A controller's model, trained on λ MSE + (1 - λ) NLL (Luo et al., equation 3), or without the decoder."""
+    """A controller's network, trained on λ MSE + (1 - λ) NLL (Luo et al., equation 3), or without the decoder."""
 
-    def __init__(
-        self, model: EncoderPredictorDecoder, settings: "ControllerSettings", decode: bool = True
-    ) -> None:
-        """Wrap a model; without ``decode`` its decoder is left as it is."""
+    def __init__(self, network: ControllerNetwork, settings: ControllerSettings, decode: bool = True) -> None:
+        """Wrap a network; without ``decode`` its decoder does not learn."""
         super().__init__()
-        self.model = model
+        self.network = network
         self.settings = settings
         self.decode = decode
 
     def training_step(self, batch: Labeled, batch_idx: int) -> Tensor:
         """Return the loss of a batch: the sum over the members."""
         inputs, targets = batch
-        tradeoff, number = self.settings.tradeoff, self.settings.decoder_batch_size
+        tradeoff = self.settings.targets.tradeoff
+        number = self.settings.optimisation.decoder_batch_size
         if not self.decode:
-            return tradeoff * _squared_errors(self.model.predict(inputs), targets)
-        predictions, logits = self.model(inputs, number)
+            return tradeoff * _squared_errors(self.network.predict(inputs), targets)
+        predictions, logits = self.network(inputs, number)
         nll = nn.functional.cross_entropy(
             logits.flatten(0, 1), inputs.tokens[:number].flatten(), ignore_index=0
         )
@@ -75,21 +77,23 @@ class ControllerModule(pl.LightningModule):
 
     def validation_step(self, batch: Labeled, batch_idx: int) -> None:
         """Log Kendall's τ of the architectures held out."""
-        predictions = self.model.predict(batch.inputs).mean(dim=0)
+        predictions = self.network.predict(batch.inputs).mean(dim=0)
         tau = torch.as_tensor(kendall_rank_corrcoef(predictions, batch.targets))
         self.log("held_out_tau", tau.nan_to_num(0.0), batch_size=len(batch.targets))
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, a step each batch."""
-        settings = self.settings
+        settings = self.settings.optimisation
         kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(
             self.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         if settings.schedule == "constant":
             return optimizer
+        steps = int(self.trainer.max_steps)
+        rise = 0.2 if steps == 10 else 0.1  # OneCycleLR divides by (rise * steps - 1).
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=int(self.trainer.max_steps), pct_start=0.1
+            optimizer, settings.learning_rate, total_steps=steps, pct_start=rise
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

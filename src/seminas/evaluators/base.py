@@ -1,4 +1,4 @@
-"""What an architecture is worth: the interface of an evaluator, which knows nothing of strategies."""
+"""Evaluators: architectures in, validation accuracies out. An evaluator knows nothing of strategies."""
 
 import time
 from abc import ABC
@@ -13,11 +13,11 @@ from seminas.spaces.base import A
 
 
 class Evaluator(ABC, Generic[A]):
-    """Architectures in, validation accuracies out.
+    """Says the validation accuracy of architectures. A subclass writes ``evaluate_one``, or ``evaluate``.
 
     Attributes:
-        note: Shows what takes long, in a few words.
-        revises: Whether an accuracy may change later; without, it holds forever.
+        note: Shows on the screen what takes long, in a few words.
+        revises: Whether an accuracy may change later, because the evaluator learns.
     """
 
     revises = False
@@ -33,23 +33,23 @@ class Evaluator(ABC, Generic[A]):
         raise NotImplementedError
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Evaluate architectures; yields the position and the evaluation of each as it is done.
+        """Evaluate architectures; yields the position and the evaluation of each as it ends.
 
         One after the other by ``evaluate_one``, unless overridden.
         """
-        for place, architecture in enumerate(architectures):
+        for position, architecture in enumerate(architectures):
             start = time.perf_counter()
             try:
-                accuracy = self.evaluate_one(architecture)
+                accuracy = float(self.evaluate_one(architecture))
             except Exception as error:
-                yield place, failed(error, time.perf_counter() - start)
+                yield position, failed(error, time.perf_counter() - start)
             else:
-                yield place, Evaluation(float(accuracy), time.perf_counter() - start)
+                yield position, Evaluation(accuracy, time.perf_counter() - start)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
-        """Return what architectures evaluated earlier are worth by now, fractions, in their order.
+        """Return new accuracies of architectures evaluated earlier, fractions, in their order.
 
-        Asked for of evaluators whose ``revises`` is true.
+        Only evaluators whose ``revises`` is true are asked.
         """
         raise NotImplementedError
 
@@ -58,13 +58,13 @@ class Evaluator(ABC, Generic[A]):
         return None
 
     def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
-        """Return test accuracies, fractions, where they cost nothing; None where they do."""
+        """Return test accuracies, fractions, if looking them up costs nothing; None otherwise."""
         return None
 
     def best_there_is(self) -> dict[str, float] | None:
-        """Return the highest validation and mean test accuracy of all candidates, where they are known.
+        """Return the highest validation and mean test accuracy of all candidates; None where they are not known.
 
-        For the final report alone, which measures regret by them: ``{"val_accuracy": …, "test_accuracy": …}``.
+        Only the final report asks, to state regrets: ``{"val_accuracy": …, "test_accuracy": …}``.
         """
         return None
 

@@ -5,59 +5,44 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.benchmarks import find_table
-from seminas.benchmarks.table import Column, load_table
-from seminas.errors import UserError, config_error
+from seminas.config.evaluators import TableSettings
+from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.networks.cost import count_parameters
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
-
-REPEATS = ("random", "mean")
+from seminas.spaces.capabilities import BuildsNetworks
+from seminas.spaces.cost import count_parameters
+from seminas.tables import find_table
+from seminas.tables.table import Column, load_table
 
 
 class TableEvaluator(Evaluator[A]):
     """Validation accuracies from a packed table, which may hold part of the space."""
 
-    def __init__(
-        self,
-        space: SearchSpace[A],
-        path: str,
-        seed: int,
-        repeat: str = "random",
-        val: str | None = None,
-        test: str | None = None,
-        cost: str | None = None,
-    ) -> None:
+    def __init__(self, space: SearchSpace[A], seed: int, settings: TableSettings) -> None:
         """Load the table.
 
         Args:
-            space: What the architectures are of.
-            path: The packed file, made by ``seminas data import``, or the name of one that comes with the package.
+            space: The space of the architectures.
             seed: Draws the training run that answers a question.
-            repeat: ``random``, one training run of each architecture, as a search that trains would see;
-                or ``mean`` of all runs in the table.
-            val: Column that the search reads, the table's default where it is not given.
-            test: Column of the report, likewise.
-            cost: Column of seconds, likewise.
+            settings: The file, and the columns to read.
 
         Raises:
             UserError: The table cannot be used, and why.
         """
         if not isinstance(space, EnumerableSpace):
             raise UserError(f"evaluator=table: the architectures of space={space.name} are not enumerated")
-        if repeat not in REPEATS:
-            raise config_error("evaluator.repeat", repeat, f"one of {', '.join(REPEATS)}")
         self._space = space
-        self._table = load_table(find_table(path), space)
-        val_column = self._table.column("val", val)
+        self._table = load_table(find_table(settings.path), space)
+        val_column = self._table.column("val", settings.val)
         if val_column is None:
-            raise UserError(f"evaluator.val: {path} says none, it has {', '.join(self._table.columns)}")
-        self._val, self._test = val_column, self._table.column("test", test)
-        self._cost = self._table.column("cost", cost)
+            columns = ", ".join(self._table.columns)
+            raise UserError(f"evaluator.val: {settings.path} names none, it has the columns {columns}")
+        self._val, self._test = val_column, self._table.column("test", settings.test)
+        self._cost = self._table.column("cost", settings.cost)
         # Which run answers for each row.
         self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
-        self._repeat = repeat
+        self._repeat = settings.repeat
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures in the table, None where that is all."""
@@ -96,10 +81,9 @@ class TableEvaluator(Evaluator[A]):
         """Return the parameters that the table states, or else of the network for CIFAR-10, where there is one."""
         if "parameters" in self._table.columns:
             return int(self._table.columns["parameters"].at(self._rows([architecture]))[0, 0])
-        try:
-            return count_parameters(self._space.build_network(architecture, 10, 3))
-        except NotImplementedError:
+        if not isinstance(self._space, BuildsNetworks):
             return None
+        return count_parameters(self._space.build_network(architecture, 10, 3))
 
     def _rows(self, architectures: Sequence[A]) -> NDArray[np.int64]:
         return self._table.rows(self._space.index(architectures))

@@ -3,25 +3,26 @@
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seminas.config.evaluators import TrainingEvaluatorSettings
+from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.engines import LostError, RaySettings, make_engine
-from seminas.evaluators.evaluation import Evaluation, one_line
-from seminas.networks.cost import count_parameters
+from seminas.evaluators.evaluation import Evaluation, one_line, whole_traceback
+from seminas.execution.engines import LostError, make_engine
 from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.capabilities import BuildsNetworks, require
+from seminas.spaces.cost import count_parameters
+from seminas.training.data.make import make_images
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from seminas.training.classifier import Recipe
-    from seminas.training.data import ImageData
 
 
 class TrainingEvaluator(Evaluator[A]):
@@ -34,36 +35,33 @@ class TrainingEvaluator(Evaluator[A]):
     def __init__(
         self,
         space: SearchSpace[A],
-        data: "Callable[[], ImageData]",
-        recipe: "Recipe",
         seed: int,
-        num_workers: int | None = None,
-        accelerator: str = "auto",
-        engine: str = "processes",
-        ray: RaySettings | None = None,
+        settings: TrainingEvaluatorSettings,
+        images: Mapping[str, Any],
+        recipe: Recipe,
     ) -> None:
         """Set up the evaluator; its processes start with the first evaluation.
 
         Args:
             space: Builds the networks.
-            data: Loads the images, once in each process.
-            recipe: How each architecture is trained.
             seed: Together with an architecture's key, the seed of its training.
-            num_workers: Processes of ``engine=processes``, each of one thread and at most one GPU; by default one for
-                each GPU, or for each core without.
-            accelerator: Lightning's: ``auto``, ``cpu`` or ``gpu``.
-            engine: ``processes``, of this machine, or ``ray``.
-            ray: Of ``engine=ray``.
+            settings: Where trainings run.
+            images: The ``data.images`` section of the config. Each process loads the images once.
+            recipe: How each architecture is trained.
+
+        Raises:
+            UserError: The space builds no networks, or not with these images and this recipe.
         """
-        self._trial = Trial(space, data, recipe, seed, accelerator)
-        # What cannot be trained ends the run here, before anything is paid for.
+        require(space, BuildsNetworks, "evaluator=training")
+        self._trial = Trial(space, images, recipe, seed, settings.accelerator)
+        # A space that cannot be trained ends the run here, before anything is paid for.
         try:
             self._trial.network(space.sample(1, np.random.default_rng(0))[0])
-        except NotImplementedError as error:
-            raise UserError(f"evaluator=training: {error}, see evaluator=table") from error
         except TypeError as error:
             raise UserError(f"data.recipe.networks.{space.name}: {error}") from error
-        self._engine = make_engine(engine, self._trial, num_workers, ray or RaySettings(), accelerator)
+        self._engine = make_engine(
+            settings.engine, self._trial, settings.num_workers, settings.ray, settings.accelerator
+        )
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures; yields the position and evaluation of each as its training ends.
@@ -71,7 +69,8 @@ class TrainingEvaluator(Evaluator[A]):
         An architecture whose worker dies is tried once more and then counts as failed.
         """
         for i, outcome in self.measure(architectures, ("val",)):
-            yield i, Evaluation(outcome.accuracies.get("val"), outcome.cost_s, outcome.error)
+            accuracy = outcome.accuracies.get("val")
+            yield i, Evaluation(accuracy, outcome.cost_s, outcome.error, outcome.traceback)
 
     def measure(self, architectures: Sequence[A], splits: Sequence[str]) -> "Iterator[tuple[int, Outcome]]":
         """Train architectures and measure each on ``splits``, of ``val`` and ``test``; otherwise as ``evaluate``.
@@ -102,33 +101,35 @@ class TrainingEvaluator(Evaluator[A]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training gave.
+    """The outcome of one training.
 
     Attributes:
         accuracies: On each split asked for, fractions; empty where it failed.
         cost_s: Seconds.
         cpu_s: Of these, seconds of processor time, which other load on the machine does not lengthen.
         error: Why it failed, in one line.
+        traceback: The whole traceback of the failure.
     """
 
     accuracies: dict[str, float]
     cost_s: float
     cpu_s: float
     error: str | None = None
+    traceback: str | None = None
 
 
 class Trial:
-    """One training: what a worker process needs to know."""
+    """One training. A worker process holds a copy."""
 
     def __init__(
         self,
-        space: SearchSpace[Any],
-        data: "Callable[[], ImageData]",
-        recipe: "Recipe",
+        space: Any,
+        images: Mapping[str, Any],
+        recipe: Recipe,
         seed: int,
         accelerator: str,
     ) -> None:
-        self._space, self._data, self._recipe = space, data, recipe
+        self._space, self._images_section, self._recipe = space, images, recipe
         self._seed, self._accelerator = seed, accelerator
 
     def __getstate__(self) -> dict[str, Any]:
@@ -136,16 +137,17 @@ class Trial:
         return {name: value for name, value in vars(self).items() if name != "images"}
 
     @cached_property
-    def images(self) -> "ImageData":
+    def images(self) -> Any:
         """The images, loaded once in each process."""
-        return self._data()
+        return make_images(self._images_section)
 
     def network(self, architecture: Any) -> "nn.Module":
         """Return the untrained network of an architecture."""
         skeleton = self._recipe.networks.get(self._space.name, {})
-        return self._space.build_network(
+        network: nn.Module = self._space.build_network(
             architecture, self.images.num_classes, self.images.in_channels, **skeleton
         )
+        return network
 
     def run(self, architecture: Any, splits: Sequence[str]) -> dict[str, float]:
         """Train an architecture from its own seed; returns its accuracy on each split, a fraction."""
@@ -183,9 +185,9 @@ class Trial:
     def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
         """Train an architecture as ``run``; an exception is part of the outcome."""
         start, cpu_start = time.perf_counter(), time.process_time()
-        accuracies, error = {}, None
+        accuracies, error, trace = {}, None, None
         try:
             accuracies = self.run(architecture, splits)
         except Exception as raised:
-            error = one_line(raised)
-        return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error)
+            error, trace = one_line(raised), whole_traceback(raised)
+        return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error, trace)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError, first_line
-from seminas.files import write_file
+from seminas.storage.files import write_file
 
 STEP = "trainer/global_step"
 STRATEGY, LABELED = "names.strategy", "search.num_labeled"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seminas.errors import UserError
-from seminas.files import write_file
-from seminas.report.figures import save_figure
 from seminas.report.predictors import predictor_section
-from seminas.report.runs import Found, group, problem_of
+from seminas.report.runs import Runs, group, problem_of
 from seminas.report.searches import search_section
 from seminas.report.section import Section, as_csv, html_table
+from seminas.runs.results import PredictorResult
+from seminas.search.drawing import save_figure
+from seminas.storage.files import write_file
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -27,12 +28,12 @@ figcaption, .note { color: #555 }
 
 
 def sections(
-    found: Found, baseline: str | None = None, figures: bool = True, at: Sequence[int] = ()
+    runs: Runs, baseline: str | None = None, figures: bool = True, at: Sequence[int] = ()
 ) -> list[Section]:
     """Return a section for each problem that was searched, then for each on which models were compared.
 
     Args:
-        found: The runs.
+        runs: The runs.
         baseline: What the paired test compares with, see ``statistics.table``.
         figures: Whether to draw.
         at: Numbers of evaluations; the runs that are longer make further tables, as if they had ended there.
@@ -41,24 +42,24 @@ def sections(
         UserError: There is no such baseline, or no run is that long.
     """
     searched = []
-    for problem, settings in group(found.runs).items():
+    for problem, settings in group(runs.searches).items():
         searched.append(search_section(problem, settings, baseline, figures))
         for n in at:
             shorter = [s for s in (setting.first(n) for setting in settings) if s is not None]
             if not shorter:
                 raise UserError(f"--at {n}: no search of {problem} has so many evaluations")
             searched.append(search_section(f"{problem}, first {n} evaluations", shorter, baseline, False))
-    ranked: dict[str, list[dict[str, object]]] = {}
-    for result in found.predictors:
+    ranked: dict[str, list[PredictorResult]] = {}
+    for result in runs.predictors:
         ranked.setdefault(problem_of(result), []).append(result)
     return searched + [predictor_section(p, results, figures) for p, results in sorted(ranked.items())]
 
 
-def write_report(found: Found, out: Path, baseline: str | None = None, at: Sequence[int] = ()) -> Path:
+def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequence[int] = ()) -> Path:
     """Write the page and its figures into a folder.
 
     Args:
-        found: The runs.
+        runs: The runs.
         out: Folder; ``report.html``, ``results.csv`` and ``figures/`` are written there.
         baseline: What the paired test compares with, see ``statistics.table``.
         at: Further tables, see ``sections``.
@@ -69,14 +70,14 @@ def write_report(found: Found, out: Path, baseline: str | None = None, at: Seque
     Raises:
         UserError: There is no such baseline, or nothing can be written there.
     """
-    parts = sections(found, baseline, at=at)
+    parts = sections(runs, baseline, at=at)
     drawn = sum(bool(part.figures) for part in parts)
     body = "".join(
         _section(part, out / "figures", f"{i}-" if drawn > 1 else "") for i, part in enumerate(parts, start=1)
     )
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>seminas report</title>'
-        f"<style>{STYLE}</style></head><body><h1>Report</h1><p>Runs: {html.escape(str(found))}.</p>{body}"
+        f"<style>{STYLE}</style></head><body><h1>Report</h1><p>Runs: {html.escape(str(runs))}.</p>{body}"
         f"</body></html>\n"
     )
     path = out / "report.html"

@@ -1,4 +1,4 @@
-"""Figures of a study: curves with error bands, ablations, predictions, and what the searches looked at."""
+"""Figures of a study: curves with error bands, ablations, and the architectures that were evaluated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
-from seminas.archive import Record
 from seminas.report.runs import Setting
 from seminas.report.statistics import final_accuracy, stacked, standard_error
+from seminas.runs.archive import Record
 from seminas.spaces.base import SearchSpace
 
-MOST_LINES, MOST_PANELS, MOST_POINTS = 16, 5, 2_000
+MOST_LINES, MOST_POINTS = 16, 2_000
 
 
 def curves(settings: Sequence[Setting]) -> Figure:
@@ -56,7 +55,7 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
         for key, value in setting.swept:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 values.setdefault(key, set()).add(value)
-    return [key for key, found in values.items() if len(found) > 1]
+    return [key for key, numbers in values.items() if len(numbers) > 1]
 
 
 def ablation(settings: Sequence[Setting], key: str) -> Figure:
@@ -81,66 +80,30 @@ def ablation(settings: Sequence[Setting], key: str) -> Figure:
     return figure
 
 
-def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
-    """Draw what was predicted against what came out, a panel a round; None where nothing was predicted.
-
-    Args:
-        runs: The records of one or several searches. Kendall's τ is the mean over them.
-    """
-    rounds: dict[int, list[list[tuple[float, float]]]] = {}
-    for records in runs:
-        of_run: dict[int, list[tuple[float, float]]] = {}
-        for r in records:
-            if r.prediction is not None and r.val_accuracy is not None:
-                of_run.setdefault(r.round, []).append((r.prediction, r.val_accuracy))
-        for number, pairs in of_run.items():
-            rounds.setdefault(number, []).append(pairs)
-    if not rounds:
-        return None
-    numbers = sorted(rounds)
-    shown = [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, MOST_PANELS).round().astype(int))]
-    figure = Figure(figsize=(2.6 * len(shown) + 0.6, 3), layout="constrained")
-    for axes, number in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        parts = [np.array(pairs) for pairs in rounds[number]]
-        points = np.concatenate(parts)
-        points = points[:: max(1, len(points) // MOST_POINTS)]
-        axes.scatter(points[:, 0], points[:, 1], s=8, alpha=0.4, rasterized=True)
-        low, high = np.quantile(points, 0.02), points.max()
-        axes.plot([low, high], [low, high], color="0.5", linewidth=1)
-        margin = 0.05 * (high - low) + 1e-4
-        axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
-        taus = [kendalltau(p[:, 0], p[:, 1]).statistic for p in parts if len(p) > 2]
-        tau = np.nanmean(taus) if len(taus) and not np.isnan(taus).all() else None
-        axes.set_title(f"round {number}" + ("" if tau is None else f", τ {tau:.2f}"), fontsize="medium")
-        axes.set_xlabel("predicted")
-    figure.axes[0].set_ylabel("validation accuracy")
-    return figure
-
-
-def looked_at(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
+def evaluated(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
     """Draw the evaluated architectures in two principal components of their features, coloured by accuracy."""
     strategies: dict[str, dict[str, Record]] = {}
     for setting in settings:
-        of_it = strategies.setdefault(setting.strategy, {})
+        latest = strategies.setdefault(setting.strategy, {})
         for run in setting.runs.values():
-            of_it |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in of_it}
+            latest |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in latest}
     everything = {key: record for records in strategies.values() for key, record in records.items()}
     rng = np.random.default_rng(0)
     keys = sorted(everything)
     keys = [keys[i] for i in np.sort(rng.permutation(len(keys))[:MOST_POINTS])]
     features = space.features([space.from_json(everything[key].architecture) for key in keys])
-    place = dict(zip(keys, _principal_components(features), strict=True))
+    position = dict(zip(keys, _principal_components(features), strict=True))
     accuracies = np.array([everything[key].val_accuracy for key in keys], dtype=np.float64)
     low, high = np.quantile(accuracies, 0.1), accuracies.max()
     columns = min(4, len(strategies))
     lines = -(-len(strategies) // columns)
     figure = Figure(figsize=(3.2 * columns + 0.8, 2.9 * lines + 0.4), layout="constrained")
     grid = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
-    everywhere = np.array(list(place.values()))
+    everywhere = np.array(list(position.values()))
     for axes, (name, records) in zip(grid, strategies.items(), strict=False):
         axes.scatter(*everywhere.T, s=3, color="0.9", rasterized=True)
         here = [key for key in keys if key in records]
-        points = np.array([place[key] for key in here]).reshape(-1, 2)
+        points = np.array([position[key] for key in here]).reshape(-1, 2)
         colors = [records[key].val_accuracy for key in here]
         points_drawn = axes.scatter(*points.T, c=colors, s=6, vmin=low, vmax=high, rasterized=True)
         axes.set_title(name, fontsize="medium")

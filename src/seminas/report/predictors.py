@@ -1,7 +1,6 @@
 """The report's section on how well models rank architectures: the results of ``seminas-predictor``."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from seminas.report.section import Section
 from seminas.report.statistics import mean_sd
+from seminas.runs.results import PredictorResult
 
 NOTES = (
     "Mean ± standard deviation over seeds, on all architectures of the table that were not labeled.",
@@ -27,18 +27,20 @@ Group = tuple[str, int, int]
 """Model, N, M."""
 
 
-def predictor_section(problem: str, results: Sequence[dict[str, Any]], figures: bool = True) -> Section:
+def predictor_section(problem: str, results: Sequence[PredictorResult], figures: bool = True) -> Section:
     """Return the section of one problem's results."""
-    groups: dict[Group, dict[int, dict[str, Any]]] = {}
+    groups: dict[Group, dict[int, PredictorResult]] = {}
     for result in results:
-        of_it = groups.setdefault((result["model"], result["num_labeled"], result["num_pseudo_labeled"]), {})
-        of_it.setdefault(result["seed"], result)
-    names = [name for name in _METRICS if all(name in result for result in results)]
+        group = groups.setdefault((result.model, result.num_labeled, result.num_pseudo_labeled), {})
+        group.setdefault(result.seed, result)
+    names = [name for name in _METRICS if all(_value(result, name) is not None for result in results)]
     rows, plain = [], []
-    for (model, n, m), of_it in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0], item[0][2])):
-        pairs = [mean_sd(_values(of_it, name)) for name in names]
-        rows.append([model, str(n), str(m), str(len(of_it)), *(f"{a:.3f} ± {b:.3f}" for a, b in pairs)])
-        plain.append([model, n, m, len(of_it), *(v for pair in pairs for v in pair)])
+    for (model, n, m), by_seed in sorted(
+        groups.items(), key=lambda item: (item[0][1], item[0][0], item[0][2])
+    ):
+        pairs = [mean_sd(_values(by_seed, name)) for name in names]
+        rows.append([model, str(n), str(m), str(len(by_seed)), *(f"{a:.3f} ± {b:.3f}" for a, b in pairs)])
+        plain.append([model, n, m, len(by_seed), *(v for pair in pairs for v in pair)])
     header = ["model", "N", "M", "seeds", *(_METRICS[name] for name in names)]
     plain_header = ["model", "num_labeled", "num_pseudo_labeled", "seeds"]
     plain_header += [f"{name}_{part}" for name in names for part in ("mean", "sd")]
@@ -46,24 +48,24 @@ def predictor_section(problem: str, results: Sequence[dict[str, Any]], figures: 
     return Section(f"predictors on {problem}", header, rows, plain_header, plain, drawn, NOTES)
 
 
-def _values(of_it: dict[int, dict[str, Any]], name: str) -> NDArray[np.float64]:
-    return np.array([result[name] for result in of_it.values()], dtype=np.float64)
+def _values(group: dict[int, PredictorResult], name: str) -> NDArray[np.float64]:
+    return np.array([_value(result, name) for result in group.values()], dtype=np.float64)
 
 
-def _ratio(result: dict[str, Any]) -> float:
-    """M / N as it was asked for: a table may hold fewer."""
-    return float(result["config"].get("model", {}).get("pseudo_label_ratio", 0))
+def _value(result: PredictorResult, name: str) -> float | None:
+    value: float | None = result.top_k.get(name, getattr(result, name, None))
+    return value
 
 
-def _figure(groups: dict[Group, dict[int, dict[str, Any]]]) -> Figure:
+def _figure(groups: dict[Group, dict[int, PredictorResult]]) -> Figure:
     """Kendall's τ over N, a line for each model and M / N: mean and standard deviation."""
     lines: dict[str, list[tuple[float, float, float]]] = {}
-    ratios = {group: _ratio(next(iter(of_it.values()))) for group, of_it in groups.items()}
-    for group, of_it in groups.items():
+    ratios = {group: next(iter(by_seed.values())).pseudo_label_ratio for group, by_seed in groups.items()}
+    for group, by_seed in groups.items():
         model, n, _ = group
-        several = len({ratio for (name, _, _), ratio in ratios.items() if name == model}) > 1
-        label = f"{model}, M/N {ratios[group]:g}" if several else model
-        lines.setdefault(label, []).append((n, *mean_sd(_values(of_it, "kendall_tau"))))
+        varies = len({ratio for (name, _, _), ratio in ratios.items() if name == model}) > 1
+        label = f"{model}, M/N {ratios[group]:g}" if varies else model
+        lines.setdefault(label, []).append((n, *mean_sd(_values(by_seed, "kendall_tau"))))
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for label, points in sorted(lines.items()):

@@ -1,10 +1,9 @@
-"""Reading run folders: what a report is made of."""
+"""The runs of a report: read from their folders, and grouped into settings."""
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.app import CONFIG_FILE, MAY_CHANGE, flat, is_open, read_result
-from seminas.archive import HISTORY, Record, read_history
+from seminas.config.check import flat, rule_at
 from seminas.errors import UserError
+from seminas.runs.archive import Record
+from seminas.runs.folder import RunFolder, run_folders
+from seminas.runs.results import PredictorResult, Result, SearchResult
 
-IGNORED = ("seed", *MAY_CHANGE)
-"""Keys that tell no settings apart."""
-MIRRORS = ("strategy.pseudo_label_ratio", "strategy.controller.")
-"""Keys that repeat others."""
-OF_A_STRATEGY = ("strategy.", "space.", "evaluator.")
-"""Groups whose keys differ between options as a matter of course."""
+VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
+"""Keys that differ between strategies as a matter of course. They tell settings of one strategy apart."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +31,23 @@ class Run:
         records: ``history.jsonl``.
     """
 
-    folder: Path
-    result: dict[str, Any]
+    folder: RunFolder
+    result: SearchResult
     records: list[Record]
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The config, resolved."""
-        config: dict[str, Any] = self.result["config"]
-        return config
 
     @property
     def strategy(self) -> str:
         """Name of the strategy."""
-        return str(self.result["strategy"])
+        return self.result.strategy
 
     @property
     def seed(self) -> int:
         """Seed of the run."""
-        return int(self.result["seed"])
+        return self.result.seed
 
     @property
     def problem(self) -> str:
-        """What was searched, equal for runs that can be compared."""
+        """Name of the problem, equal for runs that can be compared."""
         return problem_of(self.result)
 
     @cached_property
@@ -68,7 +59,7 @@ class Run:
     @cached_property
     def best_test(self) -> NDArray[np.float64] | None:
         """Test accuracy of the best by validation after each evaluation, ``[q]``; None where it is not known."""
-        incumbents = self.result.get("incumbents") or []
+        incumbents = self.result.incumbents
         if not incumbents or incumbents[0]["test_accuracy"] is None:
             return None
         curve = np.full(len(self.records), np.nan)
@@ -79,62 +70,67 @@ class Run:
     def first(self, n: int) -> "Run | None":
         """Return the run as it would have ended after ``n`` evaluations; None where it is shorter, or had nothing."""
         records = self.records[:n]
-        incumbents = [i for i in self.result.get("incumbents") or [] if i["index"] < n]
+        incumbents = [i for i in self.result.incumbents if i["index"] < n]
         if len(records) < n or not incumbents:
             return None
         best = records[incumbents[-1]["index"]]
-        result = self.result | {
-            "num_queries": n,
-            "best_architecture": best.architecture,
-            "best_key": best.key,
-            "best_val_accuracy": best.val_accuracy,
-            "test_accuracy": incumbents[-1]["test_accuracy"],
-            "incumbents": incumbents,
-            "cost_s": sum(record.cost_s for record in records),
-        }
+        assert best.val_accuracy is not None
+        result = replace(
+            self.result,
+            num_queries=n,
+            best_architecture=best.architecture,
+            best_key=best.key,
+            best_val_accuracy=best.val_accuracy,
+            test_accuracy=incumbents[-1]["test_accuracy"],
+            incumbents=incumbents,
+            cost_s=sum(record.cost_s for record in records),
+        )
         return Run(self.folder, result, records)
 
 
-def problem_of(result: dict[str, Any]) -> str:
-    """Return what a result is about: the space, and the table or the data."""
-    evaluator = result["config"]["evaluator"]
-    parts = [str(result["space"])]
+def problem_of(result: Result) -> str:
+    """Return the name of the problem that a result is of: the space, and the table or the data."""
+    evaluator = result.config["evaluator"]
+    parts = [result.space]
     if "path" in evaluator:
         parts.append(Path(evaluator["path"]).stem)
         parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
         if evaluator.get("repeat", "random") != "random":
             parts.append(f"repeat {evaluator['repeat']}")
     else:
-        data = evaluator.get("data")
-        name = result["config"]["names"]["evaluator"]
-        parts.append(str(data["_target_"]).rpartition(".")[2] if isinstance(data, dict) else str(name))
+        images = (result.config.get("data") or {}).get("images") or {}
+        target = str(images.get("_target_", "")).rpartition(".")[2]
+        parts.append(target or str(result.config["names"]["evaluator"]))
     return ", ".join(parts)
 
 
 @dataclass
-class Found:
-    """What a report was pointed at.
+class Runs:
+    """The runs in the folders of a report.
 
     Attributes:
-        runs: Finished searches.
+        searches: Finished searches.
         predictors: Results of ``seminas-predictor``.
-        running: Folders that a process has open.
+        running: Folders that a process holds.
         stopped: Folders of runs that ended before their result: killed, or failed.
     """
 
-    runs: list[Run] = field(default_factory=list)
-    predictors: list[dict[str, Any]] = field(default_factory=list)
-    running: list[Path] = field(default_factory=list)
-    stopped: list[Path] = field(default_factory=list)
+    searches: list[Run] = field(default_factory=list)
+    predictors: list[PredictorResult] = field(default_factory=list)
+    running: list[RunFolder] = field(default_factory=list)
+    stopped: list[RunFolder] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """The counts, in words."""
-        counts = [(len(self.runs) + len(self.predictors), "finished"), (len(self.running), "still running")]
-        counts.append((len(self.stopped), "stopped before their end"))
-        return ", ".join(f"{n} {what}" for n, what in counts if n or what == "finished")
+        """Return the counts in words."""
+        counts = [
+            (len(self.searches) + len(self.predictors), "finished"),
+            (len(self.running), "still running"),
+            (len(self.stopped), "stopped before their end"),
+        ]
+        return ", ".join(f"{n} {words}" for n, words in counts if n or words == "finished")
 
 
-def find_runs(folders: Sequence[Path]) -> Found:
+def read_runs(folders: Sequence[Path]) -> Runs:
     """Read all run folders at and below some folders; a sweep may still be running.
 
     Raises:
@@ -143,33 +139,26 @@ def find_runs(folders: Sequence[Path]) -> Found:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder")
-    found = Found()
-    places = sorted({place for folder in folders for place in _run_folders(folder)})
+    runs = Runs()
+    paths = sorted({run.path for folder in folders for run in run_folders(folder)})
+    places = [RunFolder(path) for path in paths]
     with ThreadPoolExecutor(8) as pool:
-        for place, result in zip(places, pool.map(_read, places), strict=True):
-            if isinstance(result, Run):
-                found.runs.append(result)
-            elif result is not None:
-                if "kind" not in result:  # Trainings are no part of a report.
-                    found.predictors.append(result)
-            else:
-                (found.running if is_open(place) else found.stopped).append(place)
-    if not found.runs and not found.predictors:
-        raise UserError(f"{', '.join(map(str, folders))}: holds no run that has finished ({found})")
-    return found
+        for run_folder, content in zip(places, pool.map(_read, places), strict=True):
+            if isinstance(content, Run):
+                runs.searches.append(content)
+            elif isinstance(content, PredictorResult):
+                runs.predictors.append(content)
+            elif content is None:  # Trainings are no part of a report.
+                running = run_folder.state().name == "running"
+                (runs.running if running else runs.stopped).append(run_folder)
+    if not runs.searches and not runs.predictors:
+        raise UserError(f"{', '.join(map(str, folders))}: holds no run that has finished ({runs})")
+    return runs
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        if CONFIG_FILE in files:
-            yield Path(place)
-            folders.clear()  # What W&B and others write below is not ours.
-
-
-def _read(folder: Path) -> Run | dict[str, Any] | None:
-    result = read_result(folder)
-    is_search = result is None or (folder / HISTORY).exists()
-    return Run(folder, result, read_history(folder)) if result is not None and is_search else result
+def _read(folder: RunFolder) -> Run | Result | None:
+    result = folder.result()
+    return Run(folder, result, folder.history()) if isinstance(result, SearchResult) else result
 
 
 @dataclass(frozen=True)
@@ -178,7 +167,7 @@ class Setting:
 
     Attributes:
         strategy: Name of the strategy.
-        swept: What else tells it from the other settings of its problem, by key.
+        swept: The values that tell it from the other settings of its problem, by key.
         runs: By seed.
     """
 
@@ -203,9 +192,9 @@ class Setting:
         shorter = {seed: run for seed, run in runs.items() if run is not None}
         return Setting(self.strategy, self.swept, shorter) if shorter else None
 
-    def final(self, what: str) -> NDArray[np.float64]:
-        """Return a number of each run's result, by seed, ``[seeds]``; NaN where it is not known."""
-        values = [self.runs[seed].result.get(what) for seed in self.seeds]
+    def final(self, name: str) -> NDArray[np.float64]:
+        """Return a field of each run's result, a number, by seed, ``[seeds]``; NaN where it is not known."""
+        values = [getattr(self.runs[seed].result, name) for seed in self.seeds]
         return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
@@ -214,18 +203,16 @@ def group(runs: Sequence[Run]) -> dict[str, list[Setting]]:
     problems: dict[str, list[Run]] = {}
     for run in runs:
         problems.setdefault(run.problem, []).append(run)
-    return {problem: _settings(of_it) for problem, of_it in sorted(problems.items())}
+    return {problem: _settings(runs_of_it) for problem, runs_of_it in sorted(problems.items())}
 
 
 def _settings(runs: Sequence[Run]) -> list[Setting]:
-    configs = [
-        {k: v for k, v in flat(r.config).items() if not k.startswith((*IGNORED, *MIRRORS))} for r in runs
-    ]
+    configs = [_telling(run.result.config) for run in runs]
     strategies = sorted({run.strategy for run in runs})
     swept = []
     for key in sorted({key for config in configs for key in config}):
         values = [json.dumps(config.get(key)) for config in configs]
-        if key.startswith(OF_A_STRATEGY):
+        if key.startswith(VARIES_BY_STRATEGY):
             within = [
                 len({v for v, run in zip(values, runs, strict=True) if run.strategy == name}) > 1
                 for name in strategies
@@ -234,13 +221,18 @@ def _settings(runs: Sequence[Run]) -> list[Setting]:
                 swept.append(key)
         elif len(set(values)) > 1:
             swept.append(key)
-    found: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     for run, config in zip(runs, configs, strict=True):
-        values_of_it = tuple((key, config.get(key)) for key in swept)
-        name = json.dumps([run.strategy, values_of_it])
-        setting = found.setdefault(name, Setting(run.strategy, values_of_it, {}))
+        setting_values = tuple((key, config.get(key)) for key in swept)
+        name = json.dumps([run.strategy, setting_values])
+        setting = settings.setdefault(name, Setting(run.strategy, setting_values, {}))
         setting.runs.setdefault(run.seed, run)
-    return sorted(found.values(), key=lambda s: (s.strategy, [_order(v) for _, v in s.swept]))
+    return sorted(settings.values(), key=lambda s: (s.strategy, [_order(v) for _, v in s.swept]))
+
+
+def _telling(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that may tell settings apart, by dotted key: not the seed, and none that changes no result."""
+    return {k: v for k, v in flat(config).items() if k != "seed" and not rule_at(config, k).may_change}
 
 
 def _order(value: Any) -> tuple[int, float, str]:

@@ -1,20 +1,17 @@
 """The report's section on the searches of one problem."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
-from seminas.app import build
+from seminas.config.recorded import recorded_space
 from seminas.report import plots
-from seminas.report.figures import draw_architecture
 from seminas.report.runs import Setting
 from seminas.report.section import Section, percent
 from seminas.report.statistics import Row, table
-
-if TYPE_CHECKING:
-    from seminas.spaces.base import SearchSpace
+from seminas.search.figures import draw_architecture, predictions
+from seminas.spaces.base import SearchSpace
 
 HEADER = (
     "setting",
@@ -54,7 +51,7 @@ NOTES = (
     "number of settings.",
     "Reaches the baseline after: evaluations until the mean of the best validation accuracies so far is at least what "
     "the baseline ends with.",
-    "Found the best: runs that found the highest validation accuracy there is.",
+    "Found the best: runs that found the highest validation accuracy of all architectures.",
     "Hours: of training, where they are known.",
     "Bands and bars: standard error.",
 )
@@ -79,7 +76,7 @@ def _cells(row: Row) -> list[str]:
         percent(row.val),
         percent(row.test),
         percent(row.regret),
-        "–" if row.found is None else f"{100 * row.found:.0f}",
+        "–" if row.found_best is None else f"{100 * row.found_best:.0f}",
         "–" if row.rank is None else f"{row.rank:.1f}",
         "–" if row.p_value is None else f"{row.p_value:.1g}" if row.p_value < 0.01 else f"{row.p_value:.2f}",
         "–" if row.reaches is None else str(row.reaches),
@@ -90,34 +87,36 @@ def _cells(row: Row) -> list[str]:
 def _plain(row: Row) -> list[Any]:
     pairs = [v for pair in (row.val, row.test, row.regret) for v in (pair or (None, None))]
     setting = row.setting
-    numbers = [*pairs, row.found, row.rank, row.p_value, row.reaches, row.hours]
+    numbers = [*pairs, row.found_best, row.rank, row.p_value, row.reaches, row.hours]
     return [setting.label, setting.strategy, row.num_seeds, row.num_queries, *numbers]
 
 
 def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
-    found = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
+    figures = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
     for key in plots.swept_keys(settings):
         name = key.replace(".", "-")
-        found.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))
+        figures.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))
     for strategy in dict.fromkeys(s.strategy for s in settings):
-        of_it = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
-        figure = plots.predictions(of_it)
+        histories = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
+        figure = predictions(histories)
         if figure is not None:
             caption = (
                 f"{strategy}: predicted and true accuracy of what it asked for, by round (τ: mean over runs)."
             )
-            found.append((f"predictions-{strategy}", caption, figure))
+            figures.append((f"predictions-{strategy}", caption, figure))
     best: dict[str, Any] = {}
     runs = [run for s in settings for run in s.runs.values()]
-    for run in sorted(runs, key=lambda r: -r.result["best_val_accuracy"]):
-        best.setdefault(run.result["best_key"], run)
-    space: SearchSpace[Any] = build(OmegaConf.create(runs[0].config), "space")
-    caption = "What was evaluated, in two principal components of the architectures' features."
-    found.append(("looked-at", caption, plots.looked_at(space, settings)))
+    for run in sorted(runs, key=lambda r: -r.result.best_val_accuracy):
+        best.setdefault(run.result.best_key, run)
+    space: SearchSpace[Any] = recorded_space(runs[0].result.config, str(runs[0].folder), SearchSpace)
+    caption = (
+        "The architectures that were evaluated, in two principal components of the architectures' features."
+    )
+    figures.append(("evaluated", caption, plots.evaluated(space, settings)))
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
-        drawing = draw_architecture(space, space.from_json(run.result["best_architecture"]))
-        caption = f"Number {rank} of all runs by validation accuracy: {run.result['best_val_accuracy']:.4f}"
-        if run.result["test_accuracy"] is not None:
-            caption += f", test {run.result['test_accuracy']:.4f}"
-        found.append((f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
-    return found
+        drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
+        caption = f"Number {rank} of all runs by validation accuracy: {run.result.best_val_accuracy:.4f}"
+        if run.result.test_accuracy is not None:
+            caption += f", test {run.result.test_accuracy:.4f}"
+        figures.append((f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
+    return figures

@@ -1,4 +1,4 @@
-"""What the runs of a study say: means, deviations, ranks and a paired test."""
+"""Statistics of a study: means, deviations, ranks and a paired test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Row:
         val: Best validation accuracy.
         test: Test accuracy of the best by validation, None where it is not known.
         regret: How far the test accuracy is below the highest that there is, None where that is not known.
-        found: Fraction of runs that found the highest validation accuracy that there is, likewise.
+        found_best: Fraction of runs that found the highest validation accuracy that there is, likewise.
         rank: Mean rank by the final accuracy among the settings, over the seeds that all have; None without any.
         p_value: Of Wilcoxon's signed-rank test against the baseline, paired by seed; None for the baseline and
             where there are too few pairs.
@@ -41,7 +41,7 @@ class Row:
     val: tuple[float, float]
     test: tuple[float, float] | None
     regret: tuple[float, float] | None
-    found: float | None
+    found_best: float | None
     rank: float | None
     p_value: float | None
     reaches: int | None
@@ -65,7 +65,7 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
     for setting, rank in zip(settings, ranks, strict=True):
         runs = setting.runs.values()
         test, val = setting.final("test_accuracy"), setting.final("best_val_accuracy")
-        best = [run.result.get("best_there_is") or {} for run in (setting.runs[s] for s in setting.seeds)]
+        best = [run.result.best_there_is or {} for run in (setting.runs[s] for s in setting.seeds)]
         best_test = np.array([b.get("test_accuracy", np.nan) for b in best])
         best_val = np.array([b.get("val_accuracy", np.nan) for b in best])
         known = not np.isnan(best_val).any()
@@ -77,11 +77,11 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
                 val=mean_sd(val),
                 test=None if np.isnan(test).any() else mean_sd(test),
                 regret=None if np.isnan(best_test - test).any() else mean_sd(best_test - test),
-                found=float((val >= best_val).mean()) if known else None,
+                found_best=float((val >= best_val).mean()) if known else None,
                 rank=rank,
                 p_value=None if base is None or base is setting else _p_value(setting, base),
                 reaches=None if base is None or base is setting else _reaches(setting, base),
-                hours=float(np.mean([run.result["cost_s"] for run in runs])) / 3600 or None,
+                hours=float(np.mean([run.result.cost_s for run in runs])) / 3600 or None,
             )
         )
     return sorted(rows, key=lambda row: -(row.test or row.val)[0])
@@ -128,8 +128,8 @@ def mean_curve(setting: Setting) -> NDArray[np.float64]:
 
 
 def _reaches(setting: Setting, base: Setting) -> int | None:
-    there = np.flatnonzero(mean_curve(setting) >= mean_curve(base)[-1])
-    return int(there[0]) + 1 if len(there) else None
+    reached = np.flatnonzero(mean_curve(setting) >= mean_curve(base)[-1])
+    return int(reached[0]) + 1 if len(reached) else None
 
 
 def _ranks(settings: Sequence[Setting]) -> list[float | None]:

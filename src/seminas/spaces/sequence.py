@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seminas.errors import UserError, config_error
-from seminas.spaces.base import EnumerableSpace, one_hot
+from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.chain import Chain, ForbiddenChain
+from seminas.spaces.views import one_hot
 
 Choices = tuple[int, ...]
 """An architecture: at each position, which of its choices."""
@@ -97,13 +98,13 @@ class SequenceSpace(EnumerableSpace[Choices]):
         """Draw uniformly over the architectures without ``exclude``."""
         if self._chain.numbered:
             return super().sample(n, rng, exclude)
-        found: dict[Choices, None] = {}
+        drawn: dict[Choices, None] = {}
         excluded = set(exclude)
-        while len(found) < n:  # Too large to number: a repetition is all but impossible.
-            for row in self._chain.draw(n - len(found), rng).tolist():
+        while len(drawn) < n:  # Too large to number: a repetition is all but impossible.
+            for row in self._chain.draw(n - len(drawn), rng).tolist():
                 if tuple(row) not in excluded:
-                    found[tuple(row)] = None
-        return list(found)
+                    drawn[tuple(row)] = None
+        return list(drawn)
 
     def at(self, indices: NDArray[np.int64]) -> list[Choices]:
         """Return the architectures at indices, ``[n]``, in lexicographic order."""

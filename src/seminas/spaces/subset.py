@@ -1,17 +1,17 @@
-"""A part of a space: the candidates of a search whose evaluator knows only some architectures."""
+"""A part of a space: the candidates of a search whose evaluator has only some architectures."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from seminas.spaces.base import A, EnumerableSpace
 
 
 class Subset(EnumerableSpace[A]):
-    """The architectures at some indices of a space; what is no member does not exist here."""
+    """The architectures at some indices of a space. Other architectures are none of this space."""
 
     def __init__(self, space: EnumerableSpace[A], members: NDArray[np.int64]) -> None:
         """Take the architectures of ``space`` at the indices ``members``, ``[n]``, without repetition."""
@@ -98,12 +98,6 @@ class Subset(EnumerableSpace[A]):
     def vertex_names(self, architecture: A) -> list[str]:
         """Return what to write on each vertex."""
         return self._space.vertex_names(architecture)
-
-    def build_network(
-        self, architecture: A, num_classes: int, in_channels: int, **skeleton: Any
-    ) -> nn.Module:
-        """Return the classifier of an architecture."""
-        return self._space.build_network(architecture, num_classes, in_channels, **skeleton)
 
     def _only_members(self, architectures: list[A]) -> list[A]:
         member = np.isin(self._space.index(architectures), self._members)

@@ -8,11 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.controller.fit import one_thread
-from seminas.errors import check_at_least, config_error
-from seminas.plan import OwnSizes
+from seminas.config.strategies import BananasSettings
+from seminas.controller.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Strategy
+from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 
 class Bananas(Strategy[A]):
@@ -24,69 +23,36 @@ class Bananas(Strategy[A]):
     of the lowest one seen; the networks are trained together, on all labels at once.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace[A],
-        seed: int,
-        num_random: int = 10,
-        batch_size: int = 10,
-        ensemble_size: int = 5,
-        layers: int = 10,
-        width: int = 20,
-        steps: int = 200,
-        learning_rate: float = 0.01,
-        num_parents: int = 10,
-        num_candidates: int = 1000,
-    ) -> None:
-        """Set up the strategy.
-
-        Args:
-            space: Where to search.
-            seed: Of all randomness.
-            num_random: Random architectures at first.
-            batch_size: Architectures of each further round.
-            ensemble_size: Networks.
-            layers: Hidden layers of each.
-            width: Of each layer.
-            steps: Of Adam in each round, from scratch.
-            learning_rate: Of Adam.
-            num_parents: The best so far, whose mutations are candidates.
-            num_candidates: At most so many mutations, and as many random architectures.
-        """
+    def __init__(self, space: SearchSpace[A], seed: int, settings: BananasSettings) -> None:
         super().__init__(space, seed)
-        at_least = {"num_random": 2, "batch_size": 1, "ensemble_size": 2, "layers": 1, "width": 1, "steps": 1}
-        at_least |= {"num_parents": 1, "num_candidates": 1}
-        check_at_least("strategy", locals(), at_least)
-        if learning_rate <= 0:
-            raise config_error("strategy.learning_rate", learning_rate, "above 0")
-        self.own_sizes = OwnSizes(num_random, batch_size)
-        self.ensemble_size, self.layers, self.width = ensemble_size, layers, width
-        self.steps, self.learning_rate = steps, learning_rate
-        self.num_parents, self.num_candidates = num_parents, num_candidates
+        self.settings = settings
+        self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
 
-    def ask(self, n: int) -> list[A]:
-        """Return the ``n`` best candidates of a draw from the ensemble; at first, random architectures."""
+    def ask(self, n: int) -> Proposal[A]:
+        """Propose the ``n`` best candidates of a draw from the ensemble; at first, random architectures."""
         rng = self.rng()
         labeled = self.labeled
         if len(labeled) < 2:
-            return self.space.sample(n, rng, exclude=self.told)
+            return Proposal(self.space.sample(n, rng, exclude=self.told))
         start = time.perf_counter()
         candidates = self._candidates(rng)
         if not candidates:
-            return []
+            return Proposal([])
         predictions = self._predictions(labeled, candidates, int(rng.integers(2**62)))
         mean, deviation = predictions.mean(axis=0), predictions.std(axis=0, ddof=1)
         drawn = rng.normal(mean, deviation)  # Independent Thompson sampling: section 4 of the paper.
         order = np.argsort(-drawn, kind="stable")[:n]
         chosen = [candidates[i] for i in order]
-        self.predictions = dict(zip(chosen, mean[order].tolist(), strict=True))
-        self.metrics = {"fit_s": time.perf_counter() - start}
-        return self.filled(chosen, n, rng)
+        predicted = dict(zip(chosen, mean[order].tolist(), strict=True))
+        metrics = {"fit_s": time.perf_counter() - start}
+        return Proposal(self.filled(chosen, n, rng), predicted, metrics)
 
     def _candidates(self, rng: np.random.Generator) -> list[A]:
-        near = self.near_best(self.num_parents)
-        near = [near[i] for i in rng.permutation(len(near))[: self.num_candidates]]
-        return list(dict.fromkeys([*near, *self.space.sample(self.num_candidates, rng, exclude=self.told)]))
+        near = self.near_best(self.settings.num_parents)
+        near = [near[i] for i in rng.permutation(len(near))[: self.settings.num_candidates]]
+        return list(
+            dict.fromkeys([*near, *self.space.sample(self.settings.num_candidates, rng, exclude=self.told)])
+        )
 
     @one_thread()
     def _predictions(self, labeled: dict[A, float], candidates: list[A], seed: int) -> NDArray[np.float64]:
@@ -97,10 +63,10 @@ class Bananas(Strategy[A]):
         scale = error.std().clamp_min(1e-6)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            sizes = [features.shape[1], *[self.width] * self.layers, 1]
-            networks = Perceptrons(self.ensemble_size, sizes)
-        optimizer = torch.optim.Adam(networks.parameters(), self.learning_rate, fused=True)
-        for _ in range(self.steps):
+            sizes = [features.shape[1], *[self.settings.width] * self.settings.layers, 1]
+            networks = Perceptrons(self.settings.ensemble_size, sizes)
+        optimizer = torch.optim.Adam(networks.parameters(), self.settings.learning_rate, fused=True)
+        for _ in range(self.settings.steps):
             predicted = networks(features) * scale + error.mean()
             # Mean absolute percentage error above the bound: the better an architecture, the more it counts.
             loss = ((predicted - error).abs() / (error - bound).clamp_min(1e-6)).mean(dim=1).sum()
@@ -108,8 +74,8 @@ class Bananas(Strategy[A]):
             loss.backward()
             optimizer.step()
         with torch.inference_mode():
-            found = networks(torch.as_tensor(self.space.features(candidates))) * scale + error.mean()
-        return (1 - found).double().numpy()
+            errors = networks(torch.as_tensor(self.space.features(candidates))) * scale + error.mean()
+        return (1 - errors).double().numpy()
 
 
 class Perceptrons(nn.Module):

@@ -1,47 +1,71 @@
-"""Which architectures to evaluate next: the interface of a strategy, which knows nothing of evaluators."""
+"""Strategies: which architectures to evaluate next. A strategy knows nothing of evaluators."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Generic
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple
 
 import numpy as np
 
-from seminas.plan import OwnSizes
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 NUM_PARENTS = 10
 """The best so far, whose neighbours are candidates where not all of a space is."""
 
 
-class Strategy(ABC, Generic[A]):
-    """Asked for architectures and told what they are worth, a round at a time.
-
-    What it asks for follows from its arguments and from what it was told alone: randomness comes from
-    (seed, round). So a search that was interrupted goes on as if it had not been, once a new strategy
-    has been told the recorded rounds.
+class RoundSizes(NamedTuple):
+    """How many architectures a strategy wants in each round.
 
     Attributes:
-        space: Where to search.
+        first: In the first, random round.
+        step: In each further round.
+        growth: Or this fraction of the architectures evaluated since the first round, if that is more.
+    """
+
+    first: int
+    step: int
+    growth: float = 0.0
+
+
+@dataclass(frozen=True)
+class Proposal(Generic[A]):
+    """A strategy's answer to ``ask``.
+
+    Attributes:
+        architectures: To be evaluated, distinct and new.
+        predictions: Expected validation accuracies, fractions, of those that the strategy has a prediction for.
+        metrics: Numbers for the loggers, such as the seconds of a fit.
+    """
+
+    architectures: list[A]
+    predictions: Mapping[A, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Strategy(ABC, Generic[A]):
+    """Proposes architectures, and is told their accuracies, a round at a time.
+
+    A proposal follows from the strategy's arguments and from the accuracies told. Its randomness comes from (seed,
+    round). So an interrupted search goes on as if nothing had happened: a new strategy is told the recorded rounds.
+
+    Attributes:
+        space: The candidates.
         seed: Of all randomness.
-        own_sizes: Its round sizes where the config says nothing; None where it has no opinion.
-        ends: How many architectures were told by the end of each round.
+        round_sizes: The sizes that it works best with; None: any.
+        ends: How many architectures had been told by the end of each round.
         told: Every architecture told, in order, with its validation accuracy, None for a failed one.
-        predictions: What was expected of the last ``ask``'s architectures, as fractions, where anything was.
-        metrics: Numbers on the last ``ask``, for the loggers.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
         self.space = space
         self.seed = seed
-        self.own_sizes: OwnSizes | None = None
+        self.round_sizes: RoundSizes | None = None
         self.ends: list[int] = []
         self.told: dict[A, float | None] = {}
-        self.predictions: dict[A, float] = {}
-        self.metrics: dict[str, float] = {}
 
     @abstractmethod
-    def ask(self, n: int) -> list[A]:
-        """Return ``n`` distinct architectures that were not told yet; fewer where the space has no more."""
+    def ask(self, n: int) -> Proposal[A]:
+        """Propose ``n`` distinct architectures that were not told yet; fewer where the space has no more."""
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Take in the validation accuracies (fractions, None for a failed one) of a whole round."""
@@ -49,7 +73,7 @@ class Strategy(ABC, Generic[A]):
         self.ends.append(len(self.told))
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in what architectures told earlier are worth by now."""
+        """Take in new accuracies of architectures told earlier."""
         self.told.update(zip(architectures, accuracies, strict=True))
 
     @property
@@ -59,7 +83,7 @@ class Strategy(ABC, Generic[A]):
 
     @property
     def labeled(self) -> dict[A, float]:
-        """What was told and has an accuracy, in order."""
+        """The architectures told that have an accuracy, in order."""
         return {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
 
     def filled(self, chosen: list[A], n: int, rng: np.random.Generator) -> list[A]:
@@ -78,9 +102,10 @@ class Strategy(ABC, Generic[A]):
         return isinstance(self.space, EnumerableSpace) and self.space.size <= most
 
     def candidates(self, most: int, rng: np.random.Generator) -> list[A]:
-        """Return what to choose from: of a space that can be seen whole, all, told ones too.
+        """Return architectures to choose from.
 
-        Of another one the new neighbours of the best so far, and ``most`` new ones at random; none where ``most`` is 0.
+        Of a space with at most ``most`` architectures these are all of them, also those told. Of a larger space they are
+        the new neighbours of the best so far and ``most`` new ones at random; none where ``most`` is 0.
         """
         if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
             return self.space.at(np.arange(self.space.size))

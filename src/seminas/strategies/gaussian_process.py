@@ -15,46 +15,27 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
-from seminas.errors import check_at_least
-from seminas.plan import OwnSizes
+from seminas.config.strategies import GaussianProcessSettings
+from seminas.controller.targets import rank_quantiles
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Strategy
-from seminas.targets import rank_quantiles
+from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 
 class GaussianProcess(Strategy[A]):
     """Matérn 5/2 on features, targets as the quantiles of their ranks, and the highest expected improvement."""
 
-    def __init__(
-        self,
-        space: SearchSpace[A],
-        seed: int,
-        num_random: int = 20,
-        batch_size: int = 5,
-        max_candidates: int = 20_000,
-    ) -> None:
-        """Set up the strategy.
-
-        Args:
-            space: Where to search.
-            seed: Of all randomness.
-            num_random: Random architectures at first.
-            batch_size: Architectures of each further round.
-            max_candidates: A space of no more architectures is looked at as a whole in each round; of a larger one
-                so many at random, and the neighbours of the best so far.
-        """
+    def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
         super().__init__(space, seed)
-        check_at_least("strategy", locals(), {"num_random": 2, "batch_size": 1, "max_candidates": 1})
-        self.own_sizes = OwnSizes(num_random, batch_size)
-        self.max_candidates = max_candidates
+        self.settings = settings
+        self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
 
-    def ask(self, n: int) -> list[A]:
-        """Return the ``n`` candidates of the highest expected improvement; at first, random architectures."""
+    def ask(self, n: int) -> Proposal[A]:
+        """Propose the ``n`` candidates of the highest expected improvement; at first, random architectures."""
         rng = self.rng()
         labeled = self.labeled
         if len(labeled) < 2:
-            return self.space.sample(n, rng, exclude=self.told)
+            return Proposal(self.space.sample(n, rng, exclude=self.told))
         start = time.perf_counter()
         candidates, features = self._candidates(rng)
         targets = rank_quantiles(np.array(list(labeled.values())))
@@ -68,17 +49,17 @@ class GaussianProcess(Strategy[A]):
                 break
             if candidates[i] not in self.told:
                 chosen.append(candidates[i])
-        self.metrics = {"fit_s": time.perf_counter() - start}
-        return self.filled(chosen, n, rng)
+        metrics = {"fit_s": time.perf_counter() - start}
+        return Proposal(self.filled(chosen, n, rng), metrics=metrics)
 
     def _candidates(self, rng: np.random.Generator) -> tuple[list[A], NDArray[np.float32]]:
         if self._all is not None:
             return self._all
-        candidates = self.candidates(self.max_candidates, rng)
-        found = candidates, self.space.features(candidates)
-        if self.sees_all(self.max_candidates):
-            self._all = found
-        return found
+        candidates = self.candidates(self.settings.max_candidates, rng)
+        with_features = candidates, self.space.features(candidates)
+        if self.sees_all(self.settings.max_candidates):
+            self._all = with_features
+        return with_features
 
 
 def fit_gaussian_process(

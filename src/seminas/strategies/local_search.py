@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from seminas.errors import check_at_least
-from seminas.plan import OwnSizes
+from seminas.config.strategies import LocalSearchSettings
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Strategy
+from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 
 class LocalSearch(Strategy[A]):
@@ -15,34 +14,23 @@ class LocalSearch(Strategy[A]):
     is evaluated before a move; ``first_improvement`` moves at once, as its variant "query until lower" does.
     """
 
-    def __init__(
-        self, space: SearchSpace[A], seed: int, num_start: int = 10, first_improvement: bool = False
-    ) -> None:
-        """Set up the strategy.
-
-        Args:
-            space: Where to search.
-            seed: Of all randomness.
-            num_start: Random architectures at first (the authors' code: 10).
-            first_improvement: Move to the first neighbour that is better, not to the best of all.
-        """
+    def __init__(self, space: SearchSpace[A], seed: int, settings: LocalSearchSettings) -> None:
         super().__init__(space, seed)
-        check_at_least("strategy", locals(), {"num_start": 2})
-        self.first_improvement = first_improvement
-        self.own_sizes = OwnSizes(num_start, 1)
+        self.settings = settings
+        self.round_sizes = RoundSizes(settings.num_start, 1)
         self._center: A | None = None
-        """Whose neighbours are evaluated; None where the search starts again."""
+        """The architecture whose neighbours are evaluated; None when the search starts again."""
         self._neighbors: list[A] = []
 
-    def ask(self, n: int) -> list[A]:
-        """Return neighbours that are not evaluated yet, and random architectures where there are not enough."""
+    def ask(self, n: int) -> Proposal[A]:
+        """Propose neighbours that are not evaluated yet, and random architectures if there are too few."""
         rng = self.rng()
         new = [a for a in self._neighbors if a not in self.told]
         chosen = [new[i] for i in rng.permutation(len(new))[:n]]
-        return self.filled(chosen, n, rng)
+        return Proposal(self.filled(chosen, n, rng))
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in a round, and move where it is time to."""
+        """Take in a round, and move if its neighbourhood is done."""
         super().tell(architectures, accuracies)
         if self._center is None:
             self._move(self._best(architectures))
@@ -51,8 +39,8 @@ class LocalSearch(Strategy[A]):
             if better is not None and not self._value(better) > self._value(self._center):
                 better = None
             if all(a in self.told for a in self._neighbors):
-                self._move(better)  # Where there is none, a local optimum: to nowhere.
-            elif self.first_improvement and better is not None:
+                self._move(better)  # At a local optimum there is none: the search starts again.
+            elif self.settings.first_improvement and better is not None:
                 self._move(better)
             else:
                 return

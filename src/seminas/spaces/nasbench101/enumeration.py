@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.files import atomic_write, cache_dir
 from seminas.spaces.nasbench101.cell import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -17,6 +16,7 @@ from seminas.spaces.nasbench101.cell import (
     cell_arrays,
     graph_codes,
 )
+from seminas.storage.files import atomic_write, cache_dir
 
 log = logging.getLogger(__name__)
 

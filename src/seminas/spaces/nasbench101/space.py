@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.spaces.base import EnumerableSpace, one_hot, reachable
+from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.nasbench101 import grammar
 from seminas.spaces.nasbench101.cell import (
     INPUT,
@@ -25,6 +25,7 @@ from seminas.spaces.nasbench101.cell import (
     path_features,
 )
 from seminas.spaces.nasbench101.enumeration import Enumeration, load_cells, pack
+from seminas.spaces.views import one_hot, reachable
 
 Graph = tuple[NDArray[np.uint8], NDArray[np.int8]]
 
@@ -202,8 +203,8 @@ class NASBench101(EnumerableSpace[Cell]):
     def build_network(
         self, architecture: Cell, num_classes: int, in_channels: int, **skeleton: Any
     ) -> nn.Module:
-        """Return the benchmark's network of stacked cells, see ``networks.nasbench101``."""
-        from seminas.networks.nasbench101 import build_network
+        """Return the benchmark's network of stacked cells, see ``network.py``."""
+        from seminas.spaces.nasbench101.network import build_network
 
         return build_network(architecture.matrix, architecture.labels, num_classes, in_channels, **skeleton)
 

@@ -1,0 +1,135 @@
+"""What the controller's time buys: Kendall's τ and seconds of one setting against another, in one run.
+
+    python benchmarks/controller.py quality TABLE.npz -v paper,controller.pseudo_epochs=40 -v ranking
+    python benchmarks/controller.py space
+
+``quality`` fits on N labeled rows of a table and M architectures of the space, and ranks all other rows, for each
+variant and seed in turn; a variant is a config of ``conf/controller/`` and changes of the config of seminas-predictor,
+such as ``predictor.pseudo_label_ratio=0`` (M / N), separated by commas. Fits are computed on one thread, so that two
+processes may run at once. Rows are kept in the file given by --out: the same command goes on with it. ``space`` times
+predictions for all of NAS-Bench-101, with labels that are drawn at random.
+"""
+
+import csv
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import hydra
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import wilcoxon
+from seminas.commands.app import CONFIG_DIR, build, settings
+
+from seminas.commands.predictor import PredictorSettings, measure
+from seminas.controller import ControllerSettings, fit_controller
+from seminas.spaces.nasbench101 import NASBench101
+from seminas.spaces.subset import Subset
+
+FIELDS = ["variant", "table", "num_labeled", "seed", "kendall_tau", "top_10_precision", "fit_s"]
+NUM_KEYS = 4
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+def composed(variant: str) -> Any:
+    """Return the config of a variant."""
+    name, *changes = variant.split(",")
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return hydra.compose("predictor", [f"controller={name}", *changes])
+
+
+@app.command()
+def quality(
+    table: Annotated[str, typer.Argument(help="A table packed by seminas data import, or digits101.")],
+    variant: Annotated[list[str], typer.Option("--variant", "-v", help="The first is the baseline.")],
+    space: Annotated[str, typer.Option(help="As of seminas-predictor.")] = "nasbench101",
+    labels: Annotated[list[int] | None, typer.Option(help="N.")] = None,
+    seeds: Annotated[int, typer.Option(help="0 up to it.")] = 10,
+    out: Annotated[Path, typer.Option(help="CSV of all fits.")] = Path("controller.csv"),
+) -> None:
+    """Compare settings of the controller."""
+    done: dict[tuple[str, ...], dict[str, str]] = {}
+    if out.exists():
+        with out.open(newline="") as file:
+            done = {tuple(row[name] for name in FIELDS[:NUM_KEYS]): row for row in csv.DictReader(file)}
+    else:
+        with out.open("w", newline="") as file:
+            csv.DictWriter(file, FIELDS).writeheader()
+    console = Console()
+    for n in labels or [100]:
+        asked: list[dict[str, dict[str, str]]] = []
+        for seed in range(seeds):
+            asked.append({})
+            for name in variant:
+                key = (name, Path(table).stem, str(n), str(seed))
+                if key not in done:
+                    result = fit(composed(f"{name},space={space}"), table, n, seed)
+                    done[key] = dict(zip(FIELDS, key, strict=False))
+                    done[key] |= {field: f"{result[field]:.6g}" for field in FIELDS[NUM_KEYS:]}
+                    with out.open("a", newline="") as file:
+                        csv.DictWriter(file, FIELDS).writerow(done[key])
+                asked[-1][name] = done[key]
+        show(console, f"{Path(table).stem}, {n} labels, {seeds} seeds", variant, asked)
+
+
+def fit(config: Any, table: str, num_labeled: int, seed: int) -> dict[str, Any]:
+    """Fit one controller; returns its ranking quality and seconds."""
+    config.evaluator.path, config.predictor.num_labeled = table, num_labeled
+    whole = build(config, "space")
+    evaluator = build(config, "evaluator", space=whole, seed=seed)
+    members = evaluator.members()
+    rows = whole if members is None else Subset(whole, members)
+    chosen = settings(config, "predictor", PredictorSettings)
+    return measure(build(config, "model"), whole, rows, evaluator, chosen, seed)
+
+
+def show(console: Console, title: str, variants: list[str], asked: list[dict[str, dict[str, str]]]) -> None:
+    """Print a table: means and deviations, and each variant against the first, paired by seed."""
+    table = Table(title=title)
+    for header in (
+        "variant",
+        "Kendall τ",
+        "less the first's",
+        "p (Wilcoxon)",
+        "seconds",
+        "times the first's",
+    ):
+        table.add_column(header)
+    values = {v: np.array([float(of[v]["kendall_tau"]) for of in asked]) for v in variants}
+    seconds = {v: statistics.median(float(of[v]["fit_s"]) for of in asked) for v in variants}
+    first = variants[0]
+    for v in variants:
+        gain = values[v] - values[first]
+        p = f"{wilcoxon(gain).pvalue:.3f}" if len(gain) > 5 and gain.any() else ""
+        spread = values[v].std(ddof=1) if len(gain) > 1 else 0.0
+        table.add_row(
+            v,
+            f"{values[v].mean():.3f} ± {spread:.3f}",
+            f"{gain.mean():+.4f}",
+            p,
+            f"{seconds[v]:.1f}",
+            f"{seconds[v] / seconds[first]:.2f}",
+        )
+    console.print(table)
+
+
+@app.command()
+def space(repeats: Annotated[int, typer.Option(help="Timings; the median is printed.")] = 3) -> None:
+    """Time predictions for all cells of NAS-Bench-101."""
+    where, rng = NASBench101(), np.random.default_rng(0)
+    cells = where.sample(2_100, rng)
+    fitted: ControllerSettings = hydra.utils.instantiate(composed("fast").controller)
+    controller, _ = fit_controller(where, fitted, cells[:100], rng.random(100), (0, 0), cells[100:])
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        scores = controller.score_space()
+        seconds.append(time.perf_counter() - start)
+    typer.echo(f"{scores.shape[1]} cells, {scores.shape[0]} members: {statistics.median(seconds):.1f} s")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,311 @@
+"""What training costs, and what a supernet's accuracies say.
+
+python benchmarks/training.py step           Lightning's steps against a plain loop of the same model and batch
+python benchmarks/training.py exchange       a supernet's steps on two processes, with and without DDP's search
+python benchmarks/training.py correlation    a supernet's accuracies against standalone ones
+python benchmarks/training.py cost           what docs/imagenet.md derives times and memory from
+"""
+
+import csv
+import io
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import typer
+from PIL import Image
+from pytorch_lightning.strategies import DDPStrategy
+from scipy.stats import kendalltau, spearmanr
+from torch.utils.data import DataLoader
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+from pictures import write_pictures
+
+from seminas.execution.ranks import launch
+from seminas.spaces.mobilenet.network import SUPERNET
+from seminas.spaces.mobilenet.space import MobileNet
+from seminas.training.classifier import Classifier, Recipe
+from seminas.training.data.folder import image_folder, train_transform
+from seminas.training.data.memory import seeded
+from seminas.training.supernet import Paths, PathStrategy, SupernetJob, SupernetModule
+from seminas.training.trainer import TrainerSettings
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
+RECIPE = Recipe(
+    1, 0.1, 4e-5, schedule="constant", decay_norms=False, label_smoothing=0.1, augmentation="flip"
+)
+SMALL = {"image": (3, 32, 32), "num_classes": 4, "factor": 0.25}
+
+
+class Timer(pl.Callback):
+    """When each step of a fit starts."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Note when a step starts."""
+        self.seconds.append(time.perf_counter())
+
+
+class Batch(pl.LightningDataModule):
+    """The same batch again and again."""
+
+    def __init__(self, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> None:
+        super().__init__()
+        self.batch, self.steps, self.batch_size = batch, steps, len(batch[0])
+
+    def train_dataloader(self) -> Any:
+        """Return it, so many times."""
+        return DataLoader([self.batch] * self.steps, batch_size=None)  # type: ignore[arg-type]
+
+
+def bare_trainer(**kwargs: Any) -> pl.Trainer:
+    """Return a trainer that keeps and shows nothing."""
+    return pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **kwargs,
+    )
+
+
+def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[float]:
+    """Return the seconds of Lightning's steps, the last one apart."""
+    timer = Timer()
+    trainer = bare_trainer(max_steps=steps, devices=1, gradient_clip_val=5.0, callbacks=[timer])
+    trainer.fit(module, datamodule=Batch(batch, steps))
+    return list(np.diff(timer.seconds))
+
+
+def plain_steps(network: Any, forward: Any, batch: Any, steps: int) -> list[float]:
+    """Return the seconds of steps written out, the last one apart."""
+    images, labels = batch
+    groups = [
+        {"params": [p for p in network.parameters() if p.ndim > 1]},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(groups, 0.1, momentum=0.9, nesterov=True, weight_decay=4e-5)
+    seconds = []
+    for step in range(steps):
+        seconds.append(time.perf_counter())
+        optimizer.zero_grad()
+        logits = forward(images, step)
+        torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+    return list(np.diff(seconds))
+
+
+@app.command()
+def step(
+    side: Annotated[int, typer.Option(help="Of the images, in pixels.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 32,
+    steps: Annotated[int, typer.Option(help="Of each fit.")] = 12,
+    repeats: Annotated[int, typer.Option(help="Fits of each kind, in turns.")] = 5,
+    threads: Annotated[int, typer.Option(help="Of the computation.")] = 1,
+) -> None:
+    """Compare the seconds of a step: medians over all steps of both, made in turns."""
+    torch.set_num_threads(threads)
+    space = MobileNet(image=(3, side, side), num_classes=100)
+    batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
+    pool = [space.parse(SEMINASNET)]
+    seconds: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for name in ("supernet", "standalone"):
+            for kind in ("plain", "lightning"):
+                torch.manual_seed(0)
+                if name == "supernet":
+                    module: Any = SupernetModule(
+                        space.build_supernet(100, 3), Paths(space, 0, pool), RECIPE, 0
+                    )
+                    network, paths = module.network, module.paths
+                    forward = lambda x, k, network=network, paths=paths: network(x, paths.at(k))  # noqa: E731
+                else:
+                    module = Classifier(space.build_network(pool[0], 100, 3), 100, RECIPE, 0)
+                    network = module.network
+                    forward = lambda x, k, network=network: network(x)  # noqa: E731
+                if kind == "plain":
+                    spent = plain_steps(network.train(), forward, batch, steps)
+                else:
+                    spent = lightning_steps(module, batch, steps)
+                seconds.setdefault(f"{name} {kind}", []).extend(spent[1:])
+    for name in ("supernet", "standalone"):
+        plain, ours = (np.median(seconds[f"{name} {kind}"]) for kind in ("plain", "lightning"))
+        print(
+            f"{name}: plain {1000 * plain:.1f} ms, lightning {1000 * ours:.1f} ms, ratio {ours / plain:.3f}"
+        )
+
+
+class Searching(SupernetModule):
+    """Leaves its gradients to ``DistributedDataParallel``."""
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Do nothing: they are averaged already."""
+
+
+def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes: int, out: Path) -> None:
+    """Write the seconds of a rank's steps and the sum of its parameters' magnitudes at the end."""
+    for name in ("pytorch_lightning", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    space = MobileNet(image=(3, side, side), num_classes=100)
+    of = SupernetModule if kind == "path" else Searching
+    module = of(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
+    strategy = PathStrategy() if kind == "path" else DDPStrategy(find_unused_parameters=True)
+    timer = Timer()
+    trainer = bare_trainer(
+        max_steps=steps, devices=processes, strategy=strategy, gradient_clip_val=5.0, callbacks=[timer]
+    )
+    rank = int(os.environ["LOCAL_RANK"])
+    torch.manual_seed(rank)
+    batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
+    trainer.fit(module, datamodule=Batch(batch, steps))
+    size = sum(float(p.detach().double().abs().sum()) for p in module.network.parameters())
+    (out / f"{rank}.json").write_text(json.dumps([list(np.diff(timer.seconds)), size]))
+
+
+@app.command()
+def exchange(
+    side: Annotated[int, typer.Option(help="Of the images, in pixels.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Images a step, of each process.")] = 16,
+    steps: Annotated[int, typer.Option(help="Of each fit.")] = 12,
+    repeats: Annotated[int, typer.Option(help="Fits of each kind, in turns.")] = 5,
+    processes: Annotated[int, typer.Option(help="With gloo, on this machine.")] = 2,
+) -> None:
+    """Compare the seconds of a supernet's step on several processes: medians over all steps of both, made in turns."""
+    seconds: dict[str, list[float]] = {"path": [], "find_unused_parameters": []}
+    sizes = set()
+    for _ in range(repeats):
+        for kind in seconds:
+            with tempfile.TemporaryDirectory() as place:
+                given = (kind, side, batch_size, steps, processes, Path(place))
+                launch(exchanged_steps, given, processes, Path(place) / "logs")
+                for file in Path(place).glob("*.json"):
+                    spent, size = json.loads(file.read_text())
+                    seconds[kind].extend(spent[2:])
+                    sizes.add(float(f"{size:.8g}"))
+    ours, ddp = (np.median(seconds[kind]) for kind in seconds)
+    print(
+        f"the path's gradients {1000 * ours:.0f} ms, find_unused_parameters {1000 * ddp:.0f} ms: {ddp / ours:.2f}"
+    )
+    print(f"sum of the parameters' magnitudes at the end, of every rank and fit: {sorted(sizes)}")
+
+
+@app.command()
+def correlation(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="CSV of what was measured; goes on where it ends.")
+    ],
+    number: Annotated[int, typer.Option(help="Architectures.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Of each standalone training.")] = 3,
+    steps: Annotated[int, typer.Option(help="Of the supernet, on these architectures.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+) -> None:
+    """Measure architectures by a supernet and alone, on the pictures of examples/pictures.py."""
+    torch.set_num_threads(1)
+    space = MobileNet(**SMALL)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as place:
+        root = write_pictures(Path(place) / "pictures", 400, 250)
+        images = partial(
+            image_folder, str(root), 32, 32, 32, num_validation=400, num_calibration=100, num_workers=0
+        )
+        settings = TrainerSettings(accelerator="cpu", devices=1)
+        architectures = space.sample(number, np.random.default_rng(seed))
+        job = SupernetJob(space, images, RECIPE, settings, out.with_suffix(".supernet"), seed)
+        job.pool = architectures  # As a search trains on what it has asked for.
+        if job.stands() < steps:
+            job.train(steps)
+        found = {"calibrated": job.accuracies(architectures)}
+        found["as trained"] = replace(job, calibrate=False).accuracies(architectures)
+        rows = list(csv.DictReader(out.open())) if out.exists() else []
+        recipe = replace(RECIPE, epochs=epochs, schedule="cosine", warmup_epochs=1)
+        for i in range(len(rows), number):
+            data = seeded(images, seed, "flip")
+            torch.manual_seed(seed)
+            module = Classifier(space.build_network(architectures[i], 4, 3), 4, recipe, seed)
+            trainer = bare_trainer(max_epochs=epochs, devices=1, limit_val_batches=0)
+            trainer.fit(module, datamodule=data)
+            measured = trainer.test(module, data, verbose=False)[0]["test_accuracy"]
+            values = {name: f"{accuracies[i]:.4f}" for name, accuracies in found.items()}
+            rows.append({"key": space.key(architectures[i]), **values, "standalone": f"{measured:.4f}"})
+            with out.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+    alone = [float(row["standalone"]) for row in rows]
+    for name in found:
+        by_supernet = [float(row[name]) for row in rows]
+        tau, rho = kendalltau(by_supernet, alone), spearmanr(by_supernet, alone)
+        mean = f"mean accuracy {np.mean(by_supernet):.3f}"
+        print(
+            f"{name}: Kendall tau {tau.statistic:.3f} (p {tau.pvalue:.2g}), Spearman {rho.statistic:.3f}, {mean}"
+        )
+    print(f"standalone: mean accuracy {np.mean(alone):.3f}, {min(alone):.3f} to {max(alone):.3f}")
+
+
+@app.command()
+def cost() -> None:
+    """Print what times and memory on ImageNet are derived from."""
+    from seminas.spaces.cost import count_macs, count_parameters
+
+    torch.set_num_threads(1)
+    space = MobileNet()
+    architecture = space.parse(SEMINASNET)
+    network = space.build_network(architecture, 1000, 3)
+    supernet = space.build_supernet(1000, 3)
+    path = supernet.standalone(space.path(architecture))
+    for name, module in (("standalone", network), ("path of the supernet", path)):
+        macs = count_macs(module, (3, 224, 224))
+        kept = 0
+        seen: set[int] = set()
+
+        def pack(value: torch.Tensor, seen: set[int] = seen) -> torch.Tensor:
+            nonlocal kept
+            if value.data_ptr() not in seen and not isinstance(value, torch.nn.Parameter):
+                seen.add(value.data_ptr())
+                kept += value.untyped_storage().nbytes()
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            module.train()(torch.randn(2, 3, 224, 224)).sum()
+        print(
+            f"{name}: {count_parameters(module):,} parameters, {macs:,} MACs, "
+            f"{kept / 2 / 2**20:.0f} MiB an image kept for the backward pass in 32 bits"
+        )
+    print(f"supernet: {count_parameters(supernet):,} parameters, widths {SUPERNET.stages}")
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
+    file = io.BytesIO()
+    picture.resize((500, 375), Image.Resampling.BICUBIC).save(file, "JPEG", quality=92)
+    for name in ("flip", "paper", "randaugment"):
+        transform = train_transform(224, 3, name)
+        spent = []
+        for _ in range(60):
+            start = time.perf_counter()
+            transform(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
+            spent.append(time.perf_counter() - start)
+        size = len(file.getvalue()) / 1024
+        print(f"{name}: {1 / np.median(spent):.0f} images/s a core, 500 x 375 JPEG of {size:.0f} KiB")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    app()

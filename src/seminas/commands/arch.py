@@ -1,0 +1,109 @@
+"""``seminas arch``: single architectures."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seminas.commands.architecture import read_architecture
+from seminas.commands.errors import user_errors
+from seminas.commands.space import import_path, load_space
+from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
+from seminas.spaces.base import SearchSpace
+
+if TYPE_CHECKING:
+    from seminas.spaces.cost import Part
+
+arch = typer.Typer(no_args_is_help=True, help="Single architectures.")
+
+
+def _space_of(path: Path) -> SearchSpace[Any]:
+    """Return the space of a run folder's config; NAS-Bench-101 for anything else.
+
+    Raises:
+        UserError: The folder holds no run, or its space cannot be made.
+    """
+    from seminas.config.recorded import recorded_space
+
+    if not path.is_dir():
+        return load_space("nasbench101")
+    folder = RunFolder(path)
+    config = folder.config()
+    if config is None:
+        raise UserError(f"{path}: holds no run")
+    import_path(folder.import_paths())
+    space: SearchSpace[Any] = recorded_space(config, str(path), SearchSpace)
+    return space
+
+
+@arch.command("show")
+@user_errors
+def show(
+    architecture: Annotated[
+        str,
+        typer.Argument(
+            help="As space sample writes it, its key where that says all, a file, or a run folder."
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--space",
+            help="A name in conf/space, or a YAML file. [default: the run folder's space, else nasbench101]",
+            show_default=False,
+        ),
+    ] = None,
+    figure: Annotated[Path | None, typer.Option(help="PNG to draw it to.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Say what an architecture is: key, tokens, parameters and MACs of its network, as a whole and by part; draw it."""
+    from seminas.spaces.capabilities import BuildsNetworks, reference_image
+    from seminas.spaces.cost import count_macs, count_parameters, parts
+
+    space = load_space(name) if name is not None else _space_of(Path(architecture))
+    try:
+        value = read_architecture(architecture, space)
+    except ValueError as error:
+        raise UserError(f"{architecture}: {error}") from error
+    about = {
+        "space": space.name,
+        "key": space.key(value),
+        "architecture": space.to_json(value),
+        "tokens": space.encode([value])[0].tolist(),
+    }
+    costs: list[Part] = []
+    if isinstance(space, BuildsNetworks):
+        image, num_classes = reference_image(space)
+        network = space.build_network(value, num_classes, image[0])
+        about["image"] = list(image)
+        about |= {"parameters": count_parameters(network), "macs": count_macs(network, image)}
+        costs = parts(network, image)
+    if figure is not None:
+        from seminas.search.drawing import draw_architecture
+
+        try:
+            draw_architecture(space, value).savefig(figure, dpi=130)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--figure={figure}: cannot be written ({error})") from error
+    if as_json:
+        print(json.dumps(about))
+    else:
+        for key, item in about.items():
+            print(f"{key:<13}{f'{item:,}' if isinstance(item, int) else item}")
+        if costs:
+            _print_parts(costs)
+
+
+def _print_parts(parts: "list[Part]") -> None:
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    shown = Shown("part", "what", "output")
+    for title in ("parameters", "MACs"):
+        shown.add_column(title, justify="right")
+    for part in parts:
+        output = " x ".join(map(str, part.output))
+        shown.add_row(part.name, part.title, output, f"{part.parameters:,}", f"{part.macs:,}")
+    Console().print(shown)

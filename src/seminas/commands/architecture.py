@@ -1,0 +1,47 @@
+"""Reading the architecture that a user names: written out, in a file, or the best one of a run folder."""
+
+from pathlib import Path
+from typing import Any
+
+from seminas.errors import UserError, first_line
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import SearchResult, TrainingResult
+from seminas.spaces.base import SearchSpace
+from seminas.storage.files import parse_json
+
+LONGEST_PATH = 4096
+
+
+def read_architecture(text: str, space: SearchSpace[Any]) -> Any:
+    """Return the architecture written in a text, in a file of JSON, or in the result of a run folder.
+
+    Raises:
+        UserError: A folder or file holds no architecture.
+        ValueError: The text is no architecture of this space.
+    """
+    path = Path(text)
+    if len(text) < LONGEST_PATH and path.is_dir():
+        return space.from_json(architecture_of(RunFolder(path)))
+    try:
+        text = path.read_text() if len(text) < LONGEST_PATH and path.is_file() else text
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: is no file of an architecture ({first_line(error)})") from error
+    if text.lstrip().startswith("{"):
+        value = parse_json(text)
+        return space.from_json(value.get("architecture", value))
+    return space.parse(text)
+
+
+def architecture_of(folder: RunFolder) -> Any:
+    """Return the best architecture of a search, or the one that was trained, as JSON.
+
+    Raises:
+        UserError: The folder has no result of one architecture.
+    """
+    result = folder.result()
+    if isinstance(result, SearchResult):
+        return result.best_architecture
+    if isinstance(result, TrainingResult):
+        return result.architecture
+    kind = "has no result yet" if result is None else f"is a run of {result.KIND}, without one architecture"
+    raise UserError(f"{folder}: {kind}")

@@ -1,0 +1,178 @@
+"""``seminas data``: benchmark tables, and folders of images."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seminas.commands.errors import user_errors
+from seminas.commands.space import SpaceName, load_space
+from seminas.errors import UserError
+
+if TYPE_CHECKING:
+    from seminas.spaces.base import SearchSpace
+    from seminas.tables.table import Table
+
+data = typer.Typer(no_args_is_help=True, help="Benchmark tables.")
+
+
+@data.command("fetch")
+@user_errors
+def fetch_benchmark(
+    name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="nasbench101.")],
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(),
+    full: Annotated[
+        bool, typer.Option("--full", help="All numbers of epochs (1.95 GB) in place of 108 alone (499 MB).")
+    ] = False,
+) -> None:
+    """Download a benchmark's official file; a call after a broken one goes on where it ended."""
+    from seminas.storage.fetch import fetch
+    from seminas.tables import nasbench101
+
+    if name != "nasbench101":
+        raise UserError(f"{name}: must be nasbench101; other benchmarks' authors offer no plain address")
+    file = "nasbench_full.tfrecord" if full else "nasbench_only108.tfrecord"
+    fetch(nasbench101.URL + file, folder / file, nasbench101.FILES[file])
+    print(
+        f"{folder / file}: is whole. To pack it: seminas data import nasbench101 {folder / file} -o nasbench101.npz"
+    )
+
+
+@data.command("import")
+@user_errors
+def import_table(
+    name: SpaceName,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, plain or gzipped; .tfrecord of nasbench101; NATS-Bench's folder of nasbench201."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The packed table to write.")],
+    val: Annotated[
+        list[str] | None,
+        typer.Option(help="CSV: column of validation accuracies; repeat it for several runs."),
+    ] = None,
+    test: Annotated[list[str] | None, typer.Option(help="CSV: column of test accuracies, likewise.")] = None,
+    cost: Annotated[list[str] | None, typer.Option(help="CSV: column of training seconds, likewise.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN,…", help="CSV: further accuracies, for evaluator.val or evaluator.test."
+        ),
+    ] = None,
+    scale: Annotated[str, typer.Option(help="CSV: of the accuracies, fraction or percent.")] = "fraction",
+    licence: Annotated[str | None, typer.Option(help="CSV: of the data, for seminas data info.")] = None,
+    trust_pickles: Annotated[
+        bool, typer.Option("--trust-pickles", help="NATS-Bench's folder: reading it executes what is in it.")
+    ] = False,
+) -> None:
+    """Pack a table of evaluated architectures for evaluator=table."""
+    from seminas.tables.table import save_table
+
+    space = load_space(name)
+    if file.is_dir() or file.suffix == ".tfrecord":
+        if val or test or cost or column:
+            raise UserError(f"{file}: --val, --test, --cost and --column are for CSV files, this is none")
+        table = _import_official(space, file, trust_pickles)
+    else:
+        from seminas.spaces.base import EnumerableSpace
+        from seminas.tables.csv_import import import_csv
+
+        if not isinstance(space, EnumerableSpace):
+            raise UserError(f"space={name}: its architectures are not numbered, a table cannot hold them")
+        further = {}
+        for text in column or []:
+            key, equals, columns = text.partition("=")
+            if not equals:
+                raise UserError(f"--column={text}: must be NAME=COLUMN,COLUMN…")
+            further[key] = columns.split(",")
+        table = import_csv(file, space, val or [], test or [], cost or [], further, scale, licence)
+    try:
+        save_table(table, out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+    print(f"{out}: {len(table)} architectures, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool) -> "Table":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from seminas.spaces.nasbench101 import NASBench101
+    from seminas.spaces.nasbench201.space import NASBench201
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(file.name)
+        if isinstance(space, NASBench101) and not file.is_dir():
+            from seminas.tables.nasbench101 import import_tfrecord
+
+            if not file.exists():
+                raise UserError(f"{file}: there is no such file")
+            progress.update(task, total=file.stat().st_size)
+            return import_tfrecord(file, space, lambda count: progress.advance(task, count))
+        if isinstance(space, NASBench201) and file.is_dir():
+            from seminas.tables.nats_bench_import import import_folder
+
+            if not trust_pickles:
+                raise UserError(
+                    f"{file}: holds pickles, which execute code when read: --trust-pickles if you trust it"
+                )
+            return import_folder(file, space, lambda k, n: progress.update(task, completed=k, total=n))
+    raise UserError(f"{file}: is no official form of a benchmark on space={space.name}")
+
+
+@data.command("info")
+@user_errors
+def table_info(
+    file: Annotated[str, typer.Argument(help="A packed table, or the name of one in the package.")],
+) -> None:
+    """Say what a packed table holds and where it is from."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from seminas.tables import find_table
+    from seminas.tables.table import read_table
+
+    if Path(file).is_dir():
+        _folder_info(Path(file))
+        return
+    table = read_table(find_table(file))
+    print(f"space {table.space}, {len(table)} architectures")
+    for key, value in table.origin.items():
+        print(f"{key}: {value}")
+    shown = Shown("column", "read as", "kind", "runs", "least", "median", "most")
+    roles = {name: role for role, name in table.defaults.items()}
+    for name, column in table.columns.items():
+        values = column.at().mean(axis=1)
+        form = "{:.4f}" if column.kind == "accuracy" else "{:,.0f}"
+        numbers = (form.format(v) for v in (values.min(), np.median(values), values.max()))
+        shown.add_row(name, roles.get(name, ""), column.kind, str(column.num_runs), *numbers)
+    Console().print(shown)
+
+
+def _folder_info(root: Path) -> None:
+    """Print how many classes and images a folder holds, and which files cannot be read."""
+    from rich.progress import track
+
+    from seminas.training.data.folder import Folder
+    from seminas.training.data.loading import BROKEN
+
+    broken = []
+    for split in ("train", "val"):
+        folder = Folder(root, split, 3)
+        counts = Counter(folder.labels).values()
+        print(
+            f"{split}: {len(folder):,} images of {len(counts)} classes, {min(counts):,} to {max(counts):,} of each"
+        )
+        for i in track(range(len(folder)), split, transient=True, disable=not sys.stderr.isatty()):
+            try:
+                folder.image(i)
+            except BROKEN as error:
+                broken.append(f"{folder.name(i)}: {error}")
+    if broken:
+        print(f"{len(broken)} files cannot be read:", *broken, sep="\n")
+        raise typer.Exit(1)

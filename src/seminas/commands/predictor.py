@@ -1,0 +1,94 @@
+"""``seminas-predictor``: how well a predictor ranks architectures, from N labels and M pseudo-labels."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seminas.commands.job import command_line
+from seminas.config.build import build, read
+from seminas.config.controller import ControllerSettings
+from seminas.config.predictors import PredictorSettings
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import PredictorResult
+
+
+def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+    """Fit a predictor and write its ranking quality to ``result.json``.
+
+    Args:
+        config: Checked, see ``seminas.config.check``.
+        folder: Of the run.
+        quiet: Whether to show nothing.
+
+    Returns:
+        Kendall's τ on the architectures that were not labeled; -1 where all predictions are equal.
+
+    Raises:
+        UserError: The config or the folder will not do.
+    """
+    result = folder.finished(config)
+    if result is None:
+        result = study(config, folder)
+    assert isinstance(result, PredictorResult)
+    if not quiet:
+        print_result(result, folder.path)
+    return -1.0 if result.kendall_tau is None else result.kendall_tau
+
+
+def study(config: dict[str, Any], folder: RunFolder) -> PredictorResult:
+    """Build the predictor and the table, measure, and write the result."""
+    from seminas.evaluators.base import Evaluator
+    from seminas.predictors.base import Predictor
+    from seminas.predictors.study import PredictorStudy
+    from seminas.runs.loggers import build_loggers, closing_loggers
+    from seminas.spaces.base import EnumerableSpace
+
+    started = time.perf_counter()
+    settings: PredictorSettings = read(config["predictor"], "predictor", PredictorSettings)
+    space: EnumerableSpace[Any] = build(config["space"], "space", EnumerableSpace)
+    predictor: Predictor[Any] = build(
+        config["model"],
+        "model",
+        Predictor,
+        controller=read(config["controller"], "controller", ControllerSettings),
+        pseudo_label_ratio=settings.pseudo_label_ratio,
+    )
+    evaluator: Any = build(config["evaluator"], "evaluator", Evaluator, space=space, seed=config["seed"])
+    study = PredictorStudy(settings, space, evaluator, config["seed"])
+    with folder.claim(config):
+        measured = study.measure(predictor)
+        result = PredictorResult(
+            space=space.name,
+            seed=config["seed"],
+            model=config["names"]["model"],
+            **measured,
+            wall_s=time.perf_counter() - started,
+            config=config,
+        )
+        loggers = build_loggers(config["logger"], folder.path)
+        with closing_loggers(loggers):
+            values = {**asdict(result), **result.top_k}
+            metrics = {name: value for name, value in values.items() if isinstance(value, float)}
+            for logger in loggers:
+                logger.log_hyperparams(config)
+                logger.log_metrics(metrics, step=0)
+        folder.write_result(result)
+    return result
+
+
+def print_result(result: PredictorResult, folder: Path) -> None:
+    """Print the result."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, title=f"{result.model} on {result.space}")
+    values = {name: value for name, value in asdict(result).items() if name not in ("config", "top_k")}
+    for name, value in {**values, **result.top_k}.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    console = Console()
+    console.print(table)
+    console.print(f"in {folder}", soft_wrap=True, markup=False, highlight=False)
+
+
+main = command_line("predictor", run)

@@ -1,0 +1,79 @@
+"""``seminas report`` and ``seminas dashboard``."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seminas.commands.errors import user_errors
+
+
+class Format(StrEnum):
+    """What ``seminas report`` writes."""
+
+    HTML = "html"
+    CSV = "csv"
+    MD = "md"
+    LATEX = "latex"
+
+
+@user_errors
+def report(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR…", help="Run folders, sweeps, or folders of sweeps.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the page. [default: report in the first DIR]"),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="A page with figures, or the table alone on the screen.")
+    ] = Format.HTML,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Strategy, or setting as the table names it, to test against. [default: random]"),
+    ] = None,
+    at: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Further tables, as if runs had ended after so many evaluations."),
+    ] = None,
+) -> None:
+    """Compare runs: tables and figures of those that have finished, also of a sweep that is still running."""
+    from seminas.commands.space import import_path
+    from seminas.report.page import sections, write_report
+    from seminas.report.runs import read_runs
+    from seminas.report.section import as_csv, as_latex, as_markdown
+
+    runs = read_runs(folders)
+    print(f"runs: {runs}", file=sys.stderr)
+    import_path([path for run in runs.searches for path in run.folder.import_paths()])
+    if form is Format.HTML:
+        print(write_report(runs, out or folders[0] / "report", baseline, at or ()))
+        return
+    written = {Format.CSV: as_csv, Format.MD: as_markdown, Format.LATEX: as_latex}[form]
+    print(written(sections(runs, baseline, figures=False, at=at or ())), end="")
+
+
+@user_errors
+def dashboard(
+    project: Annotated[str, typer.Option(help="W&B project.")] = "seminas",
+    entity: Annotated[str, typer.Option(help="W&B user or team. [default: that of the login]")] = "",
+    name: Annotated[str, typer.Option(help="What the view is called.")] = "SemiNAS: labeled fraction",
+    group: Annotated[
+        str | None, typer.Option(help="Only runs of this sweep: the name of its folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the definition to a JSON file, without network.")
+    ] = None,
+) -> None:
+    """Save a W&B workspace view: ablations over labels and pseudo-labels, strategies, single searches."""
+    from seminas.report.dashboard import ablation_view, default_entity, save_view, write_view
+
+    if out is not None:
+        write_view(ablation_view(entity or "ENTITY", project, name, group), out)
+        print(out)
+    else:
+        print(save_view(ablation_view(entity or default_entity(), project, name, group)))

@@ -1,0 +1,115 @@
+"""``seminas-search``: one search."""
+
+import time
+from contextlib import closing
+from typing import Any
+
+from seminas.commands.job import command_line
+from seminas.config.build import build, read
+from seminas.config.controller import ControllerSettings
+from seminas.config.recipe import Recipe
+from seminas.config.search import SearchSettings
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import SearchResult
+
+
+def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+    """Run the search of a config in a folder, or go on with the one there.
+
+    Args:
+        config: Checked, see ``seminas.config.check``.
+        folder: Of the run.
+        quiet: Whether to show nothing but failed evaluations.
+
+    Returns:
+        The best validation accuracy, a fraction.
+
+    Raises:
+        UserError: The config or the folder will not do, or the search cannot go on.
+    """
+    from seminas.search.screen import print_result
+
+    result = folder.finished(config)
+    if result is None:
+        result = search(config, folder, quiet)
+    assert isinstance(result, SearchResult)
+    if not quiet:
+        print_result(result, folder.path)
+    return result.best_val_accuracy
+
+
+def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResult:
+    """Build the parts of a search, run it, and write its result."""
+    from seminas.evaluators.base import Evaluator
+    from seminas.runs.archive import Archive
+    from seminas.runs.loggers import build_loggers
+    from seminas.search.figures import write_figures
+    from seminas.search.loop import Search
+    from seminas.search.metrics import Metrics
+    from seminas.search.observers import Observers, closing_observer
+    from seminas.search.outcome import search_result
+    from seminas.search.plan import make_plan
+    from seminas.search.screen import Screen
+    from seminas.spaces.base import SearchSpace
+    from seminas.spaces.subset import Subset
+    from seminas.strategies.base import Strategy
+
+    started = time.perf_counter()
+    settings: SearchSettings = read(config["search"], "search", SearchSettings)
+    data, seed = config.get("data") or {}, config["seed"]
+    space: SearchSpace[Any] = build(config["space"], "space", SearchSpace)
+    evaluator: Evaluator[Any] = build(
+        config["evaluator"],
+        "evaluator",
+        Evaluator,
+        space=space,
+        seed=seed,
+        folder=folder.path,
+        images=data.get("images"),
+        recipe=read(data["recipe"], "data.recipe", Recipe) if "recipe" in data else None,
+    )
+    with closing(evaluator):
+        members = evaluator.members()
+        candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]
+        strategy: Strategy[Any] = build(
+            config["strategy"],
+            "strategy",
+            Strategy,
+            space=candidates,
+            seed=seed,
+            controller=read(config["controller"], "controller", ControllerSettings),
+            pseudo_label_ratio=settings.pseudo_label_ratio,
+        )
+        plan = make_plan(settings, candidates.size, strategy.round_sizes)
+        planned, recorded = folder.plan(), folder.config()
+        if planned is None and recorded is not None:  # Of version 0.1, which wrote no plan down.
+            earlier: SearchSettings = read(recorded["search"], "search", SearchSettings)
+            planned = make_plan(earlier, candidates.size, strategy.round_sizes).sizes()
+        with folder.claim(config), closing(Archive(folder.path)) as archive:
+            sizes = plan.sizes(planned or ())
+            folder.write_plan(sizes)
+            loggers = build_loggers(config["logger"], folder.path)
+            observers = Observers([Screen(quiet=quiet), Metrics(loggers, config, space)])
+            with closing_observer(observers):
+                observers.start(archive, sizes)
+                evaluator.note = observers.note
+                Search(
+                    candidates,
+                    evaluator,
+                    strategy,
+                    archive,
+                    observers,
+                    settings.max_failures,
+                    folder.add_traceback,
+                ).run(sizes)
+                observers.note("testing the best architecture")
+                result = search_result(config, archive, space, evaluator, time.perf_counter() - started)
+                # A report draws the figures of jobs side by side, of which there may be thousands.
+                if not quiet or "wandb" in (config["logger"] or {}):
+                    write_figures(folder.path, space, archive)
+                observers.finish(result)
+            folder.write_result(result)
+    return result
+
+
+main = command_line("search", run)

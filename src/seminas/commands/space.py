@@ -1,0 +1,82 @@
+"""``seminas space``: search spaces."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seminas.commands.errors import user_errors
+from seminas.errors import UserError
+from seminas.spaces.base import SearchSpace
+
+space = typer.Typer(no_args_is_help=True, help="Search spaces.")
+SpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPACE", help="A name in conf/space, such as nasbench101, or a YAML file of a space."
+    ),
+]
+
+
+def load_space(name: str) -> SearchSpace[Any]:
+    """Return the space of a name in ``conf/space``, or of a YAML file.
+
+    Raises:
+        UserError: There is none, or it cannot be made.
+    """
+    from omegaconf import OmegaConf
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    from seminas.config.build import build
+    from seminas.config.compose import CONFIG_DIR, compose
+    from seminas.config.messages import one_line
+
+    sys.path.append(str(Path.cwd()))  # The class may be the user's.
+    if name.endswith(".yaml") and Path(name).exists():
+        try:
+            section: Any = OmegaConf.load(name)
+        except (OSError, YAMLError) as error:
+            raise UserError(f"{name}: cannot be read ({one_line(error)})") from error
+    else:
+        names = sorted(path.stem for path in (CONFIG_DIR / "space").glob("*.yaml"))
+        if name not in names:
+            raise UserError(f"space={name}: must be one of {', '.join(names)}, or a YAML file")
+        section = compose("search", [f"space={name}"]).space
+    loaded: SearchSpace[Any] = build(section, "space", SearchSpace)
+    return loaded
+
+
+def import_path(paths: Sequence[Path]) -> None:
+    """Let classes of the user's be imported from folders."""
+    sys.path.extend(str(path) for path in paths if str(path) not in sys.path)
+
+
+@space.command("count")
+@user_errors
+def count(
+    name: SpaceName,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Count those that compute the same thing once.")
+    ] = False,
+) -> None:
+    """Print the number of distinct architectures."""
+    loaded = load_space(name)
+    print(loaded.num_unique() if unique else loaded.size)
+
+
+@space.command("sample")
+@user_errors
+def sample(
+    name: SpaceName,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+) -> None:
+    """Print random architectures as JSON, one a line."""
+    import numpy as np
+
+    loaded = load_space(name)
+    for architecture in loaded.sample(n, np.random.default_rng(seed)):
+        print(json.dumps({"key": loaded.key(architecture), "architecture": loaded.to_json(architecture)}))

@@ -1,0 +1,28 @@
+"""``seminas status``: how a single run stands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seminas.commands.errors import user_errors
+from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
+
+
+@user_errors
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+) -> None:
+    """Say how a run stands: its state, evaluations, the best so far and the time left; exits with 1 until it is done."""
+    from seminas.runs.progress import progress_of
+
+    run = RunFolder(folder)
+    if not run.is_claimed() and run.error() is None:
+        raise UserError(f"{folder}: holds no run")
+    state = run.state()
+    print(f"state        {state.name}{f': {state.error}' if state.error else ''}")
+    for name, value in progress_of(run).items():
+        print(f"{name:<13}{value}")
+    if state.name != "done":
+        raise typer.Exit(1)

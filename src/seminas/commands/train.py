@@ -1,0 +1,134 @@
+"""``seminas-train``: one network to the end."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seminas.commands.architecture import read_architecture
+from seminas.commands.job import command_line
+from seminas.config.build import build, read
+from seminas.config.recipe import Recipe
+from seminas.config.trainer import TrainerSettings
+from seminas.errors import UserError
+from seminas.execution.processes import is_first_rank
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import TrainingResult
+from seminas.spaces.base import SearchSpace
+
+_FIXED_SCHEDULES = ("one_cycle", "cosine")
+
+
+def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+    """Train the network of a config in a folder, or go on with the one there.
+
+    Args:
+        config: Checked, see ``seminas.config.check``.
+        folder: Of the run.
+        quiet: Whether to show nothing.
+
+    Returns:
+        Validation accuracy of the weights kept, or test accuracy without validation images; a fraction. 0 on every rank
+        but the first.
+
+    Raises:
+        UserError: The config or the folder will not do, or a process failed.
+    """
+    result = folder.finished(config)
+    if result is None:
+        result = train_network(config, folder, quiet)
+    if result is None:
+        return 0.0
+    assert isinstance(result, TrainingResult)
+    if not quiet:
+        print_result(result, folder.path)
+    return result.test_accuracy if result.val_accuracy is None else result.val_accuracy
+
+
+def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> TrainingResult | None:
+    """Check everything, train on all processes, and return the result; None on every rank but the first."""
+    from seminas.execution.ranks import launch
+    from seminas.spaces.capabilities import BuildsNetworks, require
+    from seminas.training.devices import check_devices, num_local_processes
+    from seminas.training.export import check_exports
+    from seminas.training.standalone import StandaloneJob, train
+
+    trainer: TrainerSettings = read(config["trainer"], "trainer", TrainerSettings)
+    recipe: Recipe = read(config["recipe"], "recipe", Recipe)
+    space: SearchSpace[Any] = build(config["space"], "space", SearchSpace)
+    require(space, BuildsNetworks, "seminas-train")
+    architecture = _architecture(space, config)
+    check_exports(config["export"])
+    check_devices(trainer)
+    for key in folder.extensions(config):
+        if recipe.schedule in _FIXED_SCHEDULES:
+            raise UserError(
+                f"{key}: cannot grow: recipe.schedule={recipe.schedule} ends where the training ended; "
+                "exponential and constant go on"
+            )
+    job = StandaloneJob(space, architecture, recipe, trainer, folder.path, config, quiet)
+    images = job.images()
+    num_processes = num_local_processes(trainer)
+    images.check_batches(num_processes)
+    try:
+        job.network(images)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"recipe.networks.{space.name}: {error}") from error
+    # Of ranks that Slurm or torchrun started, one holds the folder for all.
+    with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
+        if num_processes > 1:
+            launch(train, (job,), num_processes, folder.path / "logs")
+        else:
+            train(job)
+    if not is_first_rank():
+        return None
+    result = folder.result()
+    if result is None:
+        raise UserError(f"{folder}: training ended before its end; the same command goes on")
+    assert isinstance(result, TrainingResult)
+    return result
+
+
+def _architecture(space: SearchSpace[Any], config: dict[str, Any]) -> Any:
+    """Return the architecture that the config names; one drawn by the seed if it names none."""
+    written, source = config["architecture"], config["architecture_from"]
+    if written is not None and source is not None:
+        raise UserError("architecture_from: architecture is set as well, one of them will do")
+    if written is None and source is None:
+        return space.sample(1, np.random.default_rng(config["seed"]))[0]
+    key, value = ("architecture", written) if source is None else ("architecture_from", source)
+    try:
+        if source is not None and not Path(source).exists():
+            raise ValueError("there is no such run folder or file")
+        if isinstance(value, str):
+            return read_architecture(value, space)
+        # A number or a list is the architecture's text as Hydra reads it.
+        return space.from_json(value) if isinstance(value, dict | list) else space.parse(str(value))
+    except (ValueError, TypeError, LookupError) as error:
+        raise UserError(f"{key}={value}: {error}") from error
+
+
+def print_result(result: TrainingResult, folder: Path) -> None:
+    """Print the result."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{result.space} {result.key}", show_header=False)
+    accuracies = {
+        "validation accuracy": result.val_accuracy,
+        "test accuracy": result.test_accuracy,
+        "test accuracy, top 5": result.test_top5,
+    }
+    for title, value in accuracies.items():
+        if value is not None:
+            table.add_row(title, f"{100 * value:.2f}%")
+    table.add_row("parameters", f"{result.parameters:,}")
+    table.add_row("MACs", f"{result.macs:,}")
+    table.add_row("skipped images", str(result.skipped_images))
+    table.add_row("epochs", str(result.epochs))
+    table.add_row("folder", str(folder))
+    Console().print(table)
+
+
+main = command_line("train", run)

@@ -1,0 +1,158 @@
+"""Objects from sections of a config: settings, checked, and what a ``_target_`` names."""
+
+import importlib
+import inspect
+import typing
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from seminas.config.fields import Settings, made
+from seminas.config.messages import explained
+from seminas.config.schema import BY_TARGET
+from seminas.errors import UserError, config_error, first_line
+
+TARGET = "_target_"
+
+
+def read(section: Any, key: str, kind: type[Settings]) -> Any:
+    """Return a section of the config as an object of settings, its types and bounds checked.
+
+    Args:
+        section: A mapping, or a node of OmegaConf.
+        key: Its place in the config, for errors.
+        kind: The settings class.
+
+    Raises:
+        UserError: A key is unknown or missing, or a value has another type or is out of bounds.
+    """
+    values = plain(section, key)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(kind), values)
+        typed: Any = OmegaConf.to_container(merged, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{key}.{error.full_key}: must be set") from error
+    except OmegaConfBaseException as error:
+        raise UserError(explained(error, key, values)) from error
+    return made(kind, typed, key)
+
+
+def plain(section: Any, key: str) -> dict[str, Any]:
+    """Return a section as a plain dictionary, interpolations resolved.
+
+    Raises:
+        UserError: It is no mapping, or a value of it must be set.
+    """
+    try:
+        if isinstance(section, DictConfig | ListConfig):
+            section = OmegaConf.to_container(section, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key}: must be set") from error
+    except OmegaConfBaseException as error:
+        raise UserError(explained(error, key, {})) from error
+    if not isinstance(section, Mapping):
+        raise config_error(key, section, "a group of keys")
+    return {str(name): value for name, value in section.items()}
+
+
+def build(section: Any, key: str, interface: type[Any] | None = None, **context: Any) -> Any:
+    """Return the object that a section of the user's config describes by ``_target_`` and its arguments.
+
+    A target with a settings class of its own gets the section as its argument ``settings``. Another target gets the
+    section's values as keyword arguments.
+
+    Args:
+        section: Of the config that the user composed.
+        key: Its place in the config, for errors.
+        interface: Class that the target must derive from, where it is a class.
+        context: Further arguments. The ones that the target does not take are left out.
+
+    Raises:
+        UserError: The target cannot be imported, is of another kind, or does not take an argument.
+    """
+    target, arguments = bound(section, key, interface)
+    taken = inspect.signature(target).parameters
+    arguments |= {name: value for name, value in context.items() if name in taken}
+    try:
+        return target(**arguments)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{key}: {target_name(section)} cannot be made ({first_line(error)})") from error
+
+
+def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return a section's target and the arguments that the section gives it, checked; nothing is called.
+
+    Raises:
+        UserError: As ``build``.
+    """
+    values = plain(section, key)
+    name = values.pop(TARGET, None)
+    if not isinstance(name, str):
+        raise config_error(f"{key}.{TARGET}", name, "the name of a class or function")
+    kind = BY_TARGET.get(name)
+    settings = None if kind is None else read(section, key, kind)
+    target = located(name, key, interface)
+    parameters = inspect.signature(target).parameters
+    if settings is not None:
+        if "settings" in parameters:
+            return target, {"settings": settings}
+        values = {n: v for n, v in vars(settings).items() if n != TARGET}
+        return target, {n: v for n, v in values.items() if n in parameters}
+    _check_arguments(values, parameters, key)
+    return target, values
+
+
+def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
+    """Return the class or function of a dotted name; it is imported, and not called.
+
+    Raises:
+        UserError: It cannot be imported, or does not derive from ``interface``.
+    """
+    module, _, attribute = name.rpartition(".")
+    try:
+        target = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{key}.{TARGET}={name}: cannot be imported ({first_line(error)})") from error
+    derives = isinstance(target, type) and (interface is None or issubclass(target, interface))
+    if interface is not None and not derives:
+        raise UserError(f"{key}.{TARGET}={name}: is no {interface.__name__}")
+    if not callable(target):
+        raise UserError(f"{key}.{TARGET}={name}: is no class or function")
+    return target
+
+
+def target_name(section: Any) -> str:
+    """Return what a section names as its target."""
+    return str(section.get(TARGET)) if isinstance(section, Mapping | DictConfig) else str(section)
+
+
+def _check_arguments(
+    values: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter], key: str
+) -> None:
+    """Refuse an argument that a target does not take, or of another plain type than it states."""
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name, value in values.items():
+        if name not in parameters:
+            if takes_any:
+                continue
+            known = ", ".join(p for p in parameters if p != "self")
+            raise UserError(f"{key}.{name}: is unknown, {key} takes {known}")
+        if not _fits(value, parameters[name].annotation):
+            raise config_error(f"{key}.{name}", value, f"of type {parameters[name].annotation}")
+
+
+_PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": NoneType}
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Return whether a plain value has a plain type; the target judges values of other types."""
+    if isinstance(annotation, UnionType):
+        return any(_fits(value, part) for part in typing.get_args(annotation))
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    expected = _PLAIN.get("None" if name == "NoneType" else name)
+    if expected is None:
+        return True
+    return isinstance(value, expected) and (name == "bool" or not isinstance(value, bool))

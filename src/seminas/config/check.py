@@ -1,0 +1,134 @@
+"""All checks of a config that need neither its space nor its data: before a folder is made or anything is computed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seminas.config.build import TARGET, bound, read
+from seminas.config.fields import Rule, Settings, rule_of
+from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
+from seminas.errors import UserError, config_error
+
+_TARGETS = ("space", "strategy", "evaluator", "model", "data.images")
+"""Sections that name a target."""
+_RATIOS = {"search": "strategy", "predictor": "model"}
+"""Section with a ratio of pseudo-labels, and the section whose target uses it."""
+
+
+def checked(config: DictConfig, command: str) -> dict[str, Any]:
+    """Return a command's config, resolved and plain, with every default filled in.
+
+    Args:
+        config: As composed, without the ``hydra`` section.
+        command: ``search``, ``predictor``, ``train`` or ``supernet``.
+
+    Raises:
+        UserError: A value has another type, is out of bounds, must be set, or contradicts another.
+    """
+    root = read(config, "", COMMANDS[command])
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    for name, value in vars(root).items():
+        values.setdefault(name, value)  # A group that was not chosen, such as logger or data.
+    for key, section in _sections(values):
+        target = section.get(TARGET) if isinstance(section, dict) else None
+        kind = SECTIONS.get(key) or BY_TARGET.get(str(target))
+        if kind is not None:
+            read(section, key, kind)
+        elif target is not None:
+            bound(section, key)  # A class of the user's.
+        elif key in _TARGETS:
+            raise config_error(key, section, f"a group of keys with {TARGET}")
+    for study, user in _RATIOS.items():
+        if isinstance(values.get(study), dict) and isinstance(values.get(user), dict):
+            _fill_ratio(values, study, user)
+    _check_together(values)
+    return values
+
+
+def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the key and the value of each section that there is."""
+    for key in (*SECTIONS, *_TARGETS):
+        section: Any = values
+        for part in key.split("."):
+            section = section.get(part) if isinstance(section, dict) else None
+        if section is not None:
+            yield key, section
+    loggers = values.get("logger") or {}
+    if not isinstance(loggers, dict):
+        raise config_error("logger", loggers, "a list of loggers, such as [csv]")
+    for name, section in loggers.items():
+        if not isinstance(section, dict) or TARGET not in section:
+            raise config_error(f"logger.{name}", section, f"a group of keys with {TARGET}")
+        yield f"logger.{name}", section
+
+
+def _fill_ratio(values: dict[str, Any], study: str, user: str) -> None:
+    """Fill in the ratio of pseudo-labels that a strategy or predictor works with where the config leaves it open."""
+    own = getattr(BY_TARGET.get(values[user].get(TARGET, "")), "PSEUDO_LABEL_RATIO", None)
+    ratio = values[study]["pseudo_label_ratio"]
+    if own == 0 and ratio:
+        name = values.get("names", {}).get(user, user)
+        raise config_error(f"{study}.pseudo_label_ratio", ratio, f"0 or null with {user}={name}")
+    if ratio is None:
+        values[study]["pseudo_label_ratio"] = own
+
+
+def _check_together(values: dict[str, Any]) -> None:
+    """Refuse sections that contradict each other."""
+    evaluator = str((values.get("evaluator") or {}).get(TARGET, ""))
+    warm = (values.get("controller") or {}).get("warm_start")
+    if warm and "strategy" in values and evaluator.endswith("supernet.SupernetEvaluator"):
+        raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
+    if evaluator.endswith("training.TrainingEvaluator") and not values.get("data"):
+        raise UserError("data: must be set, with evaluator=training")
+
+
+def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the dotted keys whose values differ between two configs, without those that may change, sorted."""
+    before, after = flat(old), flat(new)
+    keys = sorted({*before, *after})
+    return [k for k in keys if before.get(k) != after.get(k) and not rule_at(new, k).may_change]
+
+
+def rule_at(config: dict[str, Any], key: str) -> Rule:
+    """Return the rule of a setting by its dotted key; a rule without bounds where nothing is known of it."""
+    kind: type[Settings] | None = None
+    rule = Rule()
+    section: Any = config
+    parts = key.split(".")
+    root = {name: f for c in COMMANDS.values() for name, f in c.__dataclass_fields__.items()}
+    for depth, part in enumerate(parts):
+        fields = root if depth == 0 else {} if kind is None else kind.__dataclass_fields__
+        if part in fields:
+            rule = rule_of(fields[part])
+            if rule.may_change:
+                return rule
+        section = section.get(part) if isinstance(section, dict) else None
+        path = ".".join(parts[: depth + 1])
+        nested = fields[part].default_factory if part in fields else None
+        target = section.get(TARGET) if isinstance(section, dict) else None
+        if path in SECTIONS:
+            kind = SECTIONS[path]
+        elif isinstance(target, str):
+            kind = BY_TARGET.get(target)
+        elif isinstance(nested, type) and issubclass(nested, Settings):
+            kind = nested
+        elif isinstance(section, dict):
+            kind = None
+    return rule
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested dictionaries by their dotted keys; an empty one is left out."""
+    if not isinstance(node, dict):
+        return {prefix.removesuffix("."): node}
+    return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a composed config without Hydra's own section."""
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    return config

@@ -1,0 +1,63 @@
+"""Where configs are, and what Hydra must know of ours before it composes one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seminas.config.names import register_resolvers
+from seminas.config.recipe import RecipeOfData
+from seminas.config.schema import GROUPS, SECTIONS
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
+"""``conf/``: inside the package in a wheel, at the top level in a checkout."""
+VERSION_BASE = "1.3"
+_HIDDEN = "settings"
+"""Group of the settings classes, which ``--help`` does not list."""
+
+
+def register() -> None:
+    """Tell Hydra the settings classes, as ``/settings/…`` in a defaults list, and the resolvers of our configs."""
+    store = ConfigStore.instance()
+    for key, kind in SECTIONS.items():
+        if "." not in key:
+            store.store(group=_HIDDEN, name=key, node=kind, provider="seminas")
+    store.store(group=_HIDDEN, name="recipe_of_data", node=RecipeOfData, provider="seminas")
+    for group, kinds in GROUPS.items():
+        for name, kind in kinds.items():
+            store.store(group=f"{_HIDDEN}/{group}", name=name, node=kind, provider="seminas")
+    register_resolvers()
+    OmegaConf.register_new_resolver("config_groups", config_groups, replace=True)
+
+
+def config_groups() -> str:
+    """Return the groups of ``conf/`` and their options, a line each, for ``--help``."""
+    lines = []
+    for folder in sorted(path for path in CONFIG_DIR.iterdir() if path.is_dir() and path.name != "hydra"):
+        options = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        lines.append(f"{folder.name}: {options}")
+    return "\n".join(lines)
+
+
+def compose(command: str, overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
+    """Return the config of a command as its command line gives it, without the ``hydra`` section.
+
+    Args:
+        command: ``search``, ``predictor``, ``train`` or ``supernet``.
+        overrides: As on the command line.
+        config_dir: A further folder of configs, as ``--config-dir``.
+    """
+    register()
+    extra = [f"hydra.searchpath=[file://{config_dir.absolute()}]"] if config_dir is not None else []
+    with initialize_config_dir(str(CONFIG_DIR), version_base=VERSION_BASE):
+        config = hydra_compose(command, [*overrides, *extra], return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    config = config.copy()
+    with open_dict(config):
+        del config["hydra"]
+    return config

@@ -1,0 +1,102 @@
+"""Errors of Hydra and OmegaConf in one line that names the key, the value and what is allowed."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from seminas.config.renamed import RENAMED
+from seminas.errors import first_line
+
+_OVERRIDE = re.compile(r"Error merging override (.*)|Could not override '(.*)'\.")
+_EXPECTED = (
+    (re.compile("could not be converted to Integer"), "a whole number"),
+    (re.compile("could not be converted to Float"), "a number"),
+    (re.compile("is not a valid bool"), "true or false"),
+    (re.compile("Cannot convert '.*' to string|Incompatible value.*str"), "a text"),
+    (re.compile("is not a ListConfig|with ListConfig|to List"), "a list"),
+    (re.compile("is not Optional|Incompatible value 'None'"), "set, and not null"),
+    (re.compile("is not a subclass of|not a DictConfig|Cannot assign|with DictConfig"), "a group of keys"),
+)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a user needs to know of an error, in one line that names the key or the file."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        allowed = f"one of {', '.join(error.options)}" if error.options else "in the config folder"
+        return f"{group}={option}: must be {allowed}"
+    if isinstance(error, MissingMandatoryValue) and error.full_key:
+        return f"{error.full_key}: must be set"
+    if isinstance(error, HydraException):
+        cause = error.__cause__
+        found = _OVERRIDE.match(first_line(error))
+        if found and isinstance(cause, OmegaConfBaseException):
+            override = found[1] or found[2]
+            key, _, value = override.partition("=")
+            return _explained(cause, key.lstrip("+~"), value if found[1] else None)
+        if isinstance(cause, OmegaConfBaseException):
+            return f"{first_line(error)} {one_line(cause)}"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return _explained(error, str(error.full_key), None)
+    return first_line(error)
+
+
+def explained(error: OmegaConfBaseException, key: str, values: Mapping[str, Any]) -> str:
+    """Return the line of an error in a section at ``key`` with these values."""
+    inner = str(error.full_key or "")
+    value: Any = values
+    for part in inner.split(".") if inner else ():
+        value = value.get(part) if isinstance(value, Mapping) else None
+    full = f"{key}.{inner}".strip(".") if inner else key
+    return _explained(error, full, value if inner else None)
+
+
+def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
+    text = first_line(error)
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        return unknown_key(_unknown(error, key), error)
+    if isinstance(error, InterpolationResolutionError):
+        return f"{key}: {text}"
+    given = key if value is None else f"{key}={value}"
+    for pattern, allowed in _EXPECTED:
+        if pattern.search(text):
+            return f"{given}: must be {allowed}"
+    return f"{given}: {text}"
+
+
+def _unknown(error: OmegaConfBaseException, key: str) -> str:
+    """Return the whole key that is unknown, which may lie below the key that was overridden."""
+    full = str(error.full_key or "")
+    return full if full.startswith(key) or not key else key
+
+
+def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
+    """Return the line of a key that there is not: where it is now, or which ones come near."""
+    for old, new in RENAMED.items():
+        if key == old or key.endswith(f".{old}"):
+            return f"{key}: is unknown; it is {new} since version 0.2"
+    known = _siblings(error)
+    name = key.rpartition(".")[2]
+    near = difflib.get_close_matches(name, known, 1)
+    prefix = key[: -len(name)]
+    if near:
+        return f"{key}: is unknown; did you mean {prefix}{near[0]}?"
+    return f"{key}: is unknown; {prefix.rstrip('.') or 'the config'} has {', '.join(known) or 'no keys'}"
+
+
+def _siblings(error: OmegaConfBaseException | None) -> list[str]:
+    node = getattr(error, "parent_node", None)
+    try:
+        return [] if node is None else sorted(map(str, node.keys()))
+    except (AttributeError, OmegaConfBaseException):
+        return []

@@ -1,0 +1,159 @@
+"""Names of jobs, and what a job's config may say of the sweep that it belongs to."""
+
+import hashlib
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seminas.errors import UserError
+
+SWEEP_FILE = "multirun.yaml"
+"""The config of a sweep, in its folder."""
+LONGEST_NAME, LONGEST_TAG = 200, 64
+"""Characters of a folder's name, and of a W&B tag."""
+_SWEPT = ("search.", "predictor.")
+_SUBDIR = "hydra.sweep.subdir"
+DEFAULT_SUBDIR = "${run_name:${hydra.job.override_dirname}}"
+"""``hydra.sweep.subdir`` of ``conf/base.yaml``."""
+
+
+def run_name(overrides: str) -> str:
+    """Return a job's folder name: its overrides, without what a file name cannot hold.
+
+    Of very many overrides, those that sweeps are about come first. A digest of all stands for the rest.
+    """
+    name = _as_file_name(overrides)
+    if len(name) <= LONGEST_NAME:
+        return name
+    first = sorted(overrides.split(","), key=lambda o: not o.startswith(_SWEPT) and "." in o.split("=")[0])
+    return f"{_as_file_name(','.join(first))[:190]}-{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+
+
+def _as_file_name(text: str) -> str:
+    return re.sub(r"[^\w.,=+-]+", "-", text).strip("-") or "run"
+
+
+def num_jobs(config: DictConfig) -> int:
+    """Return the number of jobs that a sweeper makes of a sweep's config: every combination, or a study's trials."""
+    if "n_trials" in config.hydra.sweeper:
+        return int(config.hydra.sweeper.n_trials)
+    return math.prod(_num_values_by_key(config).values())
+
+
+def _num_values_by_key(config: Any) -> dict[str, int]:
+    """Return how many values each key of a sweep has; 1 for a key that is the same in all jobs."""
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    return {o.get_key_element(): _num_values(o) for o in overrides}
+
+
+def _num_values(override: Override) -> int:
+    if not override.is_sweep_override():
+        return 1
+    if override.is_interval_sweep():
+        return sys.maxsize
+    return len(list(override.sweep_string_iterator()))
+
+
+def in_sweep() -> bool:
+    """Return whether this process runs a job of a sweep."""
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    return hydra is not None and hydra.mode == RunMode.MULTIRUN
+
+
+def side_by_side() -> bool:
+    """Return whether this is a job of a sweep whose launcher runs several at once: they must not draw over one another."""
+    return in_sweep() and str(HydraConfig.get().runtime.choices.get("hydra/launcher")) != "basic"
+
+
+def swept() -> list[str]:
+    """Return the overrides that tell this job from the others of its sweep; none outside a sweep."""
+    if not in_sweep():
+        return []
+    hydra = HydraConfig.get()
+    file = Path(hydra.sweep.dir) / SWEEP_FILE
+    overrides = [str(o) for o in hydra.overrides.task]
+    if not file.exists():  # Of another sweeper than ours.
+        return overrides
+    varied = {key for key, number in _num_values_by_key(OmegaConf.load(file)).items() if number > 1}
+    return [o for o in overrides if o.partition("=")[0] in varied]
+
+
+def _group() -> str | None:
+    return Path(HydraConfig.get().sweep.dir).name if swept() else None
+
+
+def register_resolvers() -> None:
+    """Make ``${run_name:}``, ``${swept:}``, ``${sweep_job_name:}`` and ``${sweep_group:}`` known to configs."""
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("swept", lambda: [o[:LONGEST_TAG] for o in swept()], replace=True)
+    OmegaConf.register_new_resolver("sweep_job_name", lambda: ",".join(swept()) or None, replace=True)
+    OmegaConf.register_new_resolver("sweep_group", _group, replace=True)
+
+
+def quoted(text: str) -> str:
+    """Return a text as a quoted value of Hydra's override grammar."""
+    return "'{}'".format(text.replace("\\", "\\\\").replace("'", "\\'"))
+
+
+def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return the folder of each job of a sweep, relative to the sweep's, as ``hydra.sweep.subdir`` says.
+
+    Args:
+        config: The sweep's, as Hydra composed it.
+        loader: Hydra's config loader.
+        jobs: Overrides of each.
+
+    Raises:
+        UserError: Two jobs have the same folder.
+    """
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    form = sweep["subdir"]
+    if form == DEFAULT_SUBDIR:
+        parser, dirname = OverridesParser.create(), config.hydra.job.config.override_dirname
+        names = [_default_name(parser, dirname, job) for job in jobs]
+    else:
+        names = [_composed_name(config, loader, job, number) for number, job in enumerate(jobs)]
+    duplicate = next((name for name, number in Counter(names).items() if number > 1), None)
+    if duplicate is not None:
+        raise UserError(f"hydra.sweep.subdir={form}: gives several jobs the folder {duplicate}")
+    return names
+
+
+def _default_name(parser: OverridesParser, dirname: Any, job: Sequence[str]) -> str:
+    """Return the name that ``${run_name:…}`` gives, without composing the job's config."""
+    overrides = parser.parse_overrides([o for o in job if not o.startswith(("hydra.", "hydra/"))])
+    keys = list(dirname.exclude_keys)
+    return run_name(get_overrides_dirname(overrides, keys, dirname.item_sep, dirname.kv_sep))
+
+
+def _composed_name(config: Any, loader: Any, job: Sequence[str], number: int) -> str:
+    """Return the name that any other form gives to the job of a number."""
+    composed = loader.load_sweep_config(config, list(job))
+    with open_dict(composed):
+        composed.hydra.job.num, composed.hydra.job.id = number, f"job_id_for_{number}"
+    return str(composed.hydra.sweep.subdir)
+
+
+def pinned(job: Sequence[str], name: str) -> list[str]:
+    """Return a job's overrides with the one that makes ``name`` its folder, whatever launches it."""
+    return [*job, f"{_SUBDIR}={quoted(name)}"]
+
+
+def pinned_name(job: Sequence[str]) -> str:
+    """Return the folder that ``pinned`` gave a job."""
+    (override,) = OverridesParser.create().parse_overrides(
+        [o for o in job if o.startswith(f"{_SUBDIR}=")][-1:]
+    )
+    return str(override.value())

@@ -1,0 +1,152 @@
+"""Keys and names of version 0.1: what they are now, and configs of that version in today's form."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED = {
+    "controller.encoder": "controller.encoder.kind",
+    "controller.hidden": "controller.encoder.hidden",
+    "controller.layers": "controller.encoder.layers",
+    "controller.dropout": "controller.encoder.dropout",
+    "controller.predictor": "controller.head.widths",
+    "controller.sigmoid": "controller.head.sigmoid",
+    "controller.members": "controller.teachers.members",
+    "controller.forest": "controller.teachers.forest",
+    "controller.labeled_steps": "controller.teachers.steps",
+    "controller.labeled_epochs": "controller.teachers.epochs",
+    "controller.held_out": "controller.teachers.held_out",
+    "controller.patience": "controller.teachers.patience",
+    "controller.pseudo_steps": "controller.student.steps",
+    "controller.pseudo_epochs": "controller.student.epochs",
+    "controller.upsampling": "controller.student.upsampling",
+    "controller.targets": "controller.targets.kind",
+    "controller.tradeoff": "controller.targets.tradeoff",
+    "controller.optimizer": "controller.optimisation.optimizer",
+    "controller.schedule": "controller.optimisation.schedule",
+    "controller.learning_rate": "controller.optimisation.learning_rate",
+    "controller.weight_decay": "controller.optimisation.weight_decay",
+    "controller.gradient_clip": "controller.optimisation.gradient_clip",
+    "controller.batch_size": "controller.optimisation.batch_size",
+    "controller.whole_batches": "controller.optimisation.whole_batches",
+    "controller.decoder_batch_size": "controller.optimisation.decoder_batch_size",
+    "strategy.controller": "controller",
+    "strategy.pseudo_label_ratio": "search.pseudo_label_ratio",
+    "model.settings": "controller",
+    "model.pseudo_label_ratio": "predictor.pseudo_label_ratio",
+}
+"""Keys of version 0.1 that are elsewhere now."""
+
+TARGETS = {
+    "seminas.training.data.digits": "seminas.training.data.memory.digits",
+    "seminas.training.data.cifar10": "seminas.training.data.memory.cifar10",
+    "seminas.training.folder.image_folder": "seminas.training.data.folder.image_folder",
+    "seminas.training.shards.image_shards": "seminas.training.data.shards.image_shards",
+    "seminas.loggers.WandB": "seminas.runs.wandb.WandB",
+}
+"""Targets of version 0.1 that are elsewhere now."""
+_SETTINGS = (
+    "seminas.controller.ControllerSettings",
+    "seminas.training.classifier.Recipe",
+    "seminas.evaluators.engines.RaySettings",
+)
+"""Targets of version 0.1 that were settings and no objects."""
+_RECIPE: dict[str, Any] = {
+    "networks": {},
+    "per_batch": None,
+    "schedule": "one_cycle",
+    "gamma": 0.97,
+    "warmup_epochs": 0.0,
+    "momentum": 0.9,
+    "nesterov": True,
+    "decay_norms": True,
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "ema": 0.0,
+    "gradient_clip": None,
+    "augmentation": "paper",
+    "channels_last": False,
+    "compile": False,
+}
+"""Defaults of version 0.1 that its configs left out."""
+_WITH_PSEUDO_LABELS = (
+    "seminas.strategies.seminas.SemiNAS",
+    "seminas.strategies.seminas_evolution.SemiNASEvolution",
+)
+
+
+def todays(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved config in today's form; one that has it already comes back equal."""
+    found: dict[str, Any] = _targets(copy.deepcopy(dict(config)))
+    controller = found.get("controller")
+    if isinstance(controller, dict) and not isinstance(controller.get("encoder"), Mapping):
+        found["controller"] = {}
+        for name, value in controller.items():
+            _set(found, RENAMED.get(f"controller.{name}", f"controller.{name}"), value)
+    strategy, model = found.get("strategy"), found.get("model")
+    for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
+        if isinstance(section, dict) and "pseudo_label_ratio" in section:
+            ratio = section.pop("pseudo_label_ratio")
+            section.pop(settings, None)
+            found[study]["pseudo_label_ratio"] = ratio
+            if not ratio:
+                section["_target_"] = {
+                    "seminas.strategies.seminas.SemiNAS": "seminas.strategies.seminas.NAO",
+                    "seminas.regressors.ControllerRegressor": "seminas.predictors.controller.NAOPredictor",
+                }.get(section["_target_"], section["_target_"])
+    if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in found:
+        found["search"]["pseudo_label_ratio"] = None
+    if isinstance(model, dict):
+        _predictor(found, model)
+    evaluator = found.get("evaluator")
+    if isinstance(evaluator, dict) and str(evaluator.get("_target_", "")).startswith("seminas.evaluators."):
+        mirrored = ("data", "images") if "round_steps" in evaluator else ("data", "recipe", "images")
+        for name in mirrored:
+            evaluator.pop(name, None)
+    images = found.get("data", {}).get("images") if isinstance(found.get("data"), dict) else None
+    if isinstance(images, dict):
+        images.pop("_partial_", None)
+    return found
+
+
+def _predictor(config: dict[str, Any], model: dict[str, Any]) -> None:
+    if model.get("_target_") == "seminas.regressors.ControllerRegressor":
+        model["_target_"] = "seminas.predictors.controller.ControllerPredictor"
+    if model.get("_target_") == "seminas.regressors.ScikitRegressor":
+        regressor = dict(model.get("estimator", {}))
+        name = regressor.pop("_target_", None)
+        regressor.pop("_partial_", None)
+        config["model"] = {
+            "_target_": "seminas.predictors.scikit.ScikitPredictor",
+            "regressor": name,
+            "arguments": regressor,
+        }
+        config["predictor"]["pseudo_label_ratio"] = None
+
+
+def _uses_pseudo_labels(strategy: Mapping[str, Any]) -> bool:
+    return strategy.get("_target_") in (*_WITH_PSEUDO_LABELS, "seminas.strategies.seminas.NAO")
+
+
+def _targets(node: Any) -> Any:
+    """Return a node with today's names of targets; settings lose theirs."""
+    if isinstance(node, list):
+        return [_targets(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {name: _targets(value) for name, value in node.items()}
+    target = found.get("_target_")
+    if target in _SETTINGS:
+        del found["_target_"]
+        if target == "seminas.training.classifier.Recipe":
+            found = {**_RECIPE, **found}
+    elif target in TARGETS:
+        found["_target_"] = TARGETS[target]
+    return found
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        config = config.setdefault(section, {})
+    config[name] = value

@@ -1,1 +1,0 @@
-"""Networks that the spaces build: plain ``nn.Module``."""

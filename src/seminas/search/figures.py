@@ -1,0 +1,115 @@
+"""Figures of one search: its curve, its best architecture, and its predictions against the accuracies."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from seminas.runs.archive import Archive, Record
+from seminas.search.drawing import draw_architecture, save_figure
+from seminas.spaces.base import SearchSpace
+
+CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"
+MOST_PANELS, MOST_POINTS = 5, 2_000
+"""Rounds that are drawn, and points of each round."""
+
+
+def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
+    """Write the search curve, a drawing of the best architecture and what was predicted (PNG) into a run folder."""
+    save_figure(search_curve(archive.records), folder / CURVE_FILE)
+    if any(record.prediction is not None for record in archive.records):
+        predicted = predictions([archive.records])
+        if predicted is not None:
+            save_figure(predicted, folder / PREDICTIONS_FILE)
+    if archive.best is not None:
+        drawing = draw_architecture(space, space.from_json(archive.best.architecture))
+        drawing.suptitle(f"validation accuracy {archive.best.val_accuracy:.4f}")
+        save_figure(drawing, folder / BEST_FILE)
+
+
+def search_curve(records: list[Record]) -> Figure:
+    """Draw every evaluation, by round, and the best so far."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    by_round = defaultdict(list)
+    for record in records:
+        if record.val_accuracy is not None:
+            by_round[record.round].append((record.index + 1, record.val_accuracy))
+    few = len(by_round) <= 10
+    for number, points in sorted(by_round.items()):
+        label = "random" if number == 0 else f"round {number}" if few else "later" if number == 1 else None
+        index, values = np.array(points).T
+        color = f"C{number if few else min(number, 1)}"
+        axes.scatter(index, values, s=14, alpha=0.8, label=label, color=color)
+    done = [(index, value) for points in by_round.values() for index, value in points]
+    if done:
+        index, values = np.array(sorted(done)).T
+        axes.step(index, np.maximum.accumulate(values), where="post", color="black", label="best so far")
+        # Early failures of training would squeeze everything else together.
+        bottom = np.quantile(values, 0.05)
+        margin = max(1e-3, 0.1 * (values.max() - bottom))
+        axes.set_ylim(bottom - margin, values.max() + margin)
+    hours = np.cumsum([record.cost_s for record in records]) / 3600
+    if len(hours) > 1 and (np.diff(hours, prepend=0) > 0).all():
+        evaluations = np.arange(1.0, len(hours) + 1)
+        functions = (_along(evaluations, hours), _along(hours, evaluations))
+        above = axes.secondary_xaxis("top", functions=functions)
+        above.set_xlabel("hours of training")
+    axes.set_xlabel("evaluations")
+    axes.set_ylabel("validation accuracy")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
+    """The line through points, ascending in both, and straight on beyond them."""
+    before, after = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[0]) / (x[-1] - x[0])
+
+    def line(at: Any) -> Any:
+        inside = np.interp(at, x, y)
+        return inside + before * np.minimum(at - x[0], 0) + after * np.maximum(at - x[-1], 0)
+
+    return line
+
+
+def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
+    """Draw predicted against true accuracies, a panel a round; None where nothing was predicted.
+
+    Args:
+        runs: The records of one or several searches. Kendall's τ is the mean over them.
+    """
+    from scipy.stats import kendalltau  # Slow to import, and most searches do without.
+
+    rounds: dict[int, list[list[tuple[float, float]]]] = {}
+    for records in runs:
+        of_run: dict[int, list[tuple[float, float]]] = {}
+        for r in records:
+            if r.prediction is not None and r.val_accuracy is not None:
+                of_run.setdefault(r.round, []).append((r.prediction, r.val_accuracy))
+        for number, pairs in of_run.items():
+            rounds.setdefault(number, []).append(pairs)
+    if not rounds:
+        return None
+    numbers = sorted(rounds)
+    shown = [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, MOST_PANELS).round().astype(int))]
+    figure = Figure(figsize=(2.6 * len(shown) + 0.6, 3), layout="constrained")
+    for axes, number in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        parts = [np.array(pairs) for pairs in rounds[number]]
+        points = np.concatenate(parts)
+        points = points[:: max(1, len(points) // MOST_POINTS)]
+        axes.scatter(points[:, 0], points[:, 1], s=8, alpha=0.4, rasterized=True)
+        low, high = np.quantile(points, 0.02), points.max()
+        axes.plot([low, high], [low, high], color="0.5", linewidth=1)
+        margin = 0.05 * (high - low) + 1e-4
+        axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+        taus = [kendalltau(p[:, 0], p[:, 1]).statistic for p in parts if len(p) > 2]
+        tau = np.nanmean(taus) if len(taus) and not np.isnan(taus).all() else None
+        axes.set_title(f"round {number}" + ("" if tau is None else f", τ {tau:.2f}"), fontsize="medium")
+        axes.set_xlabel("predicted")
+    figure.axes[0].set_ylabel("validation accuracy")
+    return figure

@@ -1,0 +1,135 @@
+"""The search: the loop that introduces space, evaluator, strategy and archive to one another."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seminas.errors import UserError
+from seminas.evaluators.base import Evaluator
+from seminas.evaluators.evaluation import Evaluation, checked, failed
+from seminas.runs.archive import Archive, Record
+from seminas.search.observers import Observer
+from seminas.spaces.base import SearchSpace
+from seminas.strategies.base import Proposal, Strategy
+
+
+@dataclass
+class Search:
+    """One search.
+
+    Attributes:
+        space: The candidates.
+        evaluator: Says their validation accuracies.
+        strategy: Chooses among them.
+        archive: Holds the evaluations.
+        observer: Is told of everything.
+        max_failures: Failed evaluations before the search gives up.
+        add_traceback: Takes the traceback of a failed evaluation.
+    """
+
+    space: SearchSpace[Any]
+    evaluator: Evaluator[Any]
+    strategy: Strategy[Any]
+    archive: Archive
+    observer: Observer
+    max_failures: int
+    add_traceback: Callable[[str], None] = lambda text: None
+
+    def run(self, sizes: Sequence[int]) -> None:
+        """Evaluate ``sizes[r]`` architectures of the strategy's choice in round r.
+
+        The strategy is told the rounds that the archive holds. For a round that it holds in part, the strategy is asked
+        again, which gives the same architectures, and the rest is evaluated.
+
+        Raises:
+            UserError: More than ``max_failures`` evaluations failed, or the archive is of another search.
+        """
+        last = self.archive.records[-1].round if len(self.archive) else -1
+        for number, size in enumerate(sizes):
+            recorded = self.archive.round(number)
+            if number < last or len(recorded) == size:
+                proposal = Proposal([self.space.from_json(record.architecture) for record in recorded])
+            else:
+                self.observer.asking(number)
+                proposal = self.strategy.ask(size)
+                if not proposal.architectures:
+                    return
+                self._evaluate(proposal, number)
+            accuracies = [record.val_accuracy for record in self.archive.round(number)]
+            self.strategy.tell(proposal.architectures, accuracies)
+            if number >= last:
+                self._revise(number)
+            self.observer.round_done(number, self.archive, proposal.metrics)
+
+    def _revise(self, number: int) -> None:
+        """Have an evaluator that learns measure everything again, once for each round."""
+        if not self.evaluator.revises:
+            return
+        architectures = [self.space.from_json(record.architecture) for record in self.archive.records]
+        if self.archive.revised < number:
+            accuracies: list[float | None] = list(self.evaluator.revised(architectures))
+            for record in self.archive.failures:
+                accuracies[record.index] = None
+            self.archive.revise(number, accuracies)
+        self.strategy.revise(architectures, [record.val_accuracy for record in self.archive.records])
+
+    def _evaluate(self, proposal: Proposal[Any], number: int) -> None:
+        """Evaluate the architectures of a round that the archive does not hold yet."""
+        archive, recorded = self.archive, self.archive.round(number)
+        architectures = proposal.architectures
+        keys = [self.space.key(architecture) for architecture in architectures]
+        if keys[: len(recorded)] != [record.key for record in recorded]:
+            raise UserError(f"{archive.folder}: its history is not the one that this search asks for")
+        first = len(archive) - len(recorded)
+        self._show(archive.expect({first + i: key for i, key in enumerate(keys)}))
+        todo = [i for i in range(len(keys)) if not archive.holds(first + i)]
+        while todo:
+            done: set[int] = set()
+            answers = self.evaluator.evaluate([architectures[i] for i in todo])
+            while len(done) < len(todo):
+                raised = False
+                try:
+                    position, evaluation = next(answers)
+                except UserError:
+                    raise
+                except Exception as error:
+                    # The evaluator let the error of one architecture pass. The first one without an answer is taken for
+                    # its cause, and the rest are asked for again.
+                    position = min(set(range(len(todo))) - done)
+                    evaluation, raised = failed(error, 0.0), True
+                done.add(position)
+                i = todo[position]
+                prediction = proposal.predictions.get(architectures[i])
+                self._add(first + i, number, architectures[i], evaluation, prediction)
+                if raised:
+                    break
+            todo = [i for position, i in enumerate(todo) if position not in done]
+
+    def _add(
+        self, index: int, number: int, architecture: Any, evaluation: Evaluation, prediction: float | None
+    ) -> None:
+        evaluation = checked(evaluation)
+        key = self.space.key(architecture)
+        if evaluation.error is not None:
+            self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")
+        record = Record(
+            index=index,
+            round=number,
+            architecture=self.space.to_json(architecture),
+            key=key,
+            val_accuracy=evaluation.val_accuracy,
+            cost_s=evaluation.cost_s,
+            prediction=prediction,
+            error=evaluation.error,
+        )
+        self._show(self.archive.add(record))
+
+    def _show(self, records: Sequence[Record]) -> None:
+        """Tell the observer what the history has gained, and give up if too much of it failed."""
+        self.observer.evaluated(records)
+        failures = self.archive.failures
+        if len(failures) > self.max_failures:
+            raise UserError(
+                f"search.max_failures={self.max_failures}: {len(failures)} evaluations failed, "
+                f"the last one with {failures[-1].error}"
+            )

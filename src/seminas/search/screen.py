@@ -1,0 +1,127 @@
+"""A search on the screen: rounds, evaluations, the best so far and the time left; and the table at its end."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from seminas.runs.archive import Archive, Record
+from seminas.runs.results import SearchResult
+from seminas.search.observers import Observer
+
+MOST_LINES = 20
+"""Rounds that are each printed in a line. Of more rounds, about ten are printed."""
+
+
+class Screen(Observer):
+    """Draws a progress bar, and prints a line for a round and for a failed evaluation."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Prepare the display; ``quiet`` prints failed evaluations only."""
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("best {task.fields[best]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=quiet,
+        )
+        self._task = self._progress.add_task("starting", total=None, best="-")
+        self._sizes: Sequence[int] = ()
+        self._best: float | None = None
+        self._printed = 0
+
+    def start(self, archive: Archive, sizes: Sequence[int]) -> None:
+        """Draw the bar, with the evaluations of earlier processes."""
+        self._sizes = sizes
+        self._progress.update(self._task, total=sum(sizes))
+        self._progress.start()
+        if len(archive) and not self._quiet:
+            self._console.print(f"going on after {len(archive)} evaluations")
+        self.evaluated(archive.records)
+
+    def note(self, text: str) -> None:
+        """Write what is being done beside the bar."""
+        self._progress.update(self._task, description=text)
+
+    def asking(self, round_number: int) -> None:
+        """Write that a round's architectures are being chosen."""
+        self.note(f"round {round_number}/{len(self._sizes) - 1} choosing")
+
+    def evaluated(self, records: Sequence[Record]) -> None:
+        """Move the bar, and print failures."""
+        for record in records:
+            if record.val_accuracy is None:
+                self._console.print(f"evaluation {record.index} failed: {record.error}", markup=False)
+            elif self._best is None or record.val_accuracy > self._best:
+                self._best = record.val_accuracy
+            self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating")
+        best = "-" if self._best is None else f"{self._best:.4f}"
+        self._progress.update(self._task, advance=len(records), best=best)
+
+    def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
+        """Print a line on the round."""
+        records = archive.round(round_number)
+        total, done = sum(self._sizes), records[-1].index + 1
+        best = archive.best  # An evaluator that measures again may have lowered it.
+        self._best = None if best is None else best.val_accuracy
+        few = len(self._sizes) <= MOST_LINES or done == total
+        if self._quiet or not (few or done - self._printed >= total / 10):
+            return
+        self._printed = done
+        values = [r.val_accuracy for r in records if r.val_accuracy is not None]
+        text = f"round {round_number}/{len(self._sizes) - 1}: {len(records)} evaluated"
+        if values:
+            text += f", mean {sum(values) / len(values):.4f}, best {max(values):.4f}"
+            text += f", best so far {self._best:.4f}"
+        for name, value in metrics.items():
+            text += f", {name} {value:.3g}"
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self, *, failed: bool) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def print_result(result: SearchResult, folder: Path) -> None:
+    """Print a search's result, and name the files of its folder."""
+    table = Table(show_header=False, title=f"{result.strategy} on {result.space}")
+    table.add_row("best architecture", _written(result.best_architecture))
+    table.add_row("validation accuracy", f"{result.best_val_accuracy:.4f}")
+    test = result.test_accuracy
+    table.add_row("test accuracy", "not known" if test is None else f"{test:.4f}")
+    if result.parameters is not None:
+        table.add_row("parameters", f"{result.parameters:,}")
+    failures = f" ({result.num_failures} failed)" if result.num_failures else ""
+    table.add_row("evaluations", f"{result.num_queries}{failures}")
+    table.add_row("time", f"{result.wall_s:.0f} s")
+    console = Console()
+    console.print(table)
+    console.print(f"in {folder}:", soft_wrap=True, markup=False, highlight=False)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            console.print(f"  {path.name}", markup=False, highlight=False)
+
+
+def _written(architecture: Any) -> str:
+    """Return an architecture for people: a matrix by rows, anything else as it is."""
+    if isinstance(architecture, dict):
+        return "\n".join(f"{name}: {_written(value)}" for name, value in architecture.items())
+    if isinstance(architecture, list) and architecture and isinstance(architecture[0], list):
+        return "\n" + "\n".join(" ".join(map(str, row)) for row in architecture)
+    return " ".join(map(str, architecture)) if isinstance(architecture, list) else str(architecture)

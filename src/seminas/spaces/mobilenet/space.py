@@ -1,0 +1,90 @@
+"""The mobile space: 21 inverted residuals of kernel 3, 5 or 7 and expansion 3 or 6, some of them skipped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from seminas.config.spaces import MobileNetSettings
+from seminas.errors import config_error
+from seminas.spaces.chain import BudgetChain
+from seminas.spaces.mobilenet.network import (
+    BLOCKS,
+    OPERATIONS,
+    STANDALONE,
+    SUPERNET,
+    Supernet,
+    build_network,
+    costs,
+)
+from seminas.spaces.sequence import Choices, SequenceSpace
+
+
+class MobileNet(SequenceSpace):
+    """Networks of six stages of inverted residuals (Luo et al., NeurIPS 2020, section 4.2; Cai et al., ICLR 2019).
+
+    Operations ``1`` to ``6`` are (kernel, expansion) (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6); ``7`` skips a
+    block, but not the first of a stage. With a budget the space is what fits into it, counted and drawn from exactly.
+    """
+
+    def __init__(self, settings: MobileNetSettings | None = None) -> None:
+        """Declare the space.
+
+        Raises:
+            UserError: No network fits into the budget.
+        """
+        settings = settings or MobileNetSettings()
+        self.image, self.num_classes = tuple(settings.image), settings.num_classes
+        self.factor, self.stem_stride = settings.factor, settings.stem_stride
+        self.max_macs = settings.max_macs
+        skeleton = (self.num_classes, settings.image, self.factor, self.stem_stride)
+        self._fixed_macs, searched = costs(STANDALONE, *skeleton)
+        super().__init__("mobilenet", {name: list(macs) for name, macs in zip(BLOCKS, searched, strict=True)})
+        self._macs = [list(macs.values()) for macs in searched]
+        if self.max_macs is not None:
+            least = self._fixed_macs + sum(min(macs) for macs in self._macs)
+            if self.max_macs < least:
+                allowed = f"at least {least:,}, the smallest network"
+                raise config_error("space.max_macs", f"{self.max_macs:g}", allowed)
+            self._chain = BudgetChain(self._macs, int(self.max_macs) - self._fixed_macs)
+            num_classes, image, factor, stride = skeleton
+            self._definition.append([int(self.max_macs), list(image), num_classes, factor, stride])
+
+    def macs(self, architecture: Choices) -> int:
+        """Return the multiply-adds of the standalone network for one image."""
+        return self._fixed_macs + sum(
+            macs[choice] for macs, choice in zip(self._macs, architecture, strict=True)
+        )
+
+    def _refusal(self, value: Mapping[str, Any]) -> str:
+        written = " ".join(map(str, value.values()))
+        return f"{written} has more multiply-adds than space.max_macs={self.max_macs:g}"
+
+    def build_network(
+        self,
+        architecture: Choices,
+        num_classes: int,
+        in_channels: int,
+        **skeleton: Any,
+    ) -> nn.Module:
+        """Return the standalone network; widths and stem are the space's unless ``skeleton`` says otherwise."""
+        skeleton = {"factor": self.factor, "stem_stride": self.stem_stride, **skeleton}
+        return build_network(self._written(architecture), num_classes, in_channels, **skeleton)
+
+    def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> Supernet:
+        """Return the network that holds all of them."""
+        return Supernet(num_classes, in_channels, SUPERNET, self.factor, dropout, self.stem_stride)
+
+    def path(self, architecture: Choices) -> list[str]:
+        """Return an architecture's operation in each of the 21 blocks."""
+        return self._written(architecture)
+
+    def extremes(self) -> tuple[Choices, Choices]:
+        """Return the largest network, whatever the budget, and the smallest one."""
+        largest = tuple(max(range(len(macs)), key=macs.__getitem__) for macs in self._macs)
+        return largest, tuple(min(range(len(macs)), key=macs.__getitem__) for macs in self._macs)
+
+    def vertex_names(self, architecture: Choices) -> list[str]:
+        """Return each block as kernel and expansion, such as ``5x5 e6``."""
+        kinds = [OPERATIONS.get(name) for name in self._written(architecture)]
+        return ["skip" if kind is None else f"{kind[0]}x{kind[0]} e{kind[1]}" for kind in kinds]

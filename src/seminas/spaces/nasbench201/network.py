@@ -1,0 +1,99 @@
+"""Networks of NAS-Bench-201 (Dong and Yang, ICLR 2020, section 2.1; their released code for what it leaves open)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from seminas.spaces.nasbench201.cell import EDGES
+
+
+def build_network(
+    operations: Sequence[str],
+    num_classes: int = 10,
+    in_channels: int = 3,
+    channels: int = 16,
+    cells_per_stage: int = 5,
+    num_stages: int = 3,
+) -> nn.Module:
+    """Return the network of a cell, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
+
+    Args:
+        operations: On each of the six edges, in the order of ``EDGES``.
+        num_classes: Logits.
+        in_channels: Of the images.
+        channels: Of the first stage; each further one doubles them and halves the resolution.
+        cells_per_stage: Equal cells.
+        num_stages: With a residual block of stride 2 between them.
+    """
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+    ]
+    width = channels
+    for stage in range(num_stages):
+        if stage:
+            layers.append(ReductionBlock(width, 2 * width))
+            width *= 2
+        layers += [Cell(operations, width) for _ in range(cells_per_stage)]
+    layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(width, num_classes))
+
+
+class Cell(nn.Module):
+    """Four nodes, each the sum of what the edges into it make of the earlier ones."""
+
+    def __init__(self, operations: Sequence[str], channels: int) -> None:
+        super().__init__()
+        self.edges = nn.ModuleDict(
+            {
+                f"{u}{v}": _operation(name, channels)
+                for (u, v), name in zip(EDGES, operations, strict=True)
+                if name != "none"
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return node 3 for node 0, both ``[n, channels, height, width]``."""
+        nodes: list[Tensor | None] = [x]
+        for v in (1, 2, 3):
+            total = None
+            for u in range(v):
+                source = nodes[u]
+                if source is not None and f"{u}{v}" in self.edges:
+                    term = self.edges[f"{u}{v}"](source)
+                    total = term if total is None else total + term
+            nodes.append(total)
+        output = nodes[3]
+        return torch.zeros_like(x) if output is None else output
+
+
+class ReductionBlock(nn.Module):
+    """Residual block of stride 2: two convolutions beside average pooling and a 1 x 1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            _convolution(in_channels, out_channels, 3, stride=2), _convolution(out_channels, out_channels, 3)
+        )
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the resolution of ``[n, in_channels, height, width]``."""
+        return self.shortcut(x) + self.convolutions(x)
+
+
+def _operation(name: str, channels: int) -> nn.Module:
+    if name == "skip_connect":
+        return nn.Identity()
+    if name == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return _convolution(channels, channels, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name])
+
+
+def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )

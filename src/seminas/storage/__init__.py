@@ -1,0 +1,1 @@
+"""Files that are whole or absent, strict JSON, locks, and the cache."""

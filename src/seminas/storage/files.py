@@ -1,0 +1,89 @@
+"""Files that are whole or absent: written beside their place, synced, then renamed into it."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from seminas.errors import UserError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that takes the place of ``path`` when the block ends without an exception.
+
+    A reader sees the old file or the new one, never a part of it, also after a kill or on a full disk. The folder is synced
+    too, so that the rename outlives a power failure.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    # Created as any other file, so that the umask applies.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has a folder's entries, on file systems that can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        with atomic_write(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def as_json(value: Any, indent: int | None = None) -> bytes:
+    """Return a value as strict JSON with a newline at its end.
+
+    Raises:
+        ValueError: It holds a number that is not finite, which JSON does not have.
+    """
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Return the value of strict JSON.
+
+    Raises:
+        ValueError: It is no strict JSON; ``NaN`` and ``Infinity`` are none.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
+    return json.loads(data, parse_constant=refuse)
+
+
+def write_json(path: Path, value: Any, indent: int | None = None) -> None:
+    """Write a value as strict JSON, whole or not at all; raises as ``as_json`` and ``write_file``."""
+    write_file(path, as_json(value, indent))
+
+
+def cache_dir() -> Path:
+    """Return the folder of files that can be made again: ``$SEMINAS_CACHE``, or ``~/.cache/seminas``."""
+    return Path(os.environ.get("SEMINAS_CACHE") or "~/.cache/seminas").expanduser()

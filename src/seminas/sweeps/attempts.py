@@ -1,0 +1,62 @@
+"""How often each job of a sweep has been launched, and which are launched again."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from seminas.config.messages import one_line
+from seminas.sweeps.folder import Job, SweepFolder
+
+log = logging.getLogger(__name__)
+MOST_ATTEMPTS = 3
+"""Launches of a job whose process ends without a result or an error."""
+LET_GO_S = 30.0
+"""Seconds that a killed process has to vanish."""
+
+
+class Attempts:
+    """Counts the ends of jobs' processes without a result or an error."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
+        self._ended: dict[str, int] = {}
+        self._any_begun = False
+
+    def divided(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the jobs that are launched alone, since this is their last attempt, and the others."""
+        last = [name for name in names if self._ended.get(name) == MOST_ATTEMPTS - 1]
+        return last, [name for name in names if name not in last]
+
+    def left(self, names: Sequence[str], reason: Exception | None) -> list[str]:
+        """Return the jobs to launch again.
+
+        Args:
+            names: Of the jobs that were launched.
+            reason: What the launcher raised, None where it returned.
+
+        Raises:
+            Exception: The reason, where no job has begun: then the launcher is at fault.
+        """
+        states = {name: self._settled(name).state.name for name in names}
+        if reason is not None and all(state == "missing" for state in states.values()):
+            raise reason
+        self._any_begun = self._any_begun or any(state != "missing" for state in states.values())
+        # After a launch that did not fail, a job that is missing died before it had begun, unless none began.
+        died = ("stopped", "missing") if reason is None and self._any_begun else ("stopped",)
+        for name in (name for name, state in states.items() if state in died):
+            self._ended[name] = self._ended.get(name, 0) + 1
+            if self._ended[name] >= MOST_ATTEMPTS and not self._folder.is_stopped():
+                text = f"its process ended without an error, {MOST_ATTEMPTS} times"
+                self._folder.job(name).folder.write_error(text)
+        again = died if reason is None else ("stopped", "missing")
+        left = [n for n in names if states[n] in again and self._ended.get(n, 0) < MOST_ATTEMPTS]
+        for name in left:
+            log.warning("%s: goes on after %s", name, one_line(reason) if reason else "its process ended")
+        return left
+
+    def _settled(self, name: str) -> Job:
+        """Return how a job stands once a killed process has let go of its folder."""
+        until = time.monotonic() + LET_GO_S
+        while (job := self._folder.job(name)).state.name == "running" and time.monotonic() < until:
+            time.sleep(0.1)
+        return job

@@ -1,0 +1,50 @@
+"""What a person sees of a sweep whose jobs run side by side: how many are done, and the time left."""
+
+import threading
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from seminas.sweeps.folder import SweepFolder
+
+
+class SweepDisplay:
+    """Watches a sweep's folder in a thread of the process that launched it."""
+
+    def __init__(self, folder: SweepFolder, num_jobs: int) -> None:
+        """Begin to watch."""
+        self._folder, self._num_jobs = folder, num_jobs
+        self._console = Console(stderr=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop watching, and print how many jobs are done; a second call does nothing."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._thread.join()
+        folder = self._folder
+        text = f"{folder.num_done()} of {self._num_jobs} jobs are done in {folder}; seminas report {folder}"
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def _watch(self) -> None:
+        columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console) as progress:
+            printed = done = self._folder.num_done()
+            task = progress.add_task("jobs", total=self._num_jobs, completed=done)
+            # Of very many jobs, less often: each look asks the file system for every folder.
+            while not self._stop.wait(max(1.0, self._num_jobs / 500)):
+                done = self._folder.num_done()
+                progress.update(task, completed=done)
+                if not self._console.is_terminal and done - printed >= max(1, self._num_jobs / 10):
+                    printed = done
+                    self._console.print(f"{done} of {self._num_jobs} jobs are done")

@@ -1,0 +1,42 @@
+"""Going on with a sweep: the command that made it, run again."""
+
+import os
+import sys
+from pathlib import Path
+
+from seminas.config.names import quoted
+from seminas.sweeps.folder import SweepFolder
+
+
+def resume(folder: SweepFolder) -> None:
+    """Become the command that a sweep was made with, which runs the jobs that are not done; returns if all are.
+
+    Raises:
+        UserError: There is no sweep in the folder.
+    """
+    if all(job.state.name == "done" for job in folder.jobs()):
+        return
+    program, command = resume_command(folder)
+    sys.stdout.flush()
+    os.chdir(folder.config().hydra.runtime.cwd)
+    os.execv(program, command)
+
+
+def resume_command(folder: SweepFolder) -> tuple[Path, list[str]]:
+    """Return the program and the arguments of the command that a sweep was made with."""
+    config = folder.config()
+    program = Path(sys.argv[0]).with_name(f"seminas-{config.hydra.job.name}")
+    overrides = [
+        override
+        for override in config.hydra.overrides.hydra
+        if not override.startswith(("hydra.sweep.dir=", "hydra.mode="))
+    ]
+    config_dirs = [s.path for s in config.hydra.runtime.config_sources if s.provider == "command-line"]
+    return program, [
+        str(program),
+        "-m",
+        *(f"--config-dir={path}" for path in config_dirs),
+        *config.hydra.overrides.task,
+        *overrides,
+        f"hydra.sweep.dir={quoted(str(folder.path.resolve()))}",
+    ]

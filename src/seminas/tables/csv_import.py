@@ -1,0 +1,146 @@
+"""Import of CSV files with a row per architecture, of any space whose architectures are numbered."""
+
+import csv
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seminas.errors import UserError
+from seminas.spaces.base import EnumerableSpace
+from seminas.tables.table import Column, Table, accuracy_column, seconds_column
+
+SCALES = {"fraction": 1.0, "percent": 100.0}
+
+
+def import_csv(
+    path: Path,
+    space: EnumerableSpace[Any],
+    val: Sequence[str],
+    test: Sequence[str] = (),
+    cost: Sequence[str] = (),
+    further: Mapping[str, Sequence[str]] | None = None,
+    scale: str = "fraction",
+    licence: str | None = None,
+) -> Table:
+    """Read a CSV file, plain or gzipped, with one row for each architecture.
+
+    Columns of the space's own name an architecture (``csv_columns``: for NAS-Bench-101 ``adjacency``, the upper
+    triangle row by row, and ``ops``, joined by ``|``; for NAS-Bench-201 ``arch``; for a sequence its positions).
+
+    Args:
+        path: The file.
+        space: The space.
+        val: Columns of validation accuracies, one for each training run; they become the column ``val``.
+        test: Columns of test accuracies, ``test``.
+        cost: Columns of training seconds, ``cost``.
+        further: Further accuracies, columns of runs by the name that they get.
+        scale: ``fraction`` or ``percent``, of all accuracies.
+        licence: Of the data, for ``seminas data info``.
+
+    Raises:
+        UserError: A column is missing, a row is malformed or a duplicate, with its line number, or the accuracies are
+            not on the scale.
+    """
+    if scale not in SCALES:
+        raise UserError(f"--scale={scale}: must be one of {', '.join(SCALES)}")
+    if not val:
+        raise UserError("--val: name at least one column of validation accuracies")
+    accuracies = {"val": list(val), **({"test": list(test)} if test else {})}
+    for name, group in (further or {}).items():
+        if name in (*accuracies, "cost") or not group:
+            raise UserError(f"--column={name}: needs columns, and a name of its own")
+        accuracies[name] = list(group)
+    data = _read(path)
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8", errors="replace"), newline=""))
+    header = list(reader.fieldnames or [])
+    for column in [c for group in (*accuracies.values(), cost) for c in group]:
+        if column not in header:
+            raise UserError(f"{path}: has no column {column!r}, its columns are {', '.join(header)}")
+    if not any(set(names) <= set(header) for names in space.csv_columns):
+        allowed = " or ".join(", ".join(names) for names in space.csv_columns)
+        raise UserError(
+            f"{path}: an architecture of {space.name} needs columns {allowed}, not {', '.join(header)}"
+        )
+    lines, rows, values = [], [], []
+    for row in reader:
+        lines.append(reader.line_num)
+        rows.append({name: row[name] or "" for name in header})  # A row that is too short has None.
+        try:
+            numbers = [_fraction(rows[-1], c, SCALES[scale]) for group in accuracies.values() for c in group]
+            values.append([*numbers, *(_seconds(rows[-1], c) for c in cost)])
+        except ValueError as error:
+            raise UserError(f"{path}: line {lines[-1]}: {error}") from error
+    if not rows:
+        raise UserError(f"{path}: has no rows")
+    architectures = space.from_rows(rows)
+    for line, architecture in zip(lines, architectures, strict=True):
+        if isinstance(architecture, ValueError):
+            raise UserError(f"{path}: line {line}: {architecture}")
+    index = space.index([a for a in architectures if not isinstance(a, ValueError)])
+    order = np.argsort(index, kind="stable")
+    again = np.flatnonzero(np.diff(index[order]) == 0)
+    if len(again):
+        first, second = sorted(lines[order[again[0] + k]] for k in (0, 1))
+        raise UserError(f"{path}: line {second}: the same architecture as line {first}")
+    measured = np.array(values)[order]
+    if scale == "percent" and measured[:, : len(val)].max() * SCALES[scale] <= 1:
+        raise UserError(
+            f"{path}: --scale=percent: no validation accuracy is above 1, so that they are fractions"
+        )
+    columns: dict[str, Column] = {}
+    at = 0
+    for name, group in accuracies.items():
+        columns[name] = accuracy_column(measured[:, at : at + len(group)])
+        at += len(group)
+    if cost:
+        columns["cost"] = seconds_column(measured[:, at:])
+    return Table(
+        space.name,
+        space.fingerprint(),
+        index[order],
+        columns,
+        {role: role for role in ("val", "test", "cost") if role in columns},
+        {
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "columns": {**accuracies, **({"cost": list(cost)} if cost else {})},
+            "licence": licence or "not stated",
+        },
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+
+
+def _fraction(row: Mapping[str, str], column: str, scale: float) -> float:
+    value = _number(row, column) / scale
+    if not 0 <= value <= 1:
+        raise ValueError(f"{column}={row[column]}: is no accuracy between 0 and {scale:g}, see --scale")
+    return value
+
+
+def _seconds(row: Mapping[str, str], column: str) -> float:
+    value = _number(row, column)
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{column}={row[column]}: is no number of seconds")
+    return value
+
+
+def _number(row: Mapping[str, str], column: str) -> float:
+    try:
+        return float(row[column])
+    except ValueError as error:
+        raise ValueError(f"{column}={row[column]}: is no number") from error

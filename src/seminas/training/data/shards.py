@@ -1,0 +1,265 @@
+"""Images in tar files (WebDataset), read from their beginning to their end: for many machines and network disks."""
+
+import io
+import random
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from seminas.config.data import ShardSettings
+from seminas.errors import UserError, config_error
+from seminas.training.data.images import Images
+from seminas.training.data.loading import BROKEN, TrainLoader, derived_seed
+from seminas.training.data.transforms import MODES, Transforms
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+class Shards:
+    """The images of some tar files by number: pairs of ``KEY.jpg`` and ``KEY.cls``, which holds the class's number."""
+
+    def __init__(self, files: Sequence[str], channels: int) -> None:
+        """Read where each image stands.
+
+        Raises:
+            UserError: A file is missing or no tar file, or an image has no class.
+        """
+        self._mode = MODES[channels]
+        self.labels: list[int] = []
+        self._members: list[tuple[str, int, int, str]] = []
+        for file in files:
+            try:
+                with tarfile.open(file) as tar:
+                    self._add(file, tar)
+            except (OSError, tarfile.TarError) as error:
+                raise UserError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from error
+
+    def _add(self, file: str, tar: tarfile.TarFile) -> None:
+        images: dict[str, tarfile.TarInfo] = {}
+        classes: dict[str, int] = {}
+        for member in tar:
+            stem, _, ending = member.name.rpartition(".")
+            if f".{ending.lower()}" in ENDINGS:
+                images[stem] = member
+            elif ending == "cls":
+                content = tar.extractfile(member)
+                assert content is not None
+                classes[stem] = _label(content.read(), f"{file}: {member.name}")
+        for stem, member in images.items():
+            if stem not in classes:
+                raise UserError(f"{file}: {member.name} has no class ({stem}.cls)")
+            self.labels.append(classes[stem])
+            self._members.append((file, member.offset_data, member.size, member.name))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """Return the tar file and the name in it."""
+        file, _, _, name = self._members[index]
+        return f"{file}:{name}"
+
+    def image(self, index: int) -> Image.Image:
+        """Read an image; raises OSError where it is none."""
+        file, offset, size, _ = self._members[index]
+        with open(file, "rb") as opened:
+            opened.seek(offset)
+            return decoded(opened.read(size), self._mode)
+
+
+def decoded(data: bytes, mode: str) -> Image.Image:
+    """Return the image of a file's bytes."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert(mode)
+
+
+def _label(data: bytes, name: str) -> int:
+    try:
+        return int(data)
+    except ValueError as error:
+        raise UserError(f"{name}: is no number of a class") from error
+
+
+class Stream(IterableDataset[tuple[Tensor, Tensor]]):
+    """Batches of one process, from shards that it reads in turns.
+
+    Each epoch deals the shards, in an order of its own, to the processes and their workers; a worker reads its own
+    until it has given its share of the batches, again where they are too few, and draws from a buffer. It is the same
+    for the same seed, number of processes and number of workers; an image that cannot be read is left out.
+
+    Attributes:
+        epoch, done: Where training stands.
+        unreadable: How many images were left out, a shared tensor.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        num_batches: int,
+        batch_size: int,
+        transform: Callable[[Any], Tensor],
+        mode: str,
+        buffer: int,
+        seed: int,
+        rank_and_number: tuple[int, int],
+    ) -> None:
+        self._files, self._num_batches, self._batch_size = list(files), num_batches, batch_size
+        self._transform, self._mode, self._buffer = transform, mode, buffer
+        self._seed, self._rank_and_number = seed, rank_and_number
+        self.epoch = self.done = 0
+        self.unreadable = torch.zeros(1, dtype=torch.long).share_memory_()
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what is left of a worker's share of the epoch."""
+        info = get_worker_info()
+        first, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        # The loader asks its workers in turns, also when it begins in the middle of an epoch.
+        worker = (self.done + first) % workers
+        samples = self._samples(worker, workers)
+        for number in range(worker, self._num_batches, workers):
+            if number >= self.done:
+                yield self._batch(samples)
+            else:
+                for _ in range(self._batch_size):
+                    next(samples)
+
+    def _batch(self, samples: Iterator[dict[str, Any]]) -> tuple[Tensor, Tensor]:
+        images: list[Tensor] = []
+        labels: list[int] = []
+        for _ in range(self._batch_size):
+            sample = next(samples)
+            try:
+                images.append(self._image(sample))
+                labels.append(_label(sample["cls"], sample["__key__"]))
+            except BROKEN:
+                self.unreadable += 1
+        if not images:
+            raise OSError(f"not one image of a batch can be read, such as {sample['__key__']}")
+        return torch.stack(images), torch.tensor(labels)
+
+    def _image(self, sample: dict[str, Any]) -> Tensor:
+        data = next(value for name, value in sample.items() if f".{name.lower()}" in ENDINGS)
+        image = decoded(data, self._mode)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self._seed, self.epoch, sample["__key__"]))
+            return self._transform(image)
+
+    def _samples(self, worker: int, workers: int) -> Iterator[dict[str, Any]]:
+        import webdataset as wds
+
+        rank, world_size = self._rank_and_number
+        order = random.Random(derived_seed(self._seed, "shards", self.epoch))
+        files = order.sample(self._files, len(self._files))[rank * workers + worker :: world_size * workers]
+        draws = random.Random(derived_seed(self._seed, "buffer", self.epoch, rank, worker))
+        while True:
+            yield from wds.DataPipeline(
+                wds.SimpleShardList(files),
+                wds.tarfile_to_samples(),
+                wds.shuffle(self._buffer, initial=self._buffer, rng=draws),
+            )
+
+
+class ShardImages(Images):
+    """Images whose training split is streamed; the other splits, which are small, are read by number."""
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        sources: dict[str, Any],
+        settings: ShardSettings,
+        transforms: Transforms,
+        seed: int,
+    ) -> None:
+        super().__init__(sources, settings.num_classes, settings, transforms, seed)
+        self._files, self._num_images, self._buffer = list(files), settings.num_images, settings.buffer
+        self._stream: Stream | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of each process."""
+        return self._num_images // (self.batch_size * self._rank_and_number()[1])
+
+    @property
+    def num_train(self) -> int:
+        """Training images, without the shards held out."""
+        return self._num_images
+
+    @property
+    def num_skipped(self) -> int:
+        """Training images that could not be read so far."""
+        return 0 if self._stream is None else int(self._stream.unreadable)
+
+    def unreadable(self) -> list[str]:
+        """Return where they are; of a stream that is only how many."""
+        return [f"in {self._files[0]} and others"] * self.num_skipped
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return this process's batches, which go on where a checkpoint was written.
+
+        Raises:
+            UserError: There are fewer shards than readers, or fewer images than one global batch.
+        """
+        readers = self._rank_and_number()[1] * max(1, self._workers["num_workers"])
+        if len(self._files) < readers:
+            raise UserError(
+                f"data.images.train: {len(self._files)} files are too few for {readers} readers "
+                "(data.images.num_workers of each process)"
+            )
+        self.check_batches(self._rank_and_number()[1])
+        self._stream = Stream(
+            self._files,
+            self.batches_per_epoch,
+            self.batch_size,
+            self._train_transform,
+            MODES[self.in_channels],
+            self._buffer,
+            self.seed,
+            self._rank_and_number(),
+        )
+        return TrainLoader(self._stream, self._stream, batch_size=None, **self._workers)
+
+
+def image_shards(settings: ShardSettings, augmentation: str, seed: int) -> ShardImages:
+    """Return the images of shards.
+
+    Args:
+        settings: The shards, sizes and splits.
+        augmentation: See ``Recipe.augmentation``.
+        seed: Of the order and the augmentation.
+
+    Raises:
+        UserError: A file is missing, or webdataset is not installed.
+    """
+    try:
+        import braceexpand
+        import webdataset  # noqa: F401
+    except ImportError as error:
+        raise UserError("data=imagenet_wds: needs webdataset (pip install 'seminas[webdataset]')") from error
+    files = list(braceexpand.braceexpand(settings.train))
+    held_out = settings.val_shards + settings.calibration_shards
+    num_train = len(files) - held_out
+    if num_train < 1:
+        raise config_error("data.images.train", settings.train, f"more than {held_out} files")
+    for file in files[:num_train]:
+        if not Path(file).is_file():
+            raise UserError(f"data.images.train: {file}: there is no such file")
+    first_val = num_train + settings.calibration_shards
+    split = {
+        "calibration": files[num_train:first_val],
+        "val": files[first_val:],
+        "test": list(braceexpand.braceexpand(settings.test)),
+    }
+    sources: dict[str, Any] = {name: Shards(part, settings.channels) for name, part in split.items()}
+    transforms = Transforms.of(settings, augmentation)
+    return ShardImages(
+        files[:num_train], {**sources, "train": sources["calibration"]}, settings, transforms, seed
+    )

@@ -1,0 +1,76 @@
+"""Which processes and devices a training runs on."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from seminas.config.trainer import TrainerSettings
+from seminas.errors import UserError, config_error, first_line
+from seminas.execution.processes import ranks_are_started
+
+
+def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
+    """Refuse an accelerator that this machine lacks, and a strategy that Lightning lacks; makes nothing.
+
+    Raises:
+        UserError: It names the key, the value and what is allowed.
+    """
+    import pytorch_lightning as pl
+    from pytorch_lightning.strategies import StrategyRegistry
+
+    accelerator = settings.accelerator
+    mps = torch.backends.mps.is_available() and accelerator == "gpu"
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available() and not mps:
+        raise config_error(f"{key}.accelerator", accelerator, "auto or cpu on a machine without a GPU")
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise config_error(f"{key}.accelerator", accelerator, "auto or cpu on a machine without MPS")
+    strategies = ("auto", *StrategyRegistry.available_strategies())
+    if settings.strategy not in strategies:
+        raise config_error(f"{key}.strategy", settings.strategy, f"one of {', '.join(strategies)}")
+    num_local_processes(settings)
+    try:
+        pl.Trainer(
+            accelerator=accelerator,
+            precision=settings.precision,  # type: ignore[arg-type]
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (
+        ValueError,
+        RuntimeError,
+        ImportError,
+        pl.utilities.exceptions.MisconfigurationException,
+    ) as error:
+        raise UserError(f"{key}: {first_line(error)}") from error
+
+
+def num_local_processes(settings: TrainerSettings) -> int:
+    """Return the ranks that this process is to start: 1 where something else starts them."""
+    if ranks_are_started():
+        return 1
+    devices = settings.devices
+    if devices == "auto":
+        cpu = settings.accelerator == "cpu" or not torch.cuda.is_available()
+        return 1 if cpu else torch.cuda.device_count()
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
+        return len(devices)
+    return int(devices)
+
+
+def lightning_devices(settings: TrainerSettings) -> Any:
+    """Return the devices of each process of this machine, as Lightning takes them."""
+    if "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        return int(os.environ["WORLD_SIZE"]) // settings.num_nodes
+    return 1 if settings.devices == "auto" and not torch.cuda.is_available() else settings.devices
+
+
+def share_cores() -> None:
+    """Give each of several processes of a machine its part of the cores."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if processes > 1:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))

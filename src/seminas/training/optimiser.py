@@ -1,0 +1,65 @@
+"""The optimizer and the learning rates of a recipe."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, OneCycleLR, SequentialLR
+
+from seminas.config.recipe import Recipe
+from seminas.training.data.images import Images
+
+
+def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's optimizer and schedule for a LightningModule, as its ``configure_optimizers`` does."""
+    trainer: Any = module.trainer
+    rate = recipe.learning_rate
+    if recipe.per_batch is not None:
+        batch = trainer.datamodule.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+        rate *= batch / recipe.per_batch
+    optimizer = torch.optim.SGD(
+        _groups(module, recipe),
+        rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+    an_epoch, steps = _steps(trainer)
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    if recipe.schedule == "one_cycle":
+        schedule = OneCycleLR(optimizer, rate, total_steps=steps)
+    elif recipe.schedule in ("exponential", "constant"):
+        gamma = recipe.gamma if recipe.schedule == "exponential" else 1.0
+        schedule = LambdaLR(optimizer, lambda step: gamma ** (step // an_epoch))
+    else:
+        warmup = min(round(recipe.warmup_epochs * an_epoch), steps - 1)
+        schedule = CosineAnnealingLR(optimizer, steps - warmup)
+        if warmup:
+            rise = LinearLR(optimizer, 1 / warmup, 1.0, warmup)
+            schedule = SequentialLR(optimizer, [rise, schedule], [warmup])
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _steps(trainer: pl.Trainer) -> tuple[int, int]:
+    """Return the optimizer steps of an epoch and of the whole training."""
+    images = trainer.datamodule  # type: ignore[attr-defined]
+    epochs = max(1, trainer.max_epochs or 1)
+    if isinstance(images, Images):
+        # Trainer.estimated_stepping_batches would set up the loader before a checkpoint can say where it stands.
+        an_epoch = -(-images.batches_per_epoch // trainer.accumulate_grad_batches)
+        ends = [epochs * an_epoch] if (trainer.max_epochs or 0) > 0 else []
+        return an_epoch, min([*ends, trainer.max_steps] if trainer.max_steps > 0 else ends)
+    steps = int(trainer.estimated_stepping_batches)
+    return max(1, round(steps / epochs)), steps
+
+
+def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the parameters, those of one dimension (BatchNorm's, biases) apart where they do not decay."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    if recipe.decay_norms:
+        return [{"params": parameters}]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,146 @@
+"""One network trained to the end, measured, and exported: what each rank of ``seminas-train`` does."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seminas.config.recipe import Recipe
+from seminas.config.trainer import TrainerSettings
+from seminas.runs.folder import RunFolder
+from seminas.runs.loggers import build_loggers, closing_loggers
+from seminas.runs.results import TrainingResult
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.cost import count_macs, count_parameters
+from seminas.training.checkpoints import BEST, LAST, checkpoint_folder, last_checkpoint
+from seminas.training.classifier import Classifier
+from seminas.training.data.images import Images
+from seminas.training.data.make import seeded_images
+from seminas.training.export import digest, export
+from seminas.training.trainer import evaluating_trainer, make_trainer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class StandaloneJob:
+    """The training of one network in a folder. Each rank holds a copy.
+
+    Attributes:
+        space, architecture: What is trained.
+        recipe: How.
+        trainer: Where.
+        folder: Its checkpoints, metrics and result.
+        config: The whole config, resolved.
+        quiet: Whether to show nothing.
+    """
+
+    space: SearchSpace[Any]
+    architecture: Any
+    recipe: Recipe
+    trainer: TrainerSettings
+    folder: Path
+    config: dict[str, Any]
+    quiet: bool
+
+    @property
+    def seed(self) -> int:
+        """Of the weights, the order of the images and their augmentation."""
+        return int(self.config["seed"])
+
+    def images(self) -> Images:
+        """Return the images in an order that follows from the seed."""
+        return seeded_images(self.config["data"]["images"], self.seed, self.recipe.augmentation)
+
+    def network(self, images: Images) -> nn.Module:
+        """Return the untrained network."""
+        skeleton = self.recipe.networks.get(self.space.name, {})
+        network: nn.Module = self.space.build_network(  # type: ignore[attr-defined]
+            self.architecture, images.num_classes, images.in_channels, **skeleton
+        )
+        return network
+
+
+def train(job: StandaloneJob) -> None:
+    """Train on this process; the first rank writes the result."""
+    started = time.perf_counter()
+    images = job.images()
+    torch.manual_seed(job.seed)
+    network = job.network(images)
+    module = Classifier(network, images.num_classes, job.recipe, job.seed)
+    has_validation = len(images.sources["val"]) > 0
+    loggers = build_loggers(job.config["logger"], job.folder)
+    trainer = make_trainer(
+        job.trainer,
+        job.folder,
+        job.recipe,
+        loggers,
+        monitor="val_accuracy" if has_validation else None,
+        quiet=job.quiet,
+        limit_val_batches=1.0 if has_validation else 0,
+    )
+    with closing_loggers(loggers):
+        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(job.folder), weights_only=True)
+    log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
+    measured = _measured(job, module, images, has_validation)
+    if not trainer.is_global_zero:
+        return
+    result = TrainingResult(
+        space=job.space.name,
+        seed=job.seed,
+        architecture=job.space.to_json(job.architecture),
+        key=job.space.key(job.architecture),
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        val_accuracy=measured.get("val_accuracy"),
+        val_top5=measured.get("val_top5"),
+        test_accuracy=measured["test_accuracy"],
+        test_top5=measured.get("test_top5"),
+        skipped_images=images.num_skipped,
+        parameters=count_parameters(network),
+        macs=count_macs(network.cpu(), images.image_shape),
+        wall_s=time.perf_counter() - started,
+        config=job.config,
+    )
+    export(job.folder, network, images.image_shape, _description(result, images), job.config["export"])
+    RunFolder(job.folder).write_result(result)
+
+
+def _measured(
+    job: StandaloneJob, module: Classifier, images: Images, has_validation: bool
+) -> dict[str, float]:
+    """Return the accuracies of the weights that are kept: the best on the validation images, or the last ones."""
+    checkpoints = checkpoint_folder(job.folder)
+    best = checkpoints / BEST
+    # A training that ends before its first validation has no best weights.
+    kept = torch.load(
+        best if has_validation and best.exists() else checkpoints / LAST, "cpu", weights_only=True
+    )
+    module.load_state_dict(kept["state_dict"])
+    trainer = evaluating_trainer(job.trainer, job.folder)
+    measured: dict[str, float] = {}
+    if has_validation:
+        measured |= dict(trainer.validate(module, images, verbose=False)[0])
+    return measured | dict(trainer.test(module, images, verbose=False)[0])
+
+
+def _description(result: TrainingResult, images: Images) -> dict[str, Any]:
+    """Return what ``network.json`` says of a network: enough to build it again, and how good it is."""
+    return {
+        "space": result.space,
+        "architecture": result.architecture,
+        "key": result.key,
+        "parameters": result.parameters,
+        "macs": result.macs,
+        "space_config": result.config["space"],
+        "networks": result.config["recipe"]["networks"],
+        "num_classes": images.num_classes,
+        "image": list(images.image_shape),
+        "classes": images.classes,
+        "val_accuracy": result.val_accuracy,
+        "test_accuracy": result.test_accuracy,
+    }

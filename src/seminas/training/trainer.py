@@ -1,0 +1,104 @@
+"""Lightning's trainer from the settings, with checkpoints and progress."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+
+from seminas.config.recipe import Recipe
+from seminas.config.trainer import TrainerSettings
+from seminas.errors import UserError
+from seminas.execution.processes import ranks_are_started
+from seminas.training.checkpoints import LAST, ResumableCheckpoint, checkpoint_folder
+from seminas.training.devices import lightning_devices, num_local_processes, share_cores
+from seminas.training.progress import ProgressDisplay
+
+
+def make_trainer(
+    settings: TrainerSettings,
+    folder: Path,
+    recipe: Recipe,
+    loggers: Sequence[Any],
+    callbacks: Sequence[Callback] = (),
+    strategy: Any = None,
+    monitor: str | None = None,
+    max_steps: int | None = None,
+    quiet: bool = False,
+    **kwargs: Any,
+) -> pl.Trainer:
+    """Return a trainer that keeps its checkpoints in ``folder/checkpoints``.
+
+    Args:
+        settings: The config's.
+        folder: Run folder.
+        recipe: How to train.
+        loggers: Lightning's.
+        callbacks: Further ones.
+        strategy: In place of the one of the settings, for several processes.
+        monitor: Metric whose best checkpoint is kept as ``best.ckpt``.
+        max_steps: Steps in all, in place of the settings' steps and epochs.
+        quiet: Whether to show nothing.
+        kwargs: Of Lightning's Trainer, in place of the settings'.
+    """
+    share_cores()
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", "You passed in a `val_dataloader` but have no `validation_step`")
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", ".*number of training batches .* is smaller than the logging interval")
+    checkpoints = checkpoint_folder(folder)
+    # The mean of the weights is updated before a checkpoint is written.
+    ours: list[Callback] = [EMAWeightAveraging(decay=recipe.ema)] if recipe.ema else []
+    ours += [ResumableCheckpoint(checkpoints / LAST, settings.checkpoint_every), ProgressDisplay(quiet)]
+    if monitor is not None:
+        best = ModelCheckpoint(
+            checkpoints, "best", monitor=monitor, mode="max", save_top_k=1, enable_version_counter=False
+        )
+        ours.append(best)
+    return _trainer(
+        settings,
+        folder,
+        strategy,
+        max_epochs=(settings.max_epochs or recipe.epochs) if max_steps is None else -1,
+        max_steps=settings.max_steps if max_steps is None else max_steps,
+        accumulate_grad_batches=settings.accumulate_grad_batches,
+        gradient_clip_val=recipe.gradient_clip,
+        sync_batchnorm=settings.sync_batchnorm,
+        check_val_every_n_epoch=settings.check_val_every_n_epoch,
+        profiler=settings.profiler,
+        callbacks=[*ours, *callbacks],
+        logger=list(loggers),
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        **kwargs,
+    )
+
+
+def evaluating_trainer(settings: TrainerSettings, folder: Path) -> pl.Trainer:
+    """Return a trainer that looks at a network on the same devices and keeps nothing."""
+    return _trainer(settings, folder, None, logger=False)
+
+
+def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: Any) -> pl.Trainer:
+    parallel = num_local_processes(settings) > 1 or ranks_are_started()
+    auto = (strategy or "ddp") if parallel else "auto"
+    try:
+        return pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=lightning_devices(settings),
+            num_nodes=settings.num_nodes,
+            strategy=auto if settings.strategy in ("auto", "ddp") else settings.strategy,
+            precision=settings.precision,  # type: ignore[arg-type]
+            deterministic=settings.deterministic,
+            use_distributed_sampler=False,
+            enable_checkpointing="callbacks" in kwargs,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+            **kwargs,
+        )
+    except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
