@@ -1,9 +1,10 @@
-# make search: a search on real trainings (ARGS="seed=1" and the like); make test: all tests; make lint: the linters.
+# make search: a search on real trainings (ARGS="seed=1" and the like); make test: the tests of a few minutes;
+# make test-all: the long ones too; make lint: the linters.
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: search test lint clean
+.PHONY: search test test-all lint clean
 
 # Installed once, and again only when the dependencies change.
 $(STAMP): pyproject.toml
@@ -15,12 +16,16 @@ search: $(STAMP)
 	$(VENV)/bin/seminas-search $(ARGS)
 
 test: $(STAMP)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m "not long" $(PYTEST_ARGS)
+
+test-all: $(STAMP)
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,17 +1,26 @@
-"""Fixtures: the real benchmark data where it is, a small table, configs."""
+"""Fixtures: the real benchmark data where it is, a small table, configs; and a marker for each kind of test."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
-from seminas.commands.app import CONFIG_DIR
 
+from seminas.config.check import checked
+from seminas.config.compose import compose
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.table import save_table
 from support import DATA, made_up_table
+
+KINDS = ("unit", "integration", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder: pytest -m unit."""
+    for item in items:
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        if kind in KINDS:
+            item.add_marker(kind)
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +45,10 @@ def small_table(space: NASBench101, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def configure() -> Callable[..., DictConfig]:
-    """Compose the config of an entry point as the command line does."""
+def configure() -> Callable[..., dict[str, Any]]:
+    """Compose and check the config of a command, as its command line does."""
 
-    def composed(entry: str, *overrides: str) -> DictConfig:
-        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            config = compose(entry, list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        config = config.copy()
-        with open_dict(config):
-            del config.hydra
-        return config
+    def configured(command: str, *overrides: str) -> dict[str, Any]:
+        return checked(compose(command, overrides), command)
 
-    return composed
+    return configured
