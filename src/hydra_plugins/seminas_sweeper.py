@@ -25,8 +25,8 @@ from seminas.sweeps.folder import SweepFolder
 class JobsSweeper(BasicSweeper):
     """Hydra's basic sweeper, which leaves out the jobs that are done, and which no single job can end.
 
-    A job that cannot be composed, or that fails, leaves its error in its folder, and the others run. With ``fail_fast`` no
-    further job begins after the first failure.
+    A job that cannot be composed, or that fails, leaves its error in its folder, and the others run. With
+    ``fail_fast`` no further job begins after the first failure.
     """
 
     def __init__(self, max_batch_size: int | None, params: Any = None, fail_fast: bool = False) -> None:
@@ -105,8 +105,8 @@ class JobsSweeper(BasicSweeper):
     ) -> dict[str, list[str]]:
         """Return the jobs whose config can be composed, and write down why the others' cannot.
 
-        Composing takes about 50 ms. Jobs of the same choices of groups that set the same keys to values of the same types
-        are alike, and one of them is composed; with ``thorough`` all are.
+        Composing takes about 50 ms. Jobs of the same choices of groups that set the same keys to values of the same
+        types are alike, and one of them is composed; with ``thorough`` all are.
         """
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader

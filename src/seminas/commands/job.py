@@ -26,7 +26,8 @@ from seminas.runs.folder import RunFolder
 from seminas.sweeps.folder import SweepFolder
 
 Run = Callable[[dict[str, Any], RunFolder, bool], float]
-"""A command: the checked config, the run folder, and whether to show nothing; returns a number for a sweeper to maximise."""
+"""A command: it is given the checked config, the run folder, and whether to show nothing. It returns a number that a
+sweeper maximises."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 

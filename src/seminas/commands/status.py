@@ -14,7 +14,7 @@ from seminas.runs.folder import RunFolder
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
 ) -> None:
-    """Say how a run stands: its state, evaluations, the best so far and the time left; exits with 1 until it is done."""
+    """Print a run's state, evaluations, the best so far and the time left; exits with 1 until it is done."""
     from seminas.runs.progress import progress_of
 
     run = RunFolder(folder)

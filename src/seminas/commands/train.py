@@ -11,7 +11,7 @@ from seminas.commands.job import command_line
 from seminas.config.build import build, read
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
-from seminas.errors import UserError
+from seminas.errors import UserError, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import TrainingResult
@@ -73,8 +73,10 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
     images.check_batches(num_processes)
     try:
         job.network(images)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"recipe.networks.{space.name}: {error}") from error
+    except Exception as error:  # Whatever a network raises for arguments that make no sense.
+        raise UserError(
+            f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
+        ) from error
     # Of ranks that Slurm or torchrun started, one holds the folder for all.
     with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
         if num_processes > 1:

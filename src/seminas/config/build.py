@@ -112,6 +112,8 @@ def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
         UserError: It cannot be imported, or does not derive from ``interface``.
     """
     module, _, attribute = name.rpartition(".")
+    if not module or module.startswith("."):
+        raise config_error(f"{key}.{TARGET}", name, "a full name, such as package.module.Class")
     try:
         target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:

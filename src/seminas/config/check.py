@@ -6,7 +6,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seminas.config.build import TARGET, bound, read
-from seminas.config.fields import Rule, Settings, rule_of
+from seminas.config.fields import Rule, Settings, nested_values, rule_of
+from seminas.config.networks import NETWORKS
+from seminas.config.recipe import Recipe
 from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
 from seminas.errors import UserError, config_error
 
@@ -29,12 +31,14 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
     root = read(config, "", COMMANDS[command])
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     for name, value in vars(root).items():
-        values.setdefault(name, value)  # A group that was not chosen, such as logger or data.
+        if not isinstance(value, Settings):
+            values[name] = value  # Of the right type; None for a group that was not chosen, such as data.
     for key, section in _sections(values):
         target = section.get(TARGET) if isinstance(section, dict) else None
         kind = SECTIONS.get(key) or BY_TARGET.get(str(target))
         if kind is not None:
-            read(section, key, kind)
+            settings = read(section, key, kind)
+            _check_networks(settings, key)
         elif target is not None:
             bound(section, key)  # A class of the user's.
         elif key in _TARGETS:
@@ -44,6 +48,16 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
             _fill_ratio(values, study, user)
     _check_together(values)
     return values
+
+
+def _check_networks(settings: Settings, key: str) -> None:
+    """Check the skeletons of a recipe, wherever it stands."""
+    for name, nested in [("", settings), *nested_values(settings)]:
+        if isinstance(nested, Recipe):
+            for space, skeleton in nested.networks.items():
+                if space in NETWORKS:
+                    path = ".".join(filter(None, (key, name, "networks", space)))
+                    read(skeleton, path, NETWORKS[space])
 
 
 def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import config_error
 
 
 @dataclass
@@ -62,8 +63,6 @@ class ImageFileSettings(Settings):
 
     def check_together(self, key: str) -> None:
         """Pillow has no images of two channels; a crop fits into the resized image."""
-        from seminas.errors import config_error
-
         if self.channels == 2:
             raise config_error(f"{key}.channels", self.channels, "1 or 3")
         if self.resize is not None and self.resize < self.resolution:

@@ -84,7 +84,8 @@ class SupernetEvaluatorSettings(Settings):
         pool: Architectures that are trained: ``found``, those asked for so far, as in the paper, or ``space``, any.
         sandwich: Whether every step trains the largest and the smallest network too; needs
             ``trainer.accumulate_grad_batches`` of at least 2.
-        calibrate: Whether BatchNorm statistics are estimated for each architecture. Without, they are of all paths mixed.
+        calibrate: Whether BatchNorm statistics are estimated for each architecture. Without, they are of all paths
+            mixed.
         start_from: A checkpoint of ``seminas-supernet`` to begin with.
         engine: Where architectures are measured: ``processes``, those that train the supernet, or ``ray``.
         recipe: How the supernet is trained.

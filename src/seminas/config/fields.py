@@ -1,7 +1,9 @@
-"""Settings as dataclasses: each field states its type, default, unit, bounds, and whether a run may go on under another value.
+"""Settings as dataclasses.
 
-A default stands in one place, the dataclass. OmegaConf checks the types when a config is composed; ``Settings`` checks the
-bounds when an object is made.
+Each field states its type, default, unit and bounds, and whether a run may go on under another value.
+
+A default stands in one place, the dataclass. OmegaConf checks the types when a config is composed; ``Settings``
+checks the bounds when an object is made.
 """
 
 import dataclasses
@@ -45,8 +47,10 @@ class Rule:
     may_change: bool = False
     extends: bool = False
 
-    def allowed(self) -> str:
-        """Return the allowed values in words, such as ``at least 1``."""
+    def allowed(self, value: Any = None) -> str:
+        """Return the allowed values in words, such as ``at least 1``, in place of ``value``."""
+        if isinstance(value, str) and self.choices is None:
+            return "a text that is not empty"
         parts = []
         if self.choices is not None:
             parts.append(f"one of {', '.join(self.choices)}")
@@ -56,14 +60,15 @@ class Rule:
             "at most": self.at_most,
             "below": self.below,
         }
-        parts += [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
+        if self.at_least is not None and self.at_most is not None:
+            parts.append(f"from {self.at_least:g} to {self.at_most:g}")
+        else:
+            parts += [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
         if self.length is not None:
             parts.insert(0, f"a list of {self.length} values")
         if self.distinct:
             parts.append("distinct")
-        if self.at_least is not None and self.at_most is not None and self.choices is None:
-            parts = [f"from {self.at_least:g} to {self.at_most:g}", *parts[2:]]
-        return " and ".join(parts) or "a finite number, or a text that is not empty"
+        return " and ".join(parts) or "finite"
 
     def accepts(self, value: Any) -> bool:
         """Return whether a value of the right type is allowed; None always is."""
@@ -127,7 +132,7 @@ class Settings:
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), rule_of(field)
             if not isinstance(value, Settings) and not rule.accepts(value):
-                raise config_error(f"{key}.{field.name}".lstrip("."), value, rule.allowed())
+                raise config_error(f"{key}.{field.name}".lstrip("."), value, rule.allowed(value))
         self.check_together(key)
 
     def check_together(self, key: str) -> None:
@@ -159,6 +164,12 @@ def nested_settings(kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]
         factory = field.default_factory
         if isinstance(factory, type) and issubclass(factory, Settings):
             yield field.name, factory
+
+
+def nested_values(settings: Settings) -> list[tuple[str, Settings]]:
+    """Return the name and the value of each field that is a section of its own."""
+    values = [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+    return [(name, value) for name, value in values if isinstance(value, Settings)]
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def in_sweep() -> bool:
 
 
 def side_by_side() -> bool:
-    """Return whether this is a job of a sweep whose launcher runs several at once: they must not draw over one another."""
+    """Return whether this job runs beside others of its sweep. Such jobs must not draw over one another."""
     return in_sweep() and str(HydraConfig.get().runtime.choices.get("hydra/launcher")) != "basic"
 
 

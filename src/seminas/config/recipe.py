@@ -1,11 +1,13 @@
 """Settings of how a network is trained."""
 
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from typing import Any, ClassVar
 
 from omegaconf import II, MISSING
 
 from seminas.config.fields import Settings, setting
+from seminas.config.networks import NETWORKS
+from seminas.errors import config_error
 
 SCHEDULES = ("one_cycle", "cosine", "exponential", "constant")
 AUGMENTATIONS = ("paper", "randaugment", "flip")
@@ -30,10 +32,11 @@ class Recipe(Settings):
         mixup: α of the Beta distribution that pairs of images are mixed by (Zhang et al., ICLR 2018); 0 is none.
         ema: Decay of the running mean of weights that is evaluated and exported; 0 is none.
         gradient_clip: Norm at which gradients are clipped; null: none.
-        augmentation: Of images in folders and shards: ``paper`` (crops, flips, colour jitter), ``randaugment``, ``flip``.
+        augmentation: Of images in folders and shards: ``paper`` (crops, flips, colour jitter), ``randaugment``,
+            ``flip``.
         channels_last: Whether images and weights have that memory format.
         compile: Whether the network is compiled by ``torch.compile``.
-        networks: What each space's networks take beside the architecture, by the space's name.
+        networks: Skeletons of each space's networks, by the space's name; see ``seminas.config.networks``.
     """
 
     KEY: ClassVar[str] = "recipe"
@@ -55,12 +58,10 @@ class Recipe(Settings):
     augmentation: str = setting("paper", choices=AUGMENTATIONS)
     channels_last: bool = False
     compile: bool = False
-    networks: dict[str, Any] = setting({})
+    networks: dict[str, Any] = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
 
     def check_together(self, key: str) -> None:
         """Nesterov's momentum needs a momentum; a space's networks take keyword arguments."""
-        from seminas.errors import config_error
-
         if self.nesterov and not self.momentum:
             raise config_error(f"{key}.momentum", self.momentum, f"above 0 with {key}.nesterov=true")
         for name, arguments in self.networks.items():

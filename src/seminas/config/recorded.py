@@ -9,8 +9,8 @@ from seminas.errors import UserError, config_error, first_line
 def recorded_space(config: Any, source: str, interface: type[Any]) -> Any:
     """Return the space of a config that was read from a file.
 
-    The class must derive from ``interface``; it is imported, checked, and only then called. Its arguments must be plain data:
-    a ``_target_`` inside them is refused.
+    The class must derive from ``interface``; it is imported, checked, and only then called. Its arguments must be
+    plain data: a ``_target_`` inside them is refused.
 
     Args:
         config: As read.

@@ -52,7 +52,6 @@ _SETTINGS = (
 )
 """Targets of version 0.1 that were settings and no objects."""
 _RECIPE: dict[str, Any] = {
-    "networks": {},
     "per_batch": None,
     "schedule": "one_cycle",
     "gamma": 0.97,
@@ -67,6 +66,16 @@ _RECIPE: dict[str, Any] = {
     "augmentation": "paper",
     "channels_last": False,
     "compile": False,
+}
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "nasbench101": {
+        "stem_channels": 128,
+        "num_stacks": 3,
+        "cells_per_stack": 3,
+        "batch_norm_momentum": 0.003,
+    },
+    "nasbench201": {"channels": 16, "cells_per_stage": 5, "num_stages": 3},
+    "mobilenet": {"dropout": 0.0},
 }
 """Defaults of version 0.1 that its configs left out."""
 _WITH_PSEUDO_LABELS = (
@@ -140,6 +149,11 @@ def _targets(node: Any) -> Any:
         del found["_target_"]
         if target == "seminas.training.classifier.Recipe":
             found = {**_RECIPE, **found}
+            skeletons = found.get("networks") or {}
+            found["networks"] = {
+                **skeletons,
+                **{n: {**v, **skeletons.get(n, {})} for n, v in _NETWORKS.items()},
+            }
     elif target in TARGETS:
         found["_target_"] = TARGETS[target]
     return found

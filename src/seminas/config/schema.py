@@ -38,9 +38,9 @@ SECTIONS: dict[str, type[Settings]] = {
     "search": SearchSettings,
     "predictor": PredictorSettings,
     "controller": ControllerSettings,
+    "data.recipe": Recipe,
     "recipe": Recipe,
     "trainer": TrainerSettings,
-    "data.recipe": Recipe,
 }
 """Sections without a ``_target_``, by their key."""
 
@@ -100,7 +100,7 @@ class CommandSettings(Settings):
     """
 
     seed: int = setting(0, at_least=0)
-    names: dict[str, Any] = setting({}, may_change=True)
+    names: dict[str, str] = setting({}, may_change=True)
     space: Any = setting(None)
     logger: Any = setting(None, may_change=True)
 

@@ -86,7 +86,7 @@ class Controller(Generic[A]):
 
     @one_thread()
     def scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the members' predictions, ``[E, n]``, on the scale of the targets: first the teachers', then the student's."""
+        """Return the teachers' and the student's predictions, ``[E, n]``, on the scale of the targets."""
         blocks = [
             self.input_scores(as_inputs(self.space, architectures[i : i + BLOCK]))
             for i in range(0, len(architectures), BLOCK)

@@ -54,8 +54,8 @@ def improve(
 def moved(network: ControllerNetwork, memory: Memory, settings: SemiNASSettings) -> Iterator[Memory]:
     """Yield the states after steps of ``step_size``, twice that, and so on: normalise(h + η g).
 
-    g is the gradient of the prediction by the states. It is scaled to the states' length, in the root mean square over an
-    architecture, so that η means the same for every fit; with ``raw_gradient`` it is left as it is.
+    g is the gradient of the prediction by the states. It is scaled to the states' length, in the root mean square
+    over an architecture, so that η means the same for every fit; with ``raw_gradient`` it is left as it is.
     """
     states = memory.states.detach().requires_grad_(True)
     with torch.enable_grad():

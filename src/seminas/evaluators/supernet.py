@@ -35,8 +35,8 @@ class Phase:
 class SupernetEvaluator(Evaluator[A]):
     """Trains a supernet on the architectures asked for so far, then measures them (Luo et al., NeurIPS 2020, 4.2).
 
-    Each round goes on with the training, so the accuracies of earlier rounds are those of other weights. They are measured
-    again (``revised``), so that a search compares accuracies of the same weights.
+    Each round goes on with the training, so the accuracies of earlier rounds are those of other weights. They are
+    measured again (``revised``), so that a search compares accuracies of the same weights.
     """
 
     revises = True
@@ -88,7 +88,10 @@ class SupernetEvaluator(Evaluator[A]):
         self._ray = RayTasks(self._job, settings.ray) if settings.engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Train on with these architectures, then measure them. The architectures of the last training train nothing more."""
+        """Train the supernet on with these architectures, then measure them.
+
+        Architectures of the latest training are only measured.
+        """
         start = time.perf_counter()
         phases = self._phases()
         asked = [self._space.to_json(a) for a in architectures]

@@ -57,8 +57,10 @@ class TrainingEvaluator(Evaluator[A]):
         # A space that cannot be trained ends the run here, before anything is paid for.
         try:
             self._trial.network(space.sample(1, np.random.default_rng(0))[0])
-        except TypeError as error:
-            raise UserError(f"data.recipe.networks.{space.name}: {error}") from error
+        except UserError:
+            raise
+        except Exception as error:  # Whatever a network raises for arguments that make no sense.
+            raise UserError(f"data.recipe.networks.{space.name}: {one_line(error)}") from error
         self._engine = make_engine(
             settings.engine, self._trial, settings.num_workers, settings.ray, settings.accelerator
         )

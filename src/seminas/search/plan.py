@@ -36,9 +36,9 @@ class Plan:
 def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes | None = None) -> Plan:
     """Return the plan that settings, the number of candidates and a strategy give.
 
-    What is not set follows from what is: with nothing set, 25 and three rounds of 25; with ``max_queries`` alone, a fifth
-    of it at random and the rest in up to six rounds. A strategy that wants sizes of its own spends the same number of
-    evaluations in these, unless ``num_rounds`` is set.
+    What is not set follows from what is: with nothing set, 25 and three rounds of 25; with ``max_queries`` alone, a
+    fifth of it at random and the rest in up to six rounds. A strategy that wants sizes of its own spends the same
+    number of evaluations in these, unless ``num_rounds`` is set.
 
     Args:
         settings: The ``search`` section.

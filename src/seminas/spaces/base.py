@@ -21,7 +21,7 @@ from seminas.errors import UserError
 from seminas.spaces.views import FeatureView, GraphView, RowView
 
 A = TypeVar("A", bound=Hashable)
-"""An architecture: a hashable value of the space's own. Two values are equal exactly if they are the same architecture."""
+"""An architecture: a hashable value of the space's own. Equal values are the same architecture, and no others are."""
 MOST_LISTED = 1_000_000
 """Architectures of a space whose defaults may list all of them."""
 
@@ -106,8 +106,8 @@ class SearchSpace(GraphView, FeatureView, RowView, ABC, Generic[A]):
 class EnumerableSpace(SearchSpace[A]):
     """A space whose architectures have numbers, so that tables, subsets and uniform samples are easy.
 
-    The defaults of ``index``, ``decode``, ``legal_tokens`` and ``fingerprint`` list all architectures once. A space of more
-    than a million overrides them.
+    The defaults of ``index``, ``decode``, ``legal_tokens`` and ``fingerprint`` list all architectures once. A space
+    of more than a million overrides them.
     """
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Views of an architecture that follow from its tokens, unless a space has better ones: graph, features, rows of a CSV file."""
+"""Views of an architecture: tokens, graph, features, rows of a CSV file. All follow from the tokens by default."""
 
 import json
 from abc import ABC, abstractmethod
@@ -58,8 +58,8 @@ class GraphView(TokenView):
     def graphs(self, architectures: Sequence[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``, 0 is padding.
 
-        Edges lead to later vertices, from the input, the first vertex, to the output, the last one that is no padding. A
-        vertex without influence on the output may be padding as well.
+        Edges lead to later vertices, from the input, the first vertex, to the output, the last one that is no
+        padding. A vertex without influence on the output may be padding as well.
         """
         tokens = self.encode(architectures)
         present = tokens != 0
@@ -100,7 +100,11 @@ class RowView(ABC):
         Raises:
             ValueError: ``text`` is no architecture of this space, and why.
         """
-        return self.from_json(json.loads(text))
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no JSON of an architecture") from error
+        return self.from_json(value)
 
     def from_row(self, row: Mapping[str, str]) -> Any:
         """Return the architecture of a row that has all columns of one of ``csv_columns``.

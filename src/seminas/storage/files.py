@@ -15,8 +15,8 @@ from seminas.errors import UserError
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` when the block ends without an exception.
 
-    A reader sees the old file or the new one, never a part of it, also after a kill or on a full disk. The folder is synced
-    too, so that the rename outlives a power failure.
+    A reader sees the old file or the new one, never a part of it, also after a kill or on a full disk. The folder is
+    synced too, so that the rename outlives a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")

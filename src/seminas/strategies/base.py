@@ -104,8 +104,8 @@ class Strategy(ABC, Generic[A]):
     def candidates(self, most: int, rng: np.random.Generator) -> list[A]:
         """Return architectures to choose from.
 
-        Of a space with at most ``most`` architectures these are all of them, also those told. Of a larger space they are
-        the new neighbours of the best so far and ``most`` new ones at random; none where ``most`` is 0.
+        Of a space with at most ``most`` architectures these are all of them, also those told. Of a larger space they
+        are the new neighbours of the best so far and ``most`` new ones at random; none where ``most`` is 0.
         """
         if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
             return self.space.at(np.arange(self.space.size))

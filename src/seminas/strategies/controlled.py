@@ -87,8 +87,8 @@ class ControllerStrategy(Strategy[A]):
     def fit(self) -> Fit | None:
         """Fit a controller on the accuracies told; None where fewer than two architectures have one.
 
-        With ``controller.warm_start`` it goes on from the last round's controller. After a resume the earlier rounds are
-        fitted again.
+        With ``controller.warm_start`` it goes on from the last round's controller. After a resume the earlier rounds
+        are fitted again.
         """
         if len(self.labeled) < 2:
             return None

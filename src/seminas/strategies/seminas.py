@@ -19,10 +19,10 @@ DIGITS = 3
 class SemiNAS(ControllerStrategy[A]):
     """Fits a controller on labeled and pseudo-labeled architectures, then climbs its head's gradient.
 
-    The first round is random, and so is every round before two architectures have an accuracy. Part of each further round
-    comes from the gradient. The rest are the favourites of the controller's members in turn. A member's prediction is a
-    draw from the functions that fit the labels, so this explores as Thompson sampling does (White et al., AAAI 2021). Of
-    architectures that all members predict alike a round takes one.
+    The first round is random, and so is every round before two architectures have an accuracy. Part of each further
+    round comes from the gradient. The rest are the favourites of the controller's members in turn. A member's
+    prediction is a draw from the functions that fit the labels, so this explores as Thompson sampling does (White et
+    al., AAAI 2021). Of architectures that all members predict alike a round takes one.
     """
 
     def __init__(

@@ -33,9 +33,9 @@ def last_checkpoint(folder: Path) -> Path | None:
 class ResumableCheckpoint(Callback):
     """Writes the checkpoint that training goes on from, in the middle of an epoch too.
 
-    It is written every so many steps, at the end, and at SIGTERM, which ends the training. If submitit started the job,
-    submitit's own signal ends the training, and the job goes back into the queue. SIGTERM, which may come before that, then
-    writes a checkpoint only.
+    It is written every so many steps, at the end, and at SIGTERM, which ends the training. If submitit started the
+    job, submitit's own signal ends the training, and the job goes back into the queue. SIGTERM, which may come before
+    that, then writes a checkpoint only.
     """
 
     def __init__(self, path: Path, every: int) -> None:

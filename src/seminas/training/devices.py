@@ -26,6 +26,12 @@ def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
         raise config_error(f"{key}.accelerator", accelerator, "auto or cpu on a machine without a GPU")
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise config_error(f"{key}.accelerator", accelerator, "auto or cpu on a machine without MPS")
+    devices, num_gpus = settings.devices, torch.cuda.device_count()
+    if isinstance(devices, list | tuple) and max(devices) >= num_gpus:
+        allowed = (
+            f"of the GPUs 0 to {num_gpus - 1}" if num_gpus else "auto or a number on a machine without a GPU"
+        )
+        raise config_error(f"{key}.devices", list(devices), allowed)
     strategies = ("auto", *StrategyRegistry.available_strategies())
     if settings.strategy not in strategies:
         raise config_error(f"{key}.strategy", settings.strategy, f"one of {', '.join(strategies)}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from seminas.config.networks import MobileNetNetwork
 from seminas.config.spaces import MobileNetSettings
 from seminas.errors import config_error
 from seminas.spaces.chain import BudgetChain
@@ -67,9 +68,15 @@ class MobileNet(SequenceSpace):
         in_channels: int,
         **skeleton: Any,
     ) -> nn.Module:
-        """Return the standalone network; widths and stem are the space's unless ``skeleton`` says otherwise."""
-        skeleton = {"factor": self.factor, "stem_stride": self.stem_stride, **skeleton}
-        return build_network(self._written(architecture), num_classes, in_channels, **skeleton)
+        """Return the standalone network; ``skeleton`` are fields of ``MobileNetNetwork``."""
+        return build_network(
+            self._written(architecture),
+            num_classes,
+            in_channels,
+            factor=self.factor,
+            dropout=MobileNetNetwork(**skeleton).dropout,
+            stem_stride=self.stem_stride,
+        )
 
     def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> Supernet:
         """Return the network that holds all of them."""

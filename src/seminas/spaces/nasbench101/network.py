@@ -11,10 +11,8 @@ from nasbench_pytorch.model.model import Placeholder
 from numpy.typing import NDArray
 from torch import nn
 
+from seminas.config.networks import NASBench101Network
 from seminas.spaces.nasbench101.cell import OPERATIONS, module_hash
-
-BATCH_NORM_MOMENTUM = 0.003
-"""The benchmark's 0.997 is TensorFlow's weight of the old statistics; PyTorch's is of the new ones."""
 
 
 class CellSpec(ModelSpec):
@@ -48,22 +46,21 @@ def build_network(
     operations: Sequence[str],
     num_classes: int = 10,
     in_channels: int = 3,
-    stem_channels: int = 128,
-    num_stacks: int = 3,
-    cells_per_stack: int = 3,
-    batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
+    **skeleton: Any,
 ) -> nn.Module:
     """Return the network of a cell, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
-
-    The defaults are the benchmark's (Ying et al., ICML 2019, section 2.3).
 
     Args:
         matrix: Upper triangular adjacency matrix, ``[V, V]``.
         operations: ``input``, V - 2 of ``OPERATIONS``, ``output``.
+        num_classes: Logits.
+        in_channels: Of the images.
+        skeleton: Fields of ``NASBench101Network``.
 
     Raises:
         ValueError: No path leads from the input to the output.
     """
+    settings = NASBench101Network(**skeleton)
     spec = CellSpec(matrix, operations)
     if not spec.valid_spec:
         raise ValueError("the cell is invalid: no path leads from the input to the output")
@@ -71,14 +68,14 @@ def build_network(
         spec,
         num_classes,
         in_channels,
-        stem_channels,
-        num_stacks,
-        cells_per_stack,
-        momentum=batch_norm_momentum,
+        settings.stem_channels,
+        settings.num_stacks,
+        settings.cells_per_stack,
+        momentum=settings.batch_norm_momentum,
     )
     for module in list(network.modules()):
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = batch_norm_momentum
+            module.momentum = settings.batch_norm_momentum
         elif isinstance(module, CellModule):
             # Its forward pass branches on this, which exporters can follow only where it is no tensor.
             module.matrix = np.asarray(module.matrix)

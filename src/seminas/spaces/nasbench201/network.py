@@ -1,10 +1,12 @@
 """Networks of NAS-Bench-201 (Dong and Yang, ICLR 2020, section 2.1; their released code for what it leaves open)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from seminas.config.networks import NASBench201Network
 from seminas.spaces.nasbench201.cell import EDGES
 
 
@@ -12,9 +14,7 @@ def build_network(
     operations: Sequence[str],
     num_classes: int = 10,
     in_channels: int = 3,
-    channels: int = 16,
-    cells_per_stage: int = 5,
-    num_stages: int = 3,
+    **skeleton: Any,
 ) -> nn.Module:
     """Return the network of a cell, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
 
@@ -22,20 +22,20 @@ def build_network(
         operations: On each of the six edges, in the order of ``EDGES``.
         num_classes: Logits.
         in_channels: Of the images.
-        channels: Of the first stage; each further one doubles them and halves the resolution.
-        cells_per_stage: Equal cells.
-        num_stages: With a residual block of stride 2 between them.
+        skeleton: Fields of ``NASBench201Network``.
     """
+    settings = NASBench201Network(**skeleton)
+    channels = settings.channels
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
     ]
     width = channels
-    for stage in range(num_stages):
+    for stage in range(settings.num_stages):
         if stage:
             layers.append(ReductionBlock(width, 2 * width))
             width *= 2
-        layers += [Cell(operations, width) for _ in range(cells_per_stage)]
+        layers += [Cell(operations, width) for _ in range(settings.cells_per_stage)]
     layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, nn.Linear(width, num_classes))
 

@@ -1,0 +1,126 @@
+"""Wrong values in every leaf of every primary config: one line, no traceback, nothing left behind."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seminas.commands import predictor, search, supernet, train
+from seminas.config.check import checked, flat, without_hydra
+from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
+from seminas.config.messages import one_line
+from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
+
+VALUES = ("x", "-1", "[1]", "{a: 1}", "1e400", "null", "")
+RUNS = {"search": search.run, "predictor": predictor.run, "train": train.run, "supernet": supernet.run}
+BASES = {
+    "search": [],
+    "predictor": ["evaluator.path=digits101"],
+    "train": ["space=nasbench101", "data=digits", "logger=[csv,wandb]"],
+    "supernet": ["space=mobilenet_small", "data=digits"],
+}
+OPTIONS = {
+    "search": [
+        *(["evaluator=table", "evaluator.path=digits101", f"strategy={s}"] for s in ("bananas", "evolution", "nao")),
+        ["evaluator=table", "evaluator.path=digits101", "strategy=gaussian_process", "space=nasbench_macro"],
+        ["evaluator=table", "evaluator.path=digits101", "strategy=local_search"],
+        ["evaluator=table", "evaluator.path=digits101", "strategy=seminas_evolution"],
+        ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
+        ["space=nasbench201", "data=cifar10"],
+    ],
+    "predictor": [["evaluator.path=digits101", "model=random_forest"]],
+    "train": [
+        ["data=imagenet_wds", "data.images.train=a", "data.images.test=b", "recipe=modern"],
+        ["data=pictures", "space=mobilenet_small"],
+    ],
+    "supernet": [],
+}
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
+
+
+class ClaimedError(Exception):
+    """The run would begin."""
+
+
+class Composed:
+    """A command's config, composed once; overrides of values are merged as Hydra merges them."""
+
+    def __init__(self, command: str, base: list[str]) -> None:
+        register()
+        with initialize_config_dir(str(CONFIG_DIR), version_base=VERSION_BASE):
+            self._config = compose(command, base, return_hydra_config=True)
+        HydraConfig.instance().set_config(self._config)
+        self._command = command
+
+    def leaves(self) -> list[str]:
+        plain: Any = OmegaConf.to_container(without_hydra(self._config), resolve=False)
+        return list(flat(plain))
+
+    def checked(self, *overrides: str) -> dict[str, Any]:
+        config = self._config.copy()
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        ConfigLoaderImpl._apply_overrides_to_config(parsed, config)
+        return checked(without_hydra(config), self._command)
+
+
+@contextlib.contextmanager
+def no_run_begins() -> Iterator[None]:
+    """All is built, and nothing is computed: a run ends where it would claim its folder."""
+
+    def refuse(*_: Any) -> None:
+        raise ClaimedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "claim", refuse)
+        yield
+
+
+def outcome(composed: Composed, command: str, override: str, folder: Path) -> str:
+    """Return the one line of an override's error; empty where the run would begin."""
+    try:
+        config = composed.checked(override)
+        with no_run_begins():
+            RUNS[command](config, RunFolder(folder), True)
+    except ClaimedError:
+        return ""
+    except USER_ERRORS as error:
+        return one_line(error)
+    raise AssertionError(f"{override}: the run neither began nor was refused")
+
+
+def try_all(command: str, base: list[str], tmp_path: Path) -> None:
+    composed = Composed(command, base)
+    outcome(composed, command, "seed=0", tmp_path / "run")  # Libraries are imported once.
+    for key in composed.leaves():
+        for value in VALUES:
+            override = f"{key}={value}"
+            started = time.process_time()
+            line = outcome(composed, command, override, tmp_path / "run")
+            assert time.process_time() - started < 2, override
+            assert "\n" not in line and not (tmp_path / "run").exists(), override
+            # The line names the key, or the file or folder that the value stands for.
+            assert not line or key.rpartition(".")[2] in line or value in line or "must be" in line, (override, line)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("command", RUNS)
+def test_wrong_values_of_every_setting_are_refused_in_one_line(command: str, tmp_path: Path) -> None:
+    try_all(command, BASES[command], tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("command", "base"), [(c, base) for c, bases in OPTIONS.items() for base in bases])
+def test_the_same_of_every_option(command: str, base: list[str], tmp_path: Path) -> None:
+    try_all(command, base, tmp_path)
