@@ -32,7 +32,10 @@ BASES = {
 }
 OPTIONS = {
     "search": [
-        *(["evaluator=table", "evaluator.path=digits101", f"strategy={s}"] for s in ("bananas", "evolution", "nao")),
+        *(
+            ["evaluator=table", "evaluator.path=digits101", f"strategy={s}"]
+            for s in ("bananas", "evolution", "nao")
+        ),
         ["evaluator=table", "evaluator.path=digits101", "strategy=gaussian_process", "space=nasbench_macro"],
         ["evaluator=table", "evaluator.path=digits101", "strategy=local_search"],
         ["evaluator=table", "evaluator.path=digits101", "strategy=seminas_evolution"],
@@ -110,7 +113,10 @@ def try_all(command: str, base: list[str], tmp_path: Path) -> None:
             assert time.process_time() - started < 2, override
             assert "\n" not in line and not (tmp_path / "run").exists(), override
             # The line names the key, or the file or folder that the value stands for.
-            assert not line or key.rpartition(".")[2] in line or value in line or "must be" in line, (override, line)
+            assert not line or key.rpartition(".")[2] in line or value in line or "must be" in line, (
+                override,
+                line,
+            )
 
 
 @pytest.mark.timeout(300)
