@@ -1,0 +1,51 @@
+"""How far a run has come, for people."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from seminas.runs.archive import HISTORY
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
+
+
+def progress_of(folder: RunFolder) -> dict[str, str]:
+    """Return lines on a run by their title: evaluations, the best so far and the time left, or the result."""
+    lines: dict[str, str] = {}
+    result = folder.result()
+    if isinstance(result, TrainingResult | SupernetResult | PredictorResult):
+        names = ("val_accuracy", "test_accuracy", "mean_val_accuracy", "kendall_tau")
+        values = {name: getattr(result, name, None) for name in names}
+        lines |= {name: f"{value:.4f}" for name, value in values.items() if value is not None}
+    if folder.has_history():
+        lines |= _search_progress(folder)
+    if isinstance(result, SearchResult) and result.test_accuracy is not None:
+        lines["test"] = f"{result.test_accuracy:.4f}"
+    file = folder.traceback_file()
+    if file is not None:
+        lines["tracebacks"] = str(file)
+    return lines
+
+
+def _search_progress(folder: RunFolder) -> dict[str, str]:
+    records, plan = folder.history(), folder.plan()
+    total = sum(plan) if plan else None
+    failures = sum(record.val_accuracy is None for record in records)
+    failed = f", {failures} failed" if failures else ""
+    lines = {"evaluations": f"{len(records)}{'' if total is None else f' of {total}'}{failed}"}
+    values = [(r.val_accuracy, r.key) for r in records if r.val_accuracy is not None]
+    if values:
+        best, key = max(values, key=lambda pair: pair[0])
+        lines["best"] = f"{best:.4f} ({key})"
+    left = _seconds_left(folder.path, len(records), total)
+    if left is not None:
+        lines["left"] = f"about {timedelta(seconds=round(left))}"
+    return lines
+
+
+def _seconds_left(path: Path, done: int, total: int | None) -> float | None:
+    """Return the time left at the pace so far: from the start of the run to its last evaluation."""
+    if total is None or not 0 < done < total:
+        return None
+    history = path / HISTORY
+    started, last = (path / "plan.json").stat().st_mtime, history.stat().st_mtime
+    return max(0.0, last - started) / done * (total - done)
