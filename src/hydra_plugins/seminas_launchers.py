@@ -2,25 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from hydra_plugins.seminas_optional import optional_base
 from seminas.config.names import pinned_name
 from seminas.sweeps.folder import SweepFolder
 
-if TYPE_CHECKING:
-    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
-else:
-    try:
-        from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
-    except ImportError:  # seminas[slurm] is not installed: nothing is launched by these.
-        BaseSubmititLauncher = object
+BaseSubmititLauncher = optional_base(
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher", "BaseSubmititLauncher"
+)
 
 
-class SubmititLauncher(BaseSubmititLauncher):
+class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
     """The launcher of hydra-submitit-launcher, with two differences.
 
     It waits for all jobs, also where the process of one died, and it writes down what it submitted: a sweep that is

@@ -1,23 +1,18 @@
 """Optuna's sweeper with a study that can go on. Hydra looks for sweepers in the package hydra_plugins alone."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.seminas_optional import optional_base
 from seminas.sweeps.folder import SweepFolder
 
-if TYPE_CHECKING:
-    from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
-else:
-    try:
-        from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
-    except ImportError:  # seminas[optuna] is not installed: nothing is swept by this.
-        OptunaSweeper = object
+OptunaSweeper = optional_base("hydra_plugins.hydra_optuna_sweeper.optuna_sweeper", "OptunaSweeper")
 
 
-class StudySweeper(OptunaSweeper):
+class StudySweeper(OptunaSweeper):  # type: ignore[misc, valid-type]
     """The sweeper of hydra-optuna-sweeper, which makes its folder, and goes on with the study that it finds there.
 
     ``n_trials`` are those of the whole study. What was running when a sweep was killed is tried first, and goes on

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -23,8 +23,10 @@ from seminas.config.names import in_sweep, side_by_side
 from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END, take_rank_from_submitit
 from seminas.runs.folder import RunFolder
+from seminas.runs.results import Result
 from seminas.sweeps.folder import SweepFolder
 
+R = TypeVar("R", bound=Result)
 Run = Callable[[dict[str, Any], RunFolder, bool], float]
 """A command: it is given the checked config, the run folder, and whether to show nothing. It returns a number that a
 sweeper maximises."""
@@ -62,6 +64,25 @@ def fail(error: BaseException) -> NoReturn:
     """Print an error as one line on stderr and exit with status 2."""
     print(f"error: {one_line(error)}", file=sys.stderr)
     sys.exit(2)
+
+
+def run_once(
+    config: dict[str, Any],
+    folder: RunFolder,
+    quiet: bool,
+    work: Callable[[dict[str, Any], RunFolder, bool], R | None],
+    show: Callable[[R, Path], None],
+) -> R | None:
+    """Return the result of a run: the one in its folder, or else that of the work; shown unless ``quiet``.
+
+    The work returns None on every rank but the first.
+    """
+    result: Any = folder.finished(config)
+    if result is None:
+        result = work(config, folder, quiet)
+    if result is not None and not quiet:
+        show(result, folder.path)
+    return result
 
 
 def run_job(name: str, run: Run, config: DictConfig) -> float:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from seminas.commands.job import command_line
-from seminas.config.build import build, read
+from seminas.commands.job import command_line, run_once
+from seminas.config.build import build_section, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.predictors import PredictorSettings
 from seminas.runs.folder import RunFolder
@@ -14,12 +14,7 @@ from seminas.runs.results import PredictorResult
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Fit a predictor and write its ranking quality to ``result.json``.
-
-    Args:
-        config: Checked, see ``seminas.config.check``.
-        folder: Of the run.
-        quiet: Whether to show nothing.
+    """Measure how a predictor ranks, by a checked config, and write the result into a folder.
 
     Returns:
         Kendall's τ on the architectures that were not labeled; -1 where all predictions are equal.
@@ -27,16 +22,11 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     Raises:
         UserError: The config or the folder will not do.
     """
-    result = folder.finished(config)
-    if result is None:
-        result = study(config, folder)
-    assert isinstance(result, PredictorResult)
-    if not quiet:
-        print_result(result, folder.path)
-    return -1.0 if result.kendall_tau is None else result.kendall_tau
+    result = run_once(config, folder, quiet, study, print_result)
+    return -1.0 if result is None or result.kendall_tau is None else result.kendall_tau
 
 
-def study(config: dict[str, Any], folder: RunFolder) -> PredictorResult:
+def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorResult:
     """Build the predictor and the table, measure, and write the result."""
     from seminas.evaluators.base import Evaluator
     from seminas.predictors.base import Predictor
@@ -45,16 +35,14 @@ def study(config: dict[str, Any], folder: RunFolder) -> PredictorResult:
     from seminas.spaces.base import EnumerableSpace
 
     started = time.perf_counter()
-    settings: PredictorSettings = read(config["predictor"], "predictor", PredictorSettings)
-    space: EnumerableSpace[Any] = build(config["space"], "space", EnumerableSpace)
-    predictor: Predictor[Any] = build(
-        config["model"],
-        "model",
-        Predictor,
-        controller=read(config["controller"], "controller", ControllerSettings),
-        pseudo_label_ratio=settings.pseudo_label_ratio,
+    settings: PredictorSettings = read_section(config, "predictor", PredictorSettings)
+    space: EnumerableSpace[Any] = build_section(config, "space", EnumerableSpace)
+    controller = read_section(config, "controller", ControllerSettings)
+    ratio = settings.pseudo_label_ratio
+    predictor: Predictor[Any] = build_section(
+        config, "model", Predictor, controller=controller, pseudo_label_ratio=ratio
     )
-    evaluator: Any = build(config["evaluator"], "evaluator", Evaluator, space=space, seed=config["seed"])
+    evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])
     study = PredictorStudy(settings, space, evaluator, config["seed"])
     with folder.claim(config):
         measured = study.measure(predictor)

@@ -4,8 +4,8 @@ import time
 from contextlib import closing
 from typing import Any
 
-from seminas.commands.job import command_line
-from seminas.config.build import build, read
+from seminas.commands.job import command_line, run_once
+from seminas.config.build import build_section, read, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
@@ -14,12 +14,7 @@ from seminas.runs.results import SearchResult
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Run the search of a config in a folder, or go on with the one there.
-
-    Args:
-        config: Checked, see ``seminas.config.check``.
-        folder: Of the run.
-        quiet: Whether to show nothing but failed evaluations.
+    """Run the search of a checked config in a folder, or go on with the one there.
 
     Returns:
         The best validation accuracy, a fraction.
@@ -29,12 +24,8 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     """
     from seminas.search.screen import print_result
 
-    result = folder.finished(config)
-    if result is None:
-        result = search(config, folder, quiet)
-    assert isinstance(result, SearchResult)
-    if not quiet:
-        print_result(result, folder.path)
+    result = run_once(config, folder, quiet, search, print_result)
+    assert result is not None
     return result.best_val_accuracy
 
 
@@ -55,35 +46,22 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     from seminas.strategies.base import Strategy
 
     started = time.perf_counter()
-    settings: SearchSettings = read(config["search"], "search", SearchSettings)
-    data, seed = config.get("data") or {}, config["seed"]
-    space: SearchSpace[Any] = build(config["space"], "space", SearchSpace)
-    evaluator: Evaluator[Any] = build(
-        config["evaluator"],
-        "evaluator",
-        Evaluator,
-        space=space,
-        seed=seed,
-        folder=folder.path,
-        images=data.get("images"),
-        recipe=read(data["recipe"], "data.recipe", Recipe) if "recipe" in data else None,
-    )
+    settings: SearchSettings = read_section(config, "search", SearchSettings)
+    space: SearchSpace[Any] = build_section(config, "space", SearchSpace)
+    data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
+    if "recipe" in data:
+        context |= {"images": data["images"], "recipe": read(data["recipe"], "data.recipe", Recipe)}
+    evaluator: Evaluator[Any] = build_section(config, "evaluator", Evaluator, **context)
     with closing(evaluator):
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]
-        strategy: Strategy[Any] = build(
-            config["strategy"],
-            "strategy",
-            Strategy,
-            space=candidates,
-            seed=seed,
-            controller=read(config["controller"], "controller", ControllerSettings),
-            pseudo_label_ratio=settings.pseudo_label_ratio,
-        )
+        context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
+        context["controller"] = read_section(config, "controller", ControllerSettings)
+        strategy: Strategy[Any] = build_section(config, "strategy", Strategy, **context)
         plan = make_plan(settings, candidates.size, strategy.round_sizes)
         planned, recorded = folder.plan(), folder.config()
         if planned is None and recorded is not None:  # Of version 0.1, which wrote no plan down.
-            earlier: SearchSettings = read(recorded["search"], "search", SearchSettings)
+            earlier: SearchSettings = read_section(recorded, "search", SearchSettings)
             planned = make_plan(earlier, candidates.size, strategy.round_sizes).sizes()
         with folder.claim(config), closing(Archive(folder.path)) as archive:
             sizes = plan.sizes(planned or ())

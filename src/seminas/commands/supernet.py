@@ -1,27 +1,21 @@
 """``seminas-supernet``: the weight-sharing supernet of a space."""
 
-import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seminas.commands.job import command_line
-from seminas.config.build import build, read
-from seminas.config.recipe import Recipe
-from seminas.config.trainer import TrainerSettings
+from seminas.commands.job import command_line, run_once
+from seminas.commands.training import claimed_by_first_rank, training_parts
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SupernetResult
+from seminas.spaces.capabilities import HasSupernet
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Train the supernet of a config in a folder, or go on with the one there, and measure architectures by it.
-
-    Args:
-        config: Checked, see ``seminas.config.check``.
-        folder: Of the run.
-        quiet: Whether to show nothing.
+    """Train the supernet of a checked config in a folder, or go on with the one there, and measure architectures by it.
 
     Returns:
         The mean validation accuracy of the architectures measured, a fraction. 0 on every rank but the first.
@@ -29,32 +23,18 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     Raises:
         UserError: The config or the folder will not do, or a process failed.
     """
-    result = folder.finished(config)
-    if result is None:
-        result = train_supernet(config, folder, quiet)
-    if result is None:
-        return 0.0
-    assert isinstance(result, SupernetResult)
-    if not quiet:
-        mean = 100 * result.mean_val_accuracy
-        print(f"{len(result.measured)} architectures: mean validation accuracy {mean:.2f}%; {folder}")
-    return result.mean_val_accuracy
+    result = run_once(config, folder, quiet, train_supernet, print_result)
+    return 0.0 if result is None else result.mean_val_accuracy
 
 
 def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SupernetResult | None:
     """Check everything, train, measure, and write the result; returns None on every rank but the first."""
     from seminas.runs.loggers import build_loggers
-    from seminas.spaces.base import SearchSpace
-    from seminas.spaces.capabilities import HasSupernet, require
-    from seminas.training.devices import check_devices, num_local_processes
+    from seminas.training.devices import num_local_processes
     from seminas.training.supernet import SupernetJob
 
     started = time.perf_counter()
-    trainer: TrainerSettings = read(config["trainer"], "trainer", TrainerSettings)
-    recipe: Recipe = read(config["recipe"], "recipe", Recipe)
-    space: SearchSpace[Any] = build(config["space"], "space", SearchSpace)
-    require(space, HasSupernet, "seminas-supernet")
-    check_devices(trainer)
+    space, recipe, trainer = training_parts(config, "seminas-supernet", HasSupernet)
     job = SupernetJob(
         space,
         config["data"]["images"],
@@ -72,8 +52,7 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
         steps_per_epoch = -(-images.batches_per_epoch // trainer.accumulate_grad_batches)
         steps = (trainer.max_epochs or recipe.epochs) * steps_per_epoch
     job.module(images)
-    # Of ranks that Slurm or torchrun started, one holds the folder for all.
-    with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
+    with claimed_by_first_rank(folder, config):
         loggers = build_loggers(config["logger"], folder.path)
         job.on_all_processes("train", steps, quiet=quiet, loggers=loggers)
         architectures = space.sample(config["num_measured"], np.random.default_rng(config["seed"]))
@@ -94,6 +73,12 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
         )
         folder.write_result(result)
     return result
+
+
+def print_result(result: SupernetResult, folder: Path) -> None:
+    """Print the result."""
+    mean = 100 * result.mean_val_accuracy
+    print(f"{len(result.measured)} architectures: mean validation accuracy {mean:.2f}%; {folder}")
 
 
 main = command_line("supernet", run)

@@ -1,66 +1,49 @@
 """``seminas-train``: one network to the end."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seminas.commands.architecture import read_architecture
-from seminas.commands.job import command_line
-from seminas.config.build import build, read
-from seminas.config.recipe import Recipe
-from seminas.config.trainer import TrainerSettings
+from seminas.commands.job import command_line, run_once
+from seminas.commands.training import claimed_by_first_rank, training_parts
 from seminas.errors import UserError, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
+from seminas.spaces.capabilities import BuildsNetworks
 
 _FIXED_SCHEDULES = ("one_cycle", "cosine")
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Train the network of a config in a folder, or go on with the one there.
-
-    Args:
-        config: Checked, see ``seminas.config.check``.
-        folder: Of the run.
-        quiet: Whether to show nothing.
+    """Train the network of a checked config in a folder, or go on with the one there.
 
     Returns:
-        Validation accuracy of the weights kept, or test accuracy without validation images; a fraction. 0 on every rank
-        but the first.
+        Validation accuracy of the weights kept, or test accuracy without validation images; a fraction. 0 on every
+        rank but the first.
 
     Raises:
         UserError: The config or the folder will not do, or a process failed.
     """
-    result = folder.finished(config)
-    if result is None:
-        result = train_network(config, folder, quiet)
+    result = run_once(config, folder, quiet, train_network, print_result)
     if result is None:
         return 0.0
-    assert isinstance(result, TrainingResult)
-    if not quiet:
-        print_result(result, folder.path)
     return result.test_accuracy if result.val_accuracy is None else result.val_accuracy
 
 
 def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> TrainingResult | None:
     """Check everything, train on all processes, and return the result; None on every rank but the first."""
     from seminas.execution.ranks import launch
-    from seminas.spaces.capabilities import BuildsNetworks, require
-    from seminas.training.devices import check_devices, num_local_processes
+    from seminas.training.devices import num_local_processes
     from seminas.training.export import check_exports
     from seminas.training.standalone import StandaloneJob, train
 
-    trainer: TrainerSettings = read(config["trainer"], "trainer", TrainerSettings)
-    recipe: Recipe = read(config["recipe"], "recipe", Recipe)
-    space: SearchSpace[Any] = build(config["space"], "space", SearchSpace)
-    require(space, BuildsNetworks, "seminas-train")
+    space, recipe, trainer = training_parts(config, "seminas-train", BuildsNetworks)
     architecture = _architecture(space, config)
     check_exports(config["export"])
-    check_devices(trainer)
     for key in folder.extensions(config):
         if recipe.schedule in _FIXED_SCHEDULES:
             raise UserError(
@@ -77,8 +60,7 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
         raise UserError(
             f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
         ) from error
-    # Of ranks that Slurm or torchrun started, one holds the folder for all.
-    with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
+    with claimed_by_first_rank(folder, config):
         if num_processes > 1:
             launch(train, (job,), num_processes, folder.path / "logs")
         else:

@@ -40,6 +40,16 @@ def read(section: Any, key: str, kind: type[Settings]) -> Any:
     return made(kind, typed, key)
 
 
+def read_section(config: Mapping[str, Any], key: str, kind: type[Settings]) -> Any:
+    """Return the section at ``key`` of a whole config as ``read`` does."""
+    return read(config[key], key, kind)
+
+
+def build_section(config: Mapping[str, Any], key: str, interface: type[Any], **context: Any) -> Any:
+    """Return the object that the section at ``key`` of a whole config describes, as ``build`` does."""
+    return build(config[key], key, interface, **context)
+
+
 def plain(section: Any, key: str) -> dict[str, Any]:
     """Return a section as a plain dictionary, interpolations resolved.
 

@@ -40,7 +40,10 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
             settings = read(section, key, kind)
             _check_networks(settings, key)
         elif target is not None:
-            bound(section, key)  # A class of the user's.
+            if not str(target).startswith(
+                "seminas."
+            ):  # A class of the user's; ours are imported when they are needed.
+                bound(section, key)
         elif key in _TARGETS:
             raise config_error(key, section, f"a group of keys with {TARGET}")
     for study, user in _RATIOS.items():

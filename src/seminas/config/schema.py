@@ -16,19 +16,13 @@ from seminas.config.predictors import (
 )
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
-from seminas.config.spaces import (
-    MobileNetSettings,
-    NASBench101Settings,
-    NASBench201Settings,
-    SequenceSettings,
-)
+from seminas.config.spaces import MobileNetSettings, SequenceSettings
 from seminas.config.strategies import (
     BananasSettings,
     EvolutionSettings,
     GaussianProcessSettings,
     LocalSearchSettings,
     NAOSettings,
-    RandomSettings,
     SemiNASEvolutionSettings,
     SemiNASSettings,
 )
@@ -46,13 +40,10 @@ SECTIONS: dict[str, type[Settings]] = {
 
 GROUPS: dict[str, dict[str, type[Settings]]] = {
     "space": {
-        "nasbench101": NASBench101Settings,
-        "nasbench201": NASBench201Settings,
         "sequence": SequenceSettings,
         "mobilenet": MobileNetSettings,
     },
     "strategy": {
-        "random": RandomSettings,
         "evolution": EvolutionSettings,
         "local_search": LocalSearchSettings,
         "bananas": BananasSettings,
@@ -79,7 +70,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     },
     "logger": {"csv": CSVSettings, "wandb": WandBSettings},
 }
-"""Sections with a ``_target_``. YAML files name them as ``/settings/GROUP/NAME``."""
+"""Sections with a ``_target_`` and settings. YAML files name them as ``/settings/GROUP/NAME``."""
 
 BY_TARGET: dict[str, type[Settings]] = {
     str(kind.__dataclass_fields__["_target_"].default): kind
@@ -106,28 +97,52 @@ class CommandSettings(Settings):
 
 
 @dataclass
-class SearchCommand(CommandSettings):
+class ControllerCommand(CommandSettings):
+    """What the commands with a controller share.
+
+    Attributes:
+        controller: The controller.
+        evaluator: Says the accuracies of architectures.
+    """
+
+    controller: ControllerSettings = setting(ControllerSettings)
+    evaluator: Any = setting(None)
+
+
+@dataclass
+class SearchCommand(ControllerCommand):
     """The config of ``seminas-search``."""
 
     search: SearchSettings = setting(SearchSettings)
-    controller: ControllerSettings = setting(ControllerSettings)
-    evaluator: Any = setting(None)
     strategy: Any = setting(None)
     data: Any = setting(None)
 
 
 @dataclass
-class PredictorCommand(CommandSettings):
+class PredictorCommand(ControllerCommand):
     """The config of ``seminas-predictor``."""
 
     predictor: PredictorSettings = setting(PredictorSettings)
-    controller: ControllerSettings = setting(ControllerSettings)
-    evaluator: Any = setting(None)
     model: Any = setting(None)
 
 
 @dataclass
-class TrainCommand(CommandSettings):
+class TrainingCommand(CommandSettings):
+    """What the commands that train on images share.
+
+    Attributes:
+        data: Images.
+        recipe: How networks are trained.
+        trainer: Where.
+    """
+
+    data: Any = setting(None)
+    recipe: Recipe = setting(Recipe)
+    trainer: TrainerSettings = setting(TrainerSettings)
+
+
+@dataclass
+class TrainCommand(TrainingCommand):
     """The config of ``seminas-train``.
 
     Attributes:
@@ -137,18 +152,15 @@ class TrainCommand(CommandSettings):
         export: What is written beside ``network.json``: ``safetensors``, ``onnx``.
     """
 
-    architecture: Any = setting(None, empty=False)
+    architecture: Any = setting(None)
     architecture_from: str | None = setting(None)
     export: list[str] = setting(
         ["safetensors"], choices=("safetensors", "onnx"), distinct=True, may_change=True
     )
-    data: Any = setting(None)
-    recipe: Recipe = setting(Recipe)
-    trainer: TrainerSettings = setting(TrainerSettings)
 
 
 @dataclass
-class SupernetCommand(CommandSettings):
+class SupernetCommand(TrainingCommand):
     """The config of ``seminas-supernet``.
 
     Attributes:
@@ -159,9 +171,6 @@ class SupernetCommand(CommandSettings):
     num_measured: int = setting(20, at_least=1, unit="architectures")
     sandwich: bool = False
     calibrate: bool = True
-    data: Any = setting(None)
-    recipe: Recipe = setting(Recipe)
-    trainer: TrainerSettings = setting(TrainerSettings)
 
 
 COMMANDS: dict[str, type[CommandSettings]] = {

@@ -1,4 +1,4 @@
-"""Settings of the search spaces."""
+"""Settings of the search spaces that have any."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -6,24 +6,6 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
-
-
-@dataclass
-class NASBench101Settings(Settings):
-    """NAS-Bench-101, which has nothing to set."""
-
-    KEY: ClassVar[str] = "space"
-
-    _target_: str = "seminas.spaces.nasbench101.NASBench101"
-
-
-@dataclass
-class NASBench201Settings(Settings):
-    """NAS-Bench-201, which has nothing to set."""
-
-    KEY: ClassVar[str] = "space"
-
-    _target_: str = "seminas.spaces.nasbench201.NASBench201"
 
 
 @dataclass

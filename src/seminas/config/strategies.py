@@ -1,18 +1,9 @@
-"""Settings of the strategies."""
+"""Settings of the strategies that have any."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from seminas.config.fields import Settings, setting
-
-
-@dataclass
-class RandomSettings(Settings):
-    """Random search."""
-
-    KEY: ClassVar[str] = "strategy"
-
-    _target_: str = "seminas.strategies.random.RandomSearch"
 
 
 @dataclass

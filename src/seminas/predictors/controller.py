@@ -1,14 +1,9 @@
 """The SemiNAS controller as a predictor (Luo et al., NeurIPS 2020)."""
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 from seminas.config.controller import ControllerSettings
 from seminas.controller.fit import fit_controller
-from seminas.predictors.base import Predict, Predictor
-from seminas.spaces.base import A, SearchSpace
+from seminas.predictors.base import LabeledSet, Predict, Predictor
+from seminas.spaces.base import A
 
 
 class ControllerPredictor(Predictor[A]):
@@ -18,17 +13,15 @@ class ControllerPredictor(Predictor[A]):
         self.controller = controller
         self.pseudo_label_ratio = pseudo_label_ratio
 
-    def fit(
-        self,
-        space: SearchSpace[A],
-        architectures: Sequence[A],
-        accuracies: NDArray[np.float64],
-        unlabeled: Sequence[A],
-        seed: int,
-    ) -> Predict:
+    def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
         """Fit a controller."""
         controller, _ = fit_controller(
-            space, self.controller, architectures, accuracies, (seed, 0), unlabeled
+            labels.space,
+            self.controller,
+            labels.architectures,
+            labels.accuracies,
+            (seed, 0),
+            labels.unlabeled,
         )
         return controller.predict
 

@@ -1,16 +1,12 @@
 """A regressor of scikit-learn as a predictor, on a space's features."""
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from seminas.config.build import located
 from seminas.config.predictors import ScikitPredictorSettings
 from seminas.errors import UserError, first_line
-from seminas.predictors.base import Predict, Predictor
-from seminas.spaces.base import A, SearchSpace
+from seminas.predictors.base import LabeledSet, Predict, Predictor
+from seminas.spaces.base import A
 
 
 class ScikitPredictor(Predictor[A]):
@@ -29,15 +25,8 @@ class ScikitPredictor(Predictor[A]):
         except (TypeError, ValueError) as error:
             raise UserError(f"model.arguments: {settings.regressor}: {first_line(error)}") from error
 
-    def fit(
-        self,
-        space: SearchSpace[A],
-        architectures: Sequence[A],
-        accuracies: NDArray[np.float64],
-        unlabeled: Sequence[A],
-        seed: int,
-    ) -> Predict:
+    def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
         """Fit the regressor; unlabeled architectures are not used."""
-        regressor = self._class(**self._arguments, random_state=seed)
-        regressor.fit(space.features(architectures), accuracies)
+        space, regressor = labels.space, self._class(**self._arguments, random_state=seed)
+        regressor.fit(space.features(labels.architectures), labels.accuracies)
         return lambda others: regressor.predict(space.features(others))

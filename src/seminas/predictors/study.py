@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seminas.config.predictors import PredictorSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.table import TableEvaluator
-from seminas.predictors.base import Predictor
+from seminas.predictors.base import LabeledSet, Predictor
 from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.subset import Subset
 
@@ -91,7 +91,8 @@ class PredictorStudy:
         pool = self.space if settings.unlabeled == "space" else table
         unlabeled = pool.sample(num_unlabeled, rng, exclude=labeled)
         started = time.perf_counter()
-        predict = predictor.fit(self.space, labeled, evaluator.val_accuracies(labeled), unlabeled, self._seed)
+        labels = LabeledSet(self.space, labeled, evaluator.val_accuracies(labeled), unlabeled)
+        predict = predictor.fit(labels, self._seed)
         fit_s = time.perf_counter() - started
         quality = ranking_quality(predict(others), evaluator.val_accuracies(others), settings.top_k)
         return {

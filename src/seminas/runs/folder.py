@@ -16,7 +16,8 @@ from seminas.errors import UserError, first_line
 from seminas.runs.archive import HISTORY, Record, read_history
 from seminas.runs.results import Result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
-from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, is_held
+from seminas.storage.folder import Folder
+from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held
 
 CONFIG_FILE, RESULT_FILE, ERROR_FILE, TRACEBACK_FILE = "config.yaml", "result.json", "error.json", "error.log"
 PLAN_FILE, HYDRA_FOLDER = "plan.json", ".hydra"
@@ -28,8 +29,8 @@ class State:
     """How a run stands.
 
     Attributes:
-        name: ``done``; ``running``, held by a process; ``failed``, with an error; ``stopped``, ended before its result, as
-            one that was killed; or ``missing``, not begun.
+        name: ``done``; ``running``, held by a process; ``failed``, with an error; ``stopped``, ended before its
+            result, as one that was killed; or ``missing``, not begun.
         error: Why it failed, in one line.
     """
 
@@ -37,24 +38,14 @@ class State:
     error: str | None = None
 
 
-class RunFolder:
-    """One run's folder.
-
-    Attributes:
-        path: The folder, which need not exist yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return str(self.path)
+class RunFolder(Folder):
+    """One run's folder."""
 
     def state(self) -> State:
         """Return how the run stands; takes no lock."""
         if (self.path / RESULT_FILE).exists():
             return State("done")
-        if is_held(self.path):
+        if self.is_held():
             return State("running")
         error = self.error()
         if error is not None:
@@ -191,7 +182,7 @@ class RunFolder:
 
     def remove_if_unused(self, log_file: str) -> None:
         """Remove a folder that no run has claimed, with what Hydra put there, and its parents if they are empty."""
-        if self.is_claimed() or is_held(self.path):
+        if self.is_claimed() or self.is_held():
             return
         for name in (log_file, LOCK_FILE, HOLDER_FILE):
             (self.path / name).unlink(missing_ok=True)

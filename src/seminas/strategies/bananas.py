@@ -1,6 +1,5 @@
 """BANANAS (White et al., "BANANAS: Bayesian Optimization with Neural Architectures for NAS", AAAI 2021)."""
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from seminas.config.strategies import BananasSettings
 from seminas.controller.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
-class Bananas(Strategy[A]):
+class Bananas(FittedStrategy[A]):
     """An ensemble of perceptrons on the features of a space, and independent Thompson sampling.
 
     As the authors set it (appendix): 5 networks of 10 layers of 20, Adam at 0.01, 10 architectures a round, candidates
@@ -28,24 +27,17 @@ class Bananas(Strategy[A]):
         self.settings = settings
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
 
-    def ask(self, n: int) -> Proposal[A]:
-        """Propose the ``n`` best candidates of a draw from the ensemble; at first, random architectures."""
-        rng = self.rng()
-        labeled = self.labeled
-        if len(labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=self.told))
-        start = time.perf_counter()
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose the ``n`` best candidates of a draw from the ensemble."""
         candidates = self._candidates(rng)
         if not candidates:
             return Proposal([])
-        predictions = self._predictions(labeled, candidates, int(rng.integers(2**62)))
+        predictions = self._predictions(self.labeled, candidates, int(rng.integers(2**62)))
         mean, deviation = predictions.mean(axis=0), predictions.std(axis=0, ddof=1)
         drawn = rng.normal(mean, deviation)  # Independent Thompson sampling: section 4 of the paper.
         order = np.argsort(-drawn, kind="stable")[:n]
         chosen = [candidates[i] for i in order]
-        predicted = dict(zip(chosen, mean[order].tolist(), strict=True))
-        metrics = {"fit_s": time.perf_counter() - start}
-        return Proposal(self.filled(chosen, n, rng), predicted, metrics)
+        return Proposal(self.filled(chosen, n, rng), dict(zip(chosen, mean[order].tolist(), strict=True)))
 
     def _candidates(self, rng: np.random.Generator) -> list[A]:
         near = self.near_best(self.settings.num_parents)

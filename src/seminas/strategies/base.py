@@ -1,8 +1,9 @@
 """Strategies: which architectures to evaluate next. A strategy knows nothing of evaluators."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -115,3 +116,21 @@ class Strategy(ABC, Generic[A]):
     def rng(self) -> np.random.Generator:
         """Return the generator of this round."""
         return np.random.default_rng([self.seed, self.round])
+
+
+class FittedStrategy(Strategy[A]):
+    """A strategy that fits a model on the accuracies told; until two architectures have one, it asks at random."""
+
+    def ask(self, n: int) -> Proposal[A]:
+        """Propose random architectures at first, and then those that the model leads to."""
+        rng = self.rng()
+        if len(self.labeled) < 2:
+            return Proposal(self.space.sample(n, rng, exclude=self.told))
+        start = time.perf_counter()
+        proposal = self.propose(n, rng)
+        seconds = {"fit_s": time.perf_counter() - start}
+        return replace(proposal, metrics={**seconds, **proposal.metrics})
+
+    @abstractmethod
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Fit the model on what was told, at least two accuracies, and propose ``n`` new architectures."""

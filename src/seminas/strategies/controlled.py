@@ -12,7 +12,7 @@ from seminas.controller.fit import fit_controller
 from seminas.controller.fitted import Controller
 from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 ROUND_SIZES = RoundSizes(first=25, step=5, growth=0.4)
 UNLABELED = 1
@@ -35,7 +35,7 @@ class Fit(NamedTuple):
     seconds: float = 0.0
 
 
-class ControllerStrategy(Strategy[A]):
+class ControllerStrategy(FittedStrategy[A]):
     """Fits a controller in each round, on all labels and on pseudo-labels of a fixed number of others."""
 
     decodes = True
@@ -59,12 +59,9 @@ class ControllerStrategy(Strategy[A]):
         self.pseudo_label_ratio = pseudo_label_ratio
         self._last: tuple[int, Controller[A]] | None = None
 
-    def ask(self, n: int) -> Proposal[A]:
-        """Propose random architectures until two have an accuracy, and then those that ``choose`` picks."""
-        rng = self.rng()
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose the architectures that ``choose`` picks by a fitted controller."""
         fit = self.fit()
-        if fit is None:
-            return Proposal(self.space.sample(n, rng, exclude=self.told))
         chosen, metrics = self.choose(n, fit, rng)
         predictions = dict(zip(chosen, fit.controller.predict(chosen).tolist(), strict=True))
         return Proposal(chosen, predictions, {"fit_s": fit.seconds, **metrics})
@@ -84,21 +81,20 @@ class ControllerStrategy(Strategy[A]):
             raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
         super().revise(architectures, accuracies)
 
-    def fit(self) -> Fit | None:
-        """Fit a controller on the accuracies told; None where fewer than two architectures have one.
+    def fit(self) -> Fit:
+        """Fit a controller on the accuracies told, at least two.
 
         With ``controller.warm_start`` it goes on from the last round's controller. After a resume the earlier rounds
         are fitted again.
         """
-        if len(self.labeled) < 2:
-            return None
         start = time.perf_counter()
         if self.controller.warm_start:
             done = 0 if self._last is None else self._last[0]
             for earlier in range(done + 1, self.round):
                 self._fit(earlier)
         fit = self._fit(self.round)
-        return None if fit is None else fit._replace(seconds=time.perf_counter() - start)
+        assert fit is not None
+        return fit._replace(seconds=time.perf_counter() - start)
 
     def _fit(self, number: int) -> Fit | None:
         """Fit the controller of a round on the accuracies told before it."""

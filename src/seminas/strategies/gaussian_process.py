@@ -4,8 +4,8 @@ The classical loop (Jones et al., "Efficient Global Optimization", 1998) with th
 al., NeurIPS 2012), on a space's features: one-hot choices and, for cells, paths (White et al., AAAI 2021).
 """
 
-import time
 import warnings
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 from seminas.config.strategies import GaussianProcessSettings
 from seminas.controller.targets import rank_quantiles
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
-class GaussianProcess(Strategy[A]):
+class GaussianProcess(FittedStrategy[A]):
     """Matérn 5/2 on features, targets as the quantiles of their ranks, and the highest expected improvement."""
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
@@ -30,27 +30,18 @@ class GaussianProcess(Strategy[A]):
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
 
-    def ask(self, n: int) -> Proposal[A]:
-        """Propose the ``n`` candidates of the highest expected improvement; at first, random architectures."""
-        rng = self.rng()
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose the ``n`` candidates of the highest expected improvement."""
         labeled = self.labeled
-        if len(labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=self.told))
-        start = time.perf_counter()
         candidates, features = self._candidates(rng)
         targets = rank_quantiles(np.array(list(labeled.values())))
         with threadpool_limits(1):
             model = fit_gaussian_process(self.space.features(list(labeled)), targets)
             mean, deviation = model.predict(features, return_std=True)
         gain = expected_improvement(mean, deviation, targets.max())
-        chosen: list[A] = []
-        for i in np.argsort(-gain, kind="stable"):
-            if len(chosen) == n:
-                break
-            if candidates[i] not in self.told:
-                chosen.append(candidates[i])
-        metrics = {"fit_s": time.perf_counter() - start}
-        return Proposal(self.filled(chosen, n, rng), metrics=metrics)
+        best_first = (candidates[i] for i in np.argsort(-gain, kind="stable"))
+        chosen = list(islice((a for a in best_first if a not in self.told), n))
+        return Proposal(self.filled(chosen, n, rng))
 
     def _candidates(self, rng: np.random.Generator) -> tuple[list[A], NDArray[np.float32]]:
         if self._all is not None:

@@ -67,16 +67,10 @@ class SemiNAS(ControllerStrategy[A]):
 
 
 class NAO(SemiNAS[A]):
-    """SemiNAS without pseudo-labels (Luo et al., "Neural Architecture Optimization", NeurIPS 2018)."""
+    """SemiNAS without pseudo-labels (Luo et al., "Neural Architecture Optimization", NeurIPS 2018).
 
-    def __init__(
-        self,
-        space: SearchSpace[A],
-        seed: int,
-        settings: SemiNASSettings,
-        controller: ControllerSettings,
-    ) -> None:
-        super().__init__(space, seed, settings, controller, pseudo_label_ratio=0.0)
+    The config gives it a ratio of 0, and refuses any other.
+    """
 
 
 class _Choice:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -14,7 +13,8 @@ from seminas.config.names import SWEEP_FILE
 from seminas.errors import UserError, first_line
 from seminas.runs.folder import RESULT_FILE, RunFolder, State, run_folders
 from seminas.storage.files import parse_json, write_file, write_json
-from seminas.storage.lock import held, is_held
+from seminas.storage.folder import Folder
+from seminas.storage.lock import held
 
 JOBS_FILE, SUBMITTED_FILE, STOP_FILE = "jobs.json", "submitted.json", "stopped"
 
@@ -34,18 +34,8 @@ class Job:
     state: State
 
 
-class SweepFolder:
-    """One sweep's folder.
-
-    Attributes:
-        path: The folder, which need not exist yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return str(self.path)
+class SweepFolder(Folder):
+    """One sweep's folder."""
 
     @contextlib.contextmanager
     def claim(self, config_yaml: str) -> Iterator[None]:
@@ -58,10 +48,6 @@ class SweepFolder:
             write_file(self.path / SWEEP_FILE, config_yaml.encode())
             (self.path / STOP_FILE).unlink(missing_ok=True)
             yield
-
-    def is_held(self) -> bool:
-        """Return whether a process runs the sweep; takes no lock."""
-        return is_held(self.path)
 
     def config(self) -> Any:
         """Return the sweep's config, as Hydra composed it.

@@ -2,15 +2,8 @@
 
 import threading
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from seminas.sweeps.folder import SweepFolder
 
@@ -37,14 +30,21 @@ class SweepDisplay:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def _watch(self) -> None:
-        columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console) as progress:
+        columns = (
+            bars.TextColumn("jobs"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+        )
+        with bars.Progress(
+            *columns, bars.TextColumn("left"), bars.TimeRemainingColumn(), console=self._console
+        ) as bar:
             printed = done = self._folder.num_done()
-            task = progress.add_task("jobs", total=self._num_jobs, completed=done)
+            task = bar.add_task("jobs", total=self._num_jobs, completed=done)
             # Of very many jobs, less often: each look asks the file system for every folder.
             while not self._stop.wait(max(1.0, self._num_jobs / 500)):
                 done = self._folder.num_done()
-                progress.update(task, completed=done)
+                bar.update(task, completed=done)
                 if not self._console.is_terminal and done - printed >= max(1, self._num_jobs / 10):
                     printed = done
                     self._console.print(f"{done} of {self._num_jobs} jobs are done")

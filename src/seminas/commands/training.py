@@ -1,0 +1,50 @@
+"""What ``seminas-train`` and ``seminas-supernet`` share: the parts of a training from a config."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from seminas.config.build import build_section, read_section
+from seminas.config.recipe import Recipe
+from seminas.config.trainer import TrainerSettings
+from seminas.execution.processes import is_first_rank
+from seminas.runs.folder import RunFolder
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.capabilities import require
+
+
+class TrainingParts(NamedTuple):
+    """The parts of a training.
+
+    Attributes:
+        space: Has the capability that the command needs.
+        recipe: How networks are trained.
+        trainer: Where; this machine has the devices.
+    """
+
+    space: SearchSpace[Any]
+    recipe: Recipe
+    trainer: TrainerSettings
+
+
+def training_parts(config: dict[str, Any], command: str, capability: type[Any]) -> TrainingParts:
+    """Return the parts that a config describes.
+
+    Raises:
+        UserError: The space lacks the capability that the command needs, or the machine lacks the devices.
+    """
+    from seminas.training.devices import check_devices
+
+    trainer: TrainerSettings = read_section(config, "trainer", TrainerSettings)
+    recipe: Recipe = read_section(config, "recipe", Recipe)
+    space: SearchSpace[Any] = build_section(config, "space", SearchSpace)
+    require(space, capability, command)
+    check_devices(trainer)
+    return TrainingParts(space, recipe, trainer)
+
+
+@contextlib.contextmanager
+def claimed_by_first_rank(folder: RunFolder, config: dict[str, Any]) -> Iterator[None]:
+    """Hold a folder. Of ranks that Slurm or torchrun started, the first one holds it for all."""
+    with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
+        yield
