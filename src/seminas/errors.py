@@ -13,6 +13,6 @@ def first_line(error: BaseException) -> str:
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
-def config_error(key: str, given: object, allowed: str) -> UserError:
-    """Return the error of the config key ``key`` that holds ``given`` where only ``allowed`` will do."""
-    return UserError(f"{key}={given}: must be {allowed}")
+def config_error(key: str, value: object, allowed: str) -> UserError:
+    """Return the error of the config key ``key`` that holds ``value`` where only ``allowed`` will do."""
+    return UserError(f"{key}={value}: must be {allowed}")

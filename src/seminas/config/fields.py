@@ -150,12 +150,12 @@ def made(kind: type[Settings], values: Mapping[str, Any], key: str) -> Any:
     Raises:
         UserError: A value breaks a rule.
     """
-    given = dict(values)
+    arguments = dict(values)
     for name, nested in nested_settings(kind):
-        if isinstance(given.get(name), Mapping):
-            given[name] = made(nested, given[name], f"{key}.{name}".lstrip("."))
+        if isinstance(arguments.get(name), Mapping):
+            arguments[name] = made(nested, arguments[name], f"{key}.{name}".lstrip("."))
     with _section(key):
-        return kind(**given)
+        return kind(**arguments)
 
 
 def nested_settings(kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]]:

@@ -39,11 +39,11 @@ def one_line(error: BaseException) -> str:
         return f"{error.full_key}: must be set"
     if isinstance(error, HydraException):
         cause = error.__cause__
-        found = _OVERRIDE.match(first_line(error))
-        if found and isinstance(cause, OmegaConfBaseException):
-            override = found[1] or found[2]
+        match = _OVERRIDE.match(first_line(error))
+        if match and isinstance(cause, OmegaConfBaseException):
+            override = match[1] or match[2]
             key, _, value = override.partition("=")
-            return _explained(cause, key.lstrip("+~"), value if found[1] else None)
+            return _explained(cause, key.lstrip("+~"), value if match[1] else None)
         if isinstance(cause, OmegaConfBaseException):
             return f"{first_line(error)} {one_line(cause)}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
@@ -67,11 +67,11 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
         return unknown_key(_unknown(error, key), error)
     if isinstance(error, InterpolationResolutionError):
         return f"{key}: {text}"
-    given = key if value is None else f"{key}={value}"
+    written = key if value is None else f"{key}={value}"
     for pattern, allowed in _EXPECTED:
         if pattern.search(text):
-            return f"{given}: must be {allowed}"
-    return f"{given}: {text}"
+            return f"{written}: must be {allowed}"
+    return f"{written}: {text}"
 
 
 def _unknown(error: OmegaConfBaseException, key: str) -> str:

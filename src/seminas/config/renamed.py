@@ -86,36 +86,36 @@ _WITH_PSEUDO_LABELS = (
 
 def todays(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved config in today's form; one that has it already comes back equal."""
-    found: dict[str, Any] = _targets(copy.deepcopy(dict(config)))
-    controller = found.get("controller")
+    result: dict[str, Any] = _targets(copy.deepcopy(dict(config)))
+    controller = result.get("controller")
     if isinstance(controller, dict) and not isinstance(controller.get("encoder"), Mapping):
-        found["controller"] = {}
+        result["controller"] = {}
         for name, value in controller.items():
-            _set(found, RENAMED.get(f"controller.{name}", f"controller.{name}"), value)
-    strategy, model = found.get("strategy"), found.get("model")
+            _set(result, RENAMED.get(f"controller.{name}", f"controller.{name}"), value)
+    strategy, model = result.get("strategy"), result.get("model")
     for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
         if isinstance(section, dict) and "pseudo_label_ratio" in section:
             ratio = section.pop("pseudo_label_ratio")
             section.pop(settings, None)
-            found[study]["pseudo_label_ratio"] = ratio
+            result[study]["pseudo_label_ratio"] = ratio
             if not ratio:
                 section["_target_"] = {
                     "seminas.strategies.seminas.SemiNAS": "seminas.strategies.seminas.NAO",
                     "seminas.regressors.ControllerRegressor": "seminas.predictors.controller.NAOPredictor",
                 }.get(section["_target_"], section["_target_"])
-    if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in found:
-        found["search"]["pseudo_label_ratio"] = None
+    if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in result:
+        result["search"]["pseudo_label_ratio"] = None
     if isinstance(model, dict):
-        _predictor(found, model)
-    evaluator = found.get("evaluator")
+        _predictor(result, model)
+    evaluator = result.get("evaluator")
     if isinstance(evaluator, dict) and str(evaluator.get("_target_", "")).startswith("seminas.evaluators."):
         mirrored = ("data", "images") if "round_steps" in evaluator else ("data", "recipe", "images")
         for name in mirrored:
             evaluator.pop(name, None)
-    images = found.get("data", {}).get("images") if isinstance(found.get("data"), dict) else None
+    images = result.get("data", {}).get("images") if isinstance(result.get("data"), dict) else None
     if isinstance(images, dict):
         images.pop("_partial_", None)
-    return found
+    return result
 
 
 def _predictor(config: dict[str, Any], model: dict[str, Any]) -> None:
@@ -143,20 +143,20 @@ def _targets(node: Any) -> Any:
         return [_targets(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {name: _targets(value) for name, value in node.items()}
-    target = found.get("_target_")
+    result = {name: _targets(value) for name, value in node.items()}
+    target = result.get("_target_")
     if target in _SETTINGS:
-        del found["_target_"]
+        del result["_target_"]
         if target == "seminas.training.classifier.Recipe":
-            found = {**_RECIPE, **found}
-            skeletons = found.get("networks") or {}
-            found["networks"] = {
+            result = {**_RECIPE, **result}
+            skeletons = result.get("networks") or {}
+            result["networks"] = {
                 **skeletons,
                 **{n: {**v, **skeletons.get(n, {})} for n, v in _NETWORKS.items()},
             }
     elif target in TARGETS:
-        found["_target_"] = TARGETS[target]
-    return found
+        result["_target_"] = TARGETS[target]
+    return result
 
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:

@@ -120,10 +120,10 @@ class Controller(Generic[A]):
 
     def input_scores(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return the scores of architectures as tensors, ``[E, n]``; equal ones are predicted once."""
-        inputs, place = inputs.distinct(self.student.encoder.reads)
+        inputs, row = inputs.distinct(self.student.encoder.reads)
         with torch.inference_mode():
             parts = [
                 torch.cat([network.predict(part) for network in self._networks])
                 for part in inputs.split(CHUNK)
             ]
-        return torch.cat(parts, dim=1).double().numpy()[:, place]
+        return torch.cat(parts, dim=1).double().numpy()[:, row]

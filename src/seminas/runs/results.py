@@ -180,13 +180,13 @@ def _result(values: dict[str, Any], path: Path) -> Result:
     if not isinstance(values.get("config"), Mapping):
         raise ValueError("it has no config")
     values["config"] = todays(values["config"])
-    given = {}
+    arguments = {}
     for field in fields(kind):
         if field.name in values:
-            given[field.name] = values[field.name]
+            arguments[field.name] = values[field.name]
         elif field.default is MISSING:
             raise ValueError(f"it has no {field.name}")
-    return kind(**given)
+    return kind(**arguments)
 
 
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:

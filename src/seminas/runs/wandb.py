@@ -56,5 +56,5 @@ class WandB(WandbLogger):
         ending.start()
         ending.join(END_S)
         if ending.is_alive():
-            place = Path(run.dir).parent
+            folder = Path(run.dir).parent
             log.warning("W&B has not taken all of this run; wandb sync %s uploads it", place)

@@ -37,7 +37,7 @@ def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
 
     Parts are the members of sequences of blocks; those without parameters are left out.
     """
-    found: list[Part] = []
+    measured: list[Part] = []
     counter = FlopCounterMode(display=False)
     before: dict[str, int] = {}
     hooks = []
@@ -52,7 +52,7 @@ def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
             macs = (counter.get_total_flops() - before[name]) // 2
             title = str(getattr(module, "title", type(module).__name__))
-            found.append(Part(name, title, tuple(output.shape[1:]), count_parameters(module), macs))
+            measured.append(Part(name, title, tuple(output.shape[1:]), count_parameters(module), macs))
 
         return hook
 
@@ -65,7 +65,7 @@ def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
     _run(network, image, counter)
     for hook in hooks:
         hook.remove()
-    return found
+    return measured
 
 
 def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:

@@ -70,7 +70,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         self._first_label = np.cumsum([1, *(len(c) for c in self._choices)])
 
     def _combination(self, combination: Mapping[str, Any]) -> dict[int, int]:
-        found = {}
+        choices: dict[int, int] = {}
         for position, choice in combination.items():
             if position not in self.positions:
                 raise config_error(
@@ -79,10 +79,10 @@ class SequenceSpace(EnumerableSpace[Choices]):
             names = self.positions[position]
             if str(choice) not in names:
                 raise config_error(f"space.forbidden.{position}", choice, f"one of {', '.join(names)}")
-            found[self._names.index(position)] = names.index(str(choice))
-        if not found:
+            choices[self._names.index(position)] = names.index(str(choice))
+        if not choices:
             raise config_error("space.forbidden", dict(combination), "choices by position, at least one")
-        return found
+        return choices
 
     @property
     def size(self) -> int:
@@ -207,14 +207,14 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return [choices[i] for choices, i in zip(self._choices, architecture, strict=True)]
 
     def _read(self, value: Mapping[str, Any]) -> Choices:
-        found = []
+        indices = []
         for name, choices in self.positions.items():
             if str(value[name]) not in choices:
                 raise ValueError(f"{name}={value[name]}: must be one of {', '.join(choices)}")
-            found.append(choices.index(str(value[name])))
-        if not self._chain.holds(self._array([tuple(found)]))[0]:
+            indices.append(choices.index(str(value[name])))
+        if not self._chain.holds(self._array([tuple(indices)]))[0]:
             raise ValueError(self._refusal(value))
-        return tuple(found)
+        return tuple(indices)
 
     def _refusal(self, value: Mapping[str, Any]) -> str:
         """Return why choices that there are make no architecture."""

@@ -43,11 +43,11 @@ class Subset(EnumerableSpace[A]):
     def index(self, architectures: Sequence[A]) -> NDArray[np.int64]:
         """Return the index of each member, ``[n]``; raises KeyError for what is none."""
         indices = self._space.index(architectures)
-        place = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
-        wrong = np.flatnonzero(self._members[place] != indices)
+        row = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
+        wrong = np.flatnonzero(self._members[row] != indices)
         if len(wrong):
             raise KeyError(architectures[wrong[0]])
-        return place
+        return row
 
     def fingerprint(self) -> str:
         """Return the digest of the whole space."""

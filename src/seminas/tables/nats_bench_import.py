@@ -64,13 +64,13 @@ def import_folder(
 
 def _measures(api: Any, index: int) -> dict[str, float]:
     """Accuracies in percent and seconds of a cell."""
-    found = {}
+    measures = {}
     for name, with_validation in DATASETS.items():
         for epochs in EPOCHS:
             split = api.get_more_info(index, with_validation, hp=str(epochs), is_random=False)
-            found[f"{name}_val_{epochs}ep"] = split["valid-accuracy"]
-            found[f"{name}_seconds_{epochs}ep"] = split["train-all-time"] + split["valid-per-time"]
+            measures[f"{name}_val_{epochs}ep"] = split["valid-accuracy"]
+            measures[f"{name}_seconds_{epochs}ep"] = split["train-all-time"] + split["valid-per-time"]
             if name == "cifar10":  # Its test accuracies are of trainings on all 50,000 images.
                 split = api.get_more_info(index, name, hp=str(epochs), is_random=False)
-            found[f"{name}_test_{epochs}ep"] = split["test-accuracy"]
-    return found
+            measures[f"{name}_test_{epochs}ep"] = split["test-accuracy"]
+    return measures

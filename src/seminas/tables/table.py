@@ -83,11 +83,11 @@ class Table:
         Raises:
             KeyError: The table does not hold it.
         """
-        place = np.searchsorted(self.index, index).clip(max=len(self) - 1)
-        missing = np.flatnonzero(self.index[place] != index)
+        rows = np.searchsorted(self.index, index).clip(max=len(self) - 1)
+        missing = np.flatnonzero(self.index[rows] != index)
         if len(missing):
             raise KeyError(int(np.asarray(index)[missing[0]]))
-        return place
+        return rows
 
     def column(self, role: str, name: str | None = None) -> Column | None:
         """Return the column for a role, ``val``, ``test`` or ``cost``; None where the table has none for it.

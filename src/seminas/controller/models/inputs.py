@@ -39,8 +39,8 @@ class Inputs(NamedTuple):
         columns = [getattr(self, view).flatten(1).numpy() for view in views]
         rows = np.ascontiguousarray(np.concatenate([c.astype(np.int16) for c in columns], axis=1))
         whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
-        _, first, place = np.unique(whole, return_index=True, return_inverse=True)
-        return self.select(torch.as_tensor(first)), place
+        _, first, row = np.unique(whole, return_index=True, return_inverse=True)
+        return self.select(torch.as_tensor(first)), row
 
     def split(self, size: int) -> Iterator["Inputs"]:
         """Yield consecutive parts of ``size`` architectures."""

@@ -93,13 +93,13 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
     interior = range(1, MAX_VERTICES - 1)
     for vertices in (v for k in range(len(interior) + 1) for v in combinations(interior, k)):
         # Sequences of k operations come after all shorter ones; 3 c + o + 1 numbers them in base 3.
-        code, there, last = np.zeros(len(matrix), dtype=np.int64), np.ones(len(matrix), dtype=bool), 0
+        code, exists, last = np.zeros(len(matrix), dtype=np.int64), np.ones(len(matrix), dtype=bool), 0
         for v in vertices:
-            there &= (matrix[:, last, v] > 0) & (labels[:, v] >= 0)
+            exists &= (matrix[:, last, v] > 0) & (labels[:, v] >= 0)
             code, last = len(OPERATIONS) * code + labels[:, v] + 1, v
-        there &= to_output[:, last]
-        sequences[n[there], code[there]] = 1
-        lengths[there, len(vertices)] += 1
+        exists &= to_output[:, last]
+        sequences[n[exists], code[exists]] = 1
+        lengths[exists, len(vertices)] += 1
     operations = (labels[:, :, None] == np.arange(len(OPERATIONS))).sum(axis=1) / len(interior)
     size = np.stack(
         [matrix.sum(axis=(1, 2)) / MAX_EDGES, (labels != PADDING).sum(axis=1) / MAX_VERTICES], axis=1
@@ -113,7 +113,7 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
 def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:
     """Return the benchmark's own key of a pruned cell: the same for all isomorphic cells.
 
-    MD5 over each vertex' degrees and label, refined over neighbourhoods as often as there are
+    MD5 over each vertex' degrees and label, refined over neighbourhoods as often as exists are
     vertices (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of its code).
 
     Args:

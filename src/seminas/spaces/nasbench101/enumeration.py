@@ -1,4 +1,4 @@
-"""Every unique cell of NAS-Bench-101, found once and kept in the cache."""
+"""Every unique cell of NAS-Bench-101, cells_by_size once and kept in the cache."""
 
 import hashlib
 import logging
@@ -47,8 +47,8 @@ class Enumeration:
     def find(self, matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
         """Return the index of the cell that each padded graph is isomorphic to, or -1; ``[n]``."""
         codes = graph_codes(matrix, labels)
-        place = np.searchsorted(self.codes, codes).clip(max=len(self.codes) - 1)
-        return np.where(self.codes[place] == codes, self.by_code[place], -1)
+        row = np.searchsorted(self.codes, codes).clip(max=len(self.codes) - 1)
+        return np.where(self.codes[row] == codes, self.by_code[row], -1)
 
     def fingerprint(self) -> str:
         """SHA-256 of the order of cells, which files that store indices depend on."""
@@ -82,7 +82,7 @@ def enumerate_cells() -> NDArray[np.int64]:
     Raises:
         RuntimeError: The counts are not the benchmark's (this cannot happen, and is checked).
     """
-    found = []
+    cells_by_size = []
     for num_vertices, expected in NUM_CELLS.items():
         graphs = _unique(_full_graphs(num_vertices))
         labelings = _labelings(num_vertices - 2)
@@ -91,8 +91,8 @@ def enumerate_cells() -> NDArray[np.int64]:
         unique = _unique(cells)
         if len(unique) != expected:
             raise RuntimeError(f"{len(unique)} cells of {num_vertices} vertices instead of {expected}")
-        found.append(unique)
-    return np.concatenate(found)
+        cells_by_size.append(unique)
+    return np.concatenate(cells_by_size)
 
 
 def _full_graphs(num_vertices: int) -> NDArray[np.int64]:

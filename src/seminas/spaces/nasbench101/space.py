@@ -68,11 +68,11 @@ class NASBench101(EnumerableSpace[Cell]):
             KeyError: A cell is not the representative of its class, or no cell of the space.
         """
         packed = pack(np.asarray(cells, dtype=np.int64).reshape(-1, 3))
-        place = np.searchsorted(self._all.packed, packed).clip(max=len(self) - 1)
-        wrong = np.flatnonzero(self._all.packed[place] != packed)
+        row = np.searchsorted(self._all.packed, packed).clip(max=len(self) - 1)
+        wrong = np.flatnonzero(self._all.packed[row] != packed)
         if len(wrong):
             raise KeyError(cells[wrong[0]])
-        return place
+        return row
 
     def find(self, graphs: Sequence[Graph]) -> NDArray[np.int64]:
         """Return the index of the cell that each padded graph is isomorphic to, ``[n]``, -1 for none.

@@ -97,10 +97,10 @@ class NASBench201(SequenceSpace):
         Raises:
             ValueError: It is none.
         """
-        found = _STRING.fullmatch(text.strip())
-        if found is None:
+        match = _STRING.fullmatch(text.strip())
+        if match is None:
             raise ValueError(f"{text!r} is no string of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
-        return self._read(dict(zip(self.positions, found.groups(), strict=True)))
+        return self._read(dict(zip(self.positions, match.groups(), strict=True)))
 
     def to_json(self, architecture: Choices) -> Any:
         """Return the benchmark's string."""

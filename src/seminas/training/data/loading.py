@@ -39,7 +39,7 @@ class Position(Sampler[list[tuple[int, int]]]):
     What is left of an epoch and fills no global batch is left out.
 
     Attributes:
-        epoch, done: Where training stands: epochs behind it, and batches of this one.
+        epoch, done: Epochs behind training, and batches done of the current one.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Position(Sampler[list[tuple[int, int]]]):
             yield [(epoch, index) for index in batch.tolist()]
 
 
-class Stands(Protocol):
+class EpochPosition(Protocol):
     """What counts the epochs behind training, and the batches of this one."""
 
     epoch: int
@@ -75,7 +75,7 @@ class Stands(Protocol):
 class TrainLoader(DataLoader[Any]):
     """Batches that go on where ``position`` stands, which Lightning keeps in its checkpoints."""
 
-    def __init__(self, dataset: Dataset[Any], position: Stands, **kwargs: Any) -> None:
+    def __init__(self, dataset: Dataset[Any], position: EpochPosition, **kwargs: Any) -> None:
         super().__init__(dataset, **kwargs)
         self._position = position
 

@@ -94,7 +94,7 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
     for the same seed, number of processes and number of workers; an image that cannot be read is left out.
 
     Attributes:
-        epoch, done: Where training stands.
+        epoch, done: Epochs behind training, and batches done of the current one.
         unreadable: How many images were left out, a shared tensor.
     """
 
