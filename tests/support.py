@@ -5,10 +5,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from seminas.config.controller import ControllerSettings
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.table import Table, accuracy_column, seconds_column
 
@@ -16,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 BIN = Path(sys.executable).parent
 SMALL_CONTROLLER = [
-    "controller.hidden=16",
-    "controller.layers=2",
-    "controller.labeled_steps=20",
-    "controller.pseudo_steps=20",
+    "controller.encoder.hidden=16",
+    "controller.encoder.layers=2",
+    "controller.teachers.steps=20",
+    "controller.student.steps=20",
 ]
 SMALL_STRATEGY = [*SMALL_CONTROLLER, "strategy.pool=200", "strategy.num_seeds=10", "strategy.max_steps=5"]
 
@@ -39,6 +42,13 @@ def made_up_table(space: NASBench101, n: int) -> Table:
     }
     origin = {"file": "made up", "licence": "none"}
     return Table(space.name, space.fingerprint(), index, columns, {role: role for role in columns}, origin)
+
+
+def with_sections(settings: ControllerSettings, **sections: dict[str, Any]) -> ControllerSettings:
+    """The settings with other values in some sections: ``with_sections(settings, student={"steps": 20})``."""
+    return replace(
+        settings, **{name: replace(getattr(settings, name), **values) for name, values in sections.items()}
+    )
 
 
 def command(name: str, *arguments: str, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -57,4 +57,4 @@ class WandB(WandbLogger):
         ending.join(END_S)
         if ending.is_alive():
             folder = Path(run.dir).parent
-            log.warning("W&B has not taken all of this run; wandb sync %s uploads it", place)
+            log.warning("W&B has not taken all of this run; wandb sync %s uploads it", folder)

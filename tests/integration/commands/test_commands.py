@@ -4,14 +4,24 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from seminas.commands import search
+from seminas.commands.main import app
+from seminas.runs.folder import RunFolder
+from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
-from seminas.tables.table import save_table
+from seminas.tables.table import Table, accuracy_column, save_table
 from support import (
     ROOT,
     SMALL_CONTROLLER,
@@ -22,60 +32,41 @@ from support import (
     strategy_overrides,
 )
 
+Configure = Callable[..., dict[str, Any]]
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["space=nasbench102"], r"error: space=nasbench102: must be one of .*nasbench101.*"),
-        (
-            ["strategy=annealing"],
-            r"error: strategy=annealing: must be one of bananas, evolution, .*, seminas_evolution",
-        ),
-        (["search.num_labelled=5"], r"error: Could not override 'search.num_labelled'.*"),
-        (["search.num_labeled=many"], r"error: search.num_labeled: .*'many'.*"),
-        (["search.num_labeled=1"], r"error: search.num_labeled=1: must be at least 2"),
-        (["search.num_labeled=2001"], r"error: search.num_labeled=2001: must be at most the 2000 .*"),
-        (["search.pseudo_label_ratio=-1"], r"error: search.pseudo_label_ratio=-1: must be at least 0"),
-        (["evaluator.path=missing.npz"], r"error: missing.npz: there is no such file"),
-        (["evaluator.path=short.npz"], r"error: short.npz: is no packed table, or a damaged one; .*"),
-        (["evaluator.path=foreign.npz"], r"error: foreign.npz: is no packed table; .*"),
-        (["evaluator.repeat=best"], r"error: evaluator.repeat=best: must be one of random, mean"),
-        (["controller.encoder=cnn"], r"error: controller.encoder=cnn: must be one of graph, lstm, paper"),
-        (["controller.hidden=wide"], r"error: strategy.controller.hidden=wide: must be of type .*"),
-        (["+strategy.temperature=1"], r"error: strategy.temperature: is unknown, strategy takes .*"),
-        (["space._target_=nowhere.Space"], r"error: space._target_=nowhere.Space: .*"),
-    ],
-)
-def test_bad_input_is_one_line_and_leaves_no_folder(
-    small_table: Path, tmp_path: Path, overrides: list[str], message: str
-) -> None:
-    if "short.npz" in overrides[0]:
-        (tmp_path / "short.npz").write_bytes(small_table.read_bytes()[:5_000])
-    if "foreign.npz" in overrides[0]:
-        np.savez(tmp_path / "foreign.npz", accuracy=np.zeros(5))
-    before = sorted(tmp_path.rglob("*"))
-    done = command(
-        "seminas-search", "evaluator=table", f"evaluator.path={small_table}", *overrides, cwd=tmp_path
+
+@pytest.fixture(autouse=True)
+def imports_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command in this process imports from the user's folders, another test does not find."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "widths", raising=False)
+
+
+def seminas(*arguments: str | Path) -> Result:
+    """Run ``seminas`` in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("name", ["search", "predictor"])
+def test_help_says_what_there_is_without_loading_torch(tmp_path: Path, name: str) -> None:
+    code = f"import sys; from seminas.commands.{name} import main\n"
+    code += "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    assert done.returncode == 2
-    assert re.fullmatch(message + "\n", done.stderr), done.stderr
-    assert sorted(tmp_path.rglob("*")) == before
+    assert done.returncode == 0, done.stderr
+    for word in ("nasbench101", "num_labeled", "hydra.run.dir"):
+        assert word in done.stdout
+    assert done.stdout.endswith("False\n")
 
 
-def test_a_table_must_be_named(tmp_path: Path) -> None:
-    done = command("seminas-search", "evaluator=table", cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr == "error: evaluator.path: must be set\n"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_help_and_config_are_quick_and_say_what_there_is(tmp_path: Path) -> None:
-    for name in ("seminas-search", "seminas-predictor"):
-        done = command(name, "--help", cwd=tmp_path, timeout=20)
-        assert done.returncode == 0
-        assert (
-            "nasbench101" in done.stdout and "num_labeled" in done.stdout and "hydra.run.dir" in done.stdout
-        )
-    assert "data" in command("seminas", "--help", cwd=tmp_path).stdout
+def test_seminas_is_a_command_and_a_module(tmp_path: Path) -> None:
+    by_name = command("seminas", "--help", cwd=tmp_path)
+    as_module = command("python", "-m", "seminas", "--help", cwd=tmp_path)
+    for done in (by_name, as_module):
+        assert done.returncode == 0, done.stderr
+        for name in ("data", "space", "arch", "sweep", "status", "report", "dashboard"):
+            assert re.search(rf"\b{name}\b", done.stdout)
 
 
 def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> None:
@@ -99,10 +90,13 @@ def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> Non
     for folder in folders:
         config = json.loads((folder / "result.json").read_text())["config"]["search"]
         assert f"search.num_labeled={config['num_labeled']}" in folder.name
-        assert f"search.pseudo_label_ratio={config['pseudo_label_ratio']}" in folder.name
+        assert f"search.pseudo_label_ratio={config['pseudo_label_ratio']:g}" in folder.name
 
 
-def test_a_table_is_imported_shown_and_searched(tmp_path: Path) -> None:
+def test_a_table_is_imported_shown_and_searched(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with (tmp_path / "t.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["adjacency", "ops", "val"])
@@ -110,61 +104,106 @@ def test_a_table_is_imported_shown_and_searched(tmp_path: Path) -> None:
         for name in ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"):
             writer.writerow(["101", name, "91.5"])
             writer.writerow(["111", name, "92.5"])
-    imported = command(
-        "seminas", "data", "import", "nasbench101", "t.csv", "--val", "val", "--scale", "percent", "-o", "t.npz",
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert imported.returncode == 0, imported.stderr
+    columns = ("--val", "val", "--scale", "percent")
+    imported = seminas("data", "import", "nasbench101", "t.csv", *columns, "-o", "t.npz")
+    assert imported.exit_code == 0, imported.stderr
     assert "7 architectures" in imported.stdout
-    about = command("seminas", "data", "info", "t.npz", cwd=tmp_path).stdout
+    about = seminas("data", "info", "t.npz").stdout
     assert "nasbench101" in about and "t.csv" in about and "0.9250" in about
-    wrong = command(
-        "seminas", "data", "import", "nasbench101", "t.csv", "--val", "acc", "-o", "u.npz", cwd=tmp_path
-    )
-    assert wrong.returncode == 2 and wrong.stderr.startswith("error: t.csv: has no column 'acc'")
+    wrong = seminas("data", "import", "nasbench101", "t.csv", "--val", "acc", "-o", "u.npz")
+    assert wrong.exit_code == 2 and wrong.stderr.startswith("error: t.csv: has no column 'acc'")
     assert not (tmp_path / "u.npz").exists()
-    done = command(
-        "seminas-search", "evaluator=table", "evaluator.path=t.npz", "search.max_queries=5", "hydra.run.dir=run",
-        *SMALL_STRATEGY, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "validation accuracy" in done.stdout and "search_curve.png" in done.stdout
-    shown = command("seminas", "arch", "show", "run", "--json", "--figure", "cell.png", cwd=tmp_path)
-    about_best = json.loads(shown.stdout)
+    overrides = ["evaluator=table", "evaluator.path=t.npz", "search.max_queries=5", *SMALL_STRATEGY]
+    search.run(configure("search", *overrides), RunFolder(Path("run")))
+    printed = capsys.readouterr().out
+    assert "validation accuracy" in printed and "search_curve.png" in printed
+    about_best = json.loads(seminas("arch", "show", "run", "--json", "--figure", "cell.png").stdout)
     assert about_best["key"] == json.loads((tmp_path / "run" / "result.json").read_text())["best_key"]
     assert (tmp_path / "cell.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_space_count_and_sample(tmp_path: Path) -> None:
-    assert command("seminas", "space", "count", "nasbench101", cwd=tmp_path).stdout == "423624\n"
-    lines = command("seminas", "space", "sample", "nasbench101", "-n", "3", cwd=tmp_path).stdout.splitlines()
+def test_space_count_and_sample() -> None:
+    assert seminas("space", "count", "nasbench101").stdout == "423624\n"
+    lines = seminas("space", "sample", "nasbench101", "-n", "3").stdout.splitlines()
     assert len({json.loads(line)["key"] for line in lines}) == 3
-    wrong = command("seminas", "space", "count", "nowhere", cwd=tmp_path)
-    assert wrong.returncode == 2 and wrong.stderr.startswith("error: space=nowhere: must be one of")
-    wrong = command("seminas", "arch", "show", '{"matrix": [[0]], "operations": []}', cwd=tmp_path)
-    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
+    wrong = seminas("space", "count", "nowhere")
+    assert wrong.exit_code == 2 and wrong.stderr.startswith("error: space=nowhere: must be one of")
+    wrong = seminas("arch", "show", '{"matrix": [[0]], "operations": []}')
+    assert wrong.exit_code == 2 and len(wrong.stderr.splitlines()) == 1
 
 
-def test_ones_own_space_and_evaluator(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench_macro"])
+def test_arch_show_finds_the_space_of_a_run(configure: Configure, tmp_path: Path, name: str) -> None:
+    from seminas.commands.space import load_space
+
+    table = tmp_path / "table.npz"
+    save_table(random_table(load_space(name)), table)
+    overrides = [f"space={name}", "evaluator=table", f"evaluator.path={table}", "strategy=random"]
+    folder = RunFolder(tmp_path / "run")
+    search.run(configure("search", *overrides, "search.max_queries=5"), folder, quiet=True)
+    shown = seminas("arch", "show", folder.path, "--json")
+    assert shown.exit_code == 0, shown.stderr
+    about, result = json.loads(shown.stdout), json.loads((folder.path / "result.json").read_text())
+    assert about["space"] == name == result["space"]
+    assert about["key"] == result["best_key"] and about["architecture"] == result["best_architecture"]
+
+
+def random_table(space: SearchSpace[Any]) -> Table:
+    """The first forty architectures of a space, with random accuracies."""
+    accuracies = np.random.default_rng(0).uniform(0.5, 0.9, (40, 1)).round(4)
+    columns = {"val": accuracy_column(accuracies)}
+    origin = {"file": "made up", "licence": "none"}
+    return Table(space.name, space.fingerprint(), np.arange(40), columns, {"val": "val"}, origin)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def own_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example of the README in a folder of its own, where its command has run, into ``run``."""
+    folder = tmp_path_factory.mktemp("own_space")
+    shutil.copytree(ROOT / "examples" / "own_space", folder, dirs_exist_ok=True)
+    line = "seminas-search --config-dir . space=widths evaluator=perceptron search.max_queries=20"
+    assert line in (ROOT / "README.md").read_text()
+    done = command(*line.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_ones_own_space_and_evaluator(own_space: Path) -> None:
     """The example of the README, as it stands there."""
     example = ROOT / "examples" / "own_space"
     sources = sorted(path for path in example.rglob("*") if path.suffix in (".py", ".yaml"))
     assert sum(len(path.read_text().splitlines()) for path in sources) < 60
     assert f"```python\n{(example / 'widths.py').read_text()}```" in (ROOT / "README.md").read_text()
-    shutil.copytree(example, tmp_path, dirs_exist_ok=True)
-    line = "seminas-search --config-dir . space=widths evaluator=perceptron search.max_queries=20"
-    assert line in (ROOT / "README.md").read_text()
-    done = command(*line.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    result = json.loads((own_space / "run" / "result.json").read_text())
     assert result["num_queries"] == 20 and result["best_val_accuracy"] > 0.85
+
+
+def test_ones_own_space_is_found_from_another_folder(
+    own_space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = json.loads((own_space / "run" / "result.json").read_text())
+    shown = seminas("arch", "show", own_space / "run", "--json", "--figure", "best.png")
+    assert shown.exit_code == 0, shown.stderr
+    about = json.loads(shown.stdout)
+    assert about["space"] == "widths" and about["architecture"] == result["best_architecture"]
+    assert (tmp_path / "best.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_on_ones_own_space_is_reported_from_another_folder(
+    own_space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reported = seminas("report", own_space / "run", "--out", "report")
+    assert reported.exit_code == 0, reported.stderr
+    assert (tmp_path / "report" / "figures" / "evaluated.png").exists()
 
 
 def test_memory_of_a_search_over_the_whole_space(space: NASBench101, tmp_path: Path) -> None:
     save_table(made_up_table(space, len(space)), tmp_path / "all.npz")
     process = background(
         "seminas-search", "evaluator=table", "evaluator.path=all.npz", "search.num_labeled=20",
-        "search.num_rounds=1", "controller.labeled_steps=30", "controller.pseudo_steps=30", cwd=tmp_path,
+        "search.num_rounds=1", "controller.teachers.steps=30", "controller.student.steps=30", cwd=tmp_path,
     )  # fmt: skip
     # Its own memory; beside that, 0.4 to 0.5 GB of torch's libraries are mapped, which all jobs share.
     own_kb = 0

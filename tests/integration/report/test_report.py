@@ -1,5 +1,6 @@
+"""The report says what the runs say; its runs are made up."""
+
 import csv
-import fcntl
 import io
 import itertools
 import json
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
+from typer.testing import CliRunner
 
+from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.report import page
-from seminas.report.runs import find_runs, group
+from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
-from support import command
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import PredictorResult, SearchResult, TrainingResult
 
 QUERIES = 12
 
@@ -55,13 +59,26 @@ def write_run(folder: Path, strategy: str, seed: int, n: int = 4, finished: bool
         "names": {"strategy": strategy, "space": "nasbench_macro"},
     }
     (folder / "config.yaml").write_text(json.dumps(config))
-    result = {"strategy": strategy, "space": "nasbench_macro", "evaluator": "table", "seed": seed}
-    result |= {"best_architecture": best["architecture"], "best_key": best["key"]}
-    result |= {"best_val_accuracy": values.max(), "test_accuracy": values.max() / 2, "num_queries": QUERIES}
-    result |= {"cost_s": 36.0 * QUERIES, "incumbents": incumbents, "config": config}
-    result["best_there_is"] = {"val_accuracy": 0.95, "test_accuracy": 0.48}
+    result = SearchResult(
+        space="nasbench_macro",
+        seed=seed,
+        wall_s=1.0,
+        config=config,
+        strategy=strategy,
+        evaluator="table",
+        num_queries=QUERIES,
+        num_failures=0,
+        best_architecture=best["architecture"],
+        best_key=best["key"],
+        best_val_accuracy=values.max(),
+        test_accuracy=values.max() / 2,
+        parameters=None,
+        incumbents=incumbents,
+        best_there_is={"val_accuracy": 0.95, "test_accuracy": 0.48},
+        cost_s=36.0 * QUERIES,
+    )
     if finished:
-        (folder / "result.json").write_text(json.dumps(result))
+        RunFolder(folder).write_result(result)
 
 
 @pytest.fixture
@@ -73,8 +90,8 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_the_table_says_what_the_runs_say(study: Path) -> None:
-    found = find_runs([study])
-    ((problem, settings),) = group(found.runs).items()
+    found = read_runs([study])
+    ((problem, settings),) = group(found.searches).items()
     assert problem == "nasbench_macro, macro" and [s.label for s in settings] == [
         "evolution",
         "random",
@@ -87,7 +104,7 @@ def test_the_table_says_what_the_runs_say(study: Path) -> None:
         assert row.val == pytest.approx((final[strategy].mean(), final[strategy].std(ddof=1)))
         assert row.test == pytest.approx((final[strategy].mean() / 2, final[strategy].std(ddof=1) / 2))
         assert row.regret is not None and row.regret[0] == pytest.approx(0.48 - final[strategy].mean() / 2)
-        assert row.found == 0 and row.hours == pytest.approx(0.12)
+        assert row.found_best == 0 and row.hours == pytest.approx(0.12)
     # The same seeds draw the same numbers here, so the order is the same in every seed.
     assert [rows[s].rank for s in ("seminas", "evolution", "random")] == [1, 2, 3]
     expected = wilcoxon(final["seminas"] / 2, final["random"] / 2).pvalue
@@ -107,7 +124,7 @@ def test_the_table_says_what_the_runs_say(study: Path) -> None:
 
 
 def test_curves_are_of_the_best_so_far_by_validation(study: Path) -> None:
-    for run in find_runs([study]).runs:
+    for run in read_runs([study]).searches:
         values = accuracies(run.strategy, run.seed, 4)
         assert run.best_val == pytest.approx(np.maximum.accumulate(values))
         assert run.best_test == pytest.approx(np.maximum.accumulate(values) / 2)
@@ -116,22 +133,47 @@ def test_curves_are_of_the_best_so_far_by_validation(study: Path) -> None:
 def test_runs_that_are_not_done_are_counted(study: Path) -> None:
     write_run(study / "killed", "random", 7, finished=False)
     write_run(study / "busy", "random", 8, finished=False)
-    with (study / "busy" / "history.jsonl").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        found = find_runs([study])
+    busy = RunFolder(study / "busy")
+    config = busy.config()
+    assert config is not None
+    with busy.claim(config):
+        found = read_runs([study])
     assert str(found) == "18 finished, 1 still running, 1 stopped before their end"
-    (study / "network").mkdir()
-    (study / "network" / "config.yaml").write_text("seed: 0")
-    (study / "network" / "result.json").write_text('{"kind": "training", "config": {}}')
-    assert len(find_runs([study]).runs) == 18 and not find_runs([study]).predictors
-    assert found.running == [study / "busy"] and found.stopped == [study / "killed"]
+    assert [run.path for run in found.running] == [study / "busy"]
+    assert [run.path for run in found.stopped] == [study / "killed"]
+    write_training(study / "network")
+    found = read_runs([study])
+    assert len(found.searches) == 18 and not found.predictors
+
+
+def write_training(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "config.yaml").write_text("seed: 0")
+    result = TrainingResult(
+        space="nasbench_macro",
+        seed=0,
+        wall_s=1.0,
+        config={"seed": 0},
+        architecture={},
+        key="0",
+        epochs=1,
+        steps=1,
+        val_accuracy=0.5,
+        val_top5=None,
+        test_accuracy=0.5,
+        test_top5=None,
+        skipped_images=0,
+        parameters=1,
+        macs=1,
+    )
+    RunFolder(folder).write_result(result)
 
 
 def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
     for n in (2, 6):
         for seed in range(6):
             write_run(study / f"n{n}-{seed}", "seminas", seed, n)
-    path = page.write_report(find_runs([study]), tmp_path / "out")
+    path = page.write_report(read_runs([study]), tmp_path / "out")
     text = path.read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", text)
     assert "Runs: 30 finished." in text and "seminas, N 2" in text
@@ -140,7 +182,7 @@ def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
         "curves",
         "ablation-search-num_labeled",
         "predictions-seminas",
-        "looked-at",
+        "evaluated",
         "best-1",
         "best-3",
     )
@@ -148,14 +190,14 @@ def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
         assert {f"{name}.png", f"{name}.svg"} <= names
     assert text.count("<img") == len(names) // 2
     # The same runs give the same report, byte by byte.
-    again = page.write_report(find_runs([study]), tmp_path / "again")
+    again = page.write_report(read_runs([study]), tmp_path / "again")
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_settings_are_told_apart_by_what_was_swept(study: Path) -> None:
     for n in (2, 6):
         write_run(study / f"n{n}", "seminas", 0, n)
-    ((_, settings),) = group(find_runs([study]).runs).items()
+    ((_, settings),) = group(read_runs([study]).searches).items()
     assert [s.label for s in settings] == [
         "evolution, N 4",
         "random, N 4",
@@ -167,7 +209,7 @@ def test_settings_are_told_apart_by_what_was_swept(study: Path) -> None:
 
 
 def test_formats_of_the_table(study: Path) -> None:
-    sections = page.sections(find_runs([study]), figures=False)
+    sections = page.sections(read_runs([study]), figures=False)
     rows = list(csv.DictReader(io.StringIO(as_csv(sections))))
     assert [row["strategy"] for row in rows] == ["seminas", "evolution", "random"]
     best = np.array([accuracies("seminas", seed, 4).max() for seed in range(6)])
@@ -183,7 +225,7 @@ def test_formats_of_the_table(study: Path) -> None:
 
 
 def test_tables_of_the_first_evaluations(study: Path) -> None:
-    whole, first = page.sections(find_runs([study]), figures=False, at=[5])
+    whole, first = page.sections(read_runs([study]), figures=False, at=[5])
     assert (whole.title, first.title) == (
         "nasbench_macro, macro",
         "nasbench_macro, macro, first 5 evaluations",
@@ -197,25 +239,27 @@ def test_tables_of_the_first_evaluations(study: Path) -> None:
     with pytest.raises(
         UserError, match="--at 1000: no search of nasbench_macro, macro has so many evaluations"
     ):
-        page.sections(find_runs([study]), at=[1000])
+        page.sections(read_runs([study]), at=[1000])
 
 
-def test_the_command(study: Path, tmp_path: Path) -> None:
-    done = command("seminas", "report", str(study), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_the_command(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["report", str(study)])
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == str(study / "report" / "report.html")
     assert "runs: 18 finished" in done.stderr
     # What it wrote is no run.
-    assert len(find_runs([study]).runs) == 18
-    done = command("seminas", "report", str(study), "--format", "md", cwd=tmp_path)
+    assert len(read_runs([study]).searches) == 18
+    done = CliRunner().invoke(app, ["report", str(study), "--format", "md"])
     assert done.stdout.startswith("**nasbench_macro, macro**")
     (tmp_path / "empty").mkdir()
     for folder, what in (
         ("nowhere", "there is no such folder"),
         ("empty", "holds no run that has finished"),
     ):
-        done = command("seminas", "report", folder, cwd=tmp_path)
-        assert done.returncode == 2 and what in done.stderr and done.stderr.count("\n") == 1
+        done = CliRunner().invoke(app, ["report", folder])
+        assert done.exit_code == 2 and what in done.stderr and done.stderr.count("\n") == 1
+        assert done.stderr.startswith(f"error: {folder}: ")
 
 
 def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
@@ -223,13 +267,24 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
         folder = tmp_path / f"{model}{n}{seed}"
         folder.mkdir()
         config = {"evaluator": {"path": "cells.npz"}, "names": {"evaluator": "table"}}
-        result = {"model": model, "space": "nasbench101", "seed": seed, "num_labeled": n, "config": config}
-        result |= {"num_pseudo_labeled": 10 * n if model == "seminas" else 0}
         tau = n / 200 + 0.1 * seed + (model == "seminas") / 10
-        result |= {"kendall_tau": tau, "spearman_rho": tau, "top_10_precision": 0.1, "fit_s": 1.0}
+        result = PredictorResult(
+            space="nasbench101",
+            seed=seed,
+            wall_s=1.0,
+            config=config,
+            model=model,
+            num_labeled=n,
+            num_pseudo_labeled=10 * n if model == "seminas" else 0,
+            num_ranked=1_000,
+            kendall_tau=tau,
+            spearman_rho=tau,
+            fit_s=1.0,
+            top_k={"top_10_precision": 0.1},
+        )
         (folder / "config.yaml").write_text(json.dumps(config))
-        (folder / "result.json").write_text(json.dumps(result))
-    found = find_runs([tmp_path])
+        RunFolder(folder).write_result(result)
+    found = read_runs([tmp_path])
     assert len(found.predictors) == 12 and str(found) == "12 finished"
     (section,) = page.sections(found)
     assert section.title == "predictors on nasbench101, cells"

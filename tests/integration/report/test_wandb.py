@@ -4,19 +4,25 @@ import json
 import socket
 import struct
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
+from typer.testing import CliRunner
 from wandb.proto import wandb_internal_pb2
 
+from seminas.commands import search
+from seminas.commands.main import app
+from seminas.errors import UserError
 from seminas.runs.archive import read_history
+from seminas.runs.folder import RunFolder
 from seminas.runs.wandb import WandB
 from seminas.search.wandb_media import COLUMNS, MOST_DRAWN
 from support import command
 
+Configure = Callable[..., dict[str, Any]]
 BLOCK = 1 << 15
 HEADER = struct.Struct("<IHB")
 FULL, LAST = 1, 4
@@ -100,9 +106,10 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
 
 
 def test_the_dashboards_definition_is_written_without_a_network(tmp_path: Path) -> None:
-    done = command("seminas", "dashboard", "--group", "my-sweep", "--out", "view.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    text = (tmp_path / "view.json").read_text()
+    file = tmp_path / "view.json"
+    done = CliRunner().invoke(app, ["dashboard", "--group", "my-sweep", "--out", str(file)])
+    assert done.exit_code == 0, done.stderr
+    text = file.read_text()
     sections = json.loads(text)["spec"]["section"]["panelBankConfig"]["sections"]
     panels = [panel["config"] for section in sections for panel in section["panels"]]
     over_labels = [p for p in panels if p.get("xAxis") == "config:search.value.num_labeled"]
@@ -112,11 +119,20 @@ def test_the_dashboards_definition_is_written_without_a_network(tmp_path: Path) 
     assert {"section": "config", "name": "search.value.num_labeled"} in runs["grouping"]
 
 
-def test_a_dashboard_needs_a_login_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """W&B as a process finds it whose user never logged in."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    done = command("seminas", "dashboard", cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr.startswith("error: W&B: ") and "--out FILE" in done.stderr
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.usefixtures("no_login")
+def test_a_dashboard_needs_a_login_and_says_so() -> None:
+    done = CliRunner().invoke(app, ["dashboard"])
+    assert done.exit_code == 2 and done.stderr.startswith("error: W&B: ") and "--out FILE" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -127,35 +143,37 @@ def deaf() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("answers", ["refuses", "hangs"])
+@pytest.mark.usefixtures("no_login")
 def test_a_run_goes_on_where_wandb_does_not_answer(
-    answers: str, deaf: int, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answers: str,
+    deaf: int,
+    configure: Configure,
+    small_table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{9 if answers == 'refuses' else deaf}")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "hydra.run.dir=run"]
+    monkeypatch.setattr("seminas.runs.wandb.START_S", 1.0)
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random"]
     overrides += ["logger=[csv,wandb]", "logger.wandb.offline=false", "search.max_queries=10"]
-    start = time.monotonic()
-    done = command("seminas-search", *overrides, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 90
-    assert "this run is logged offline" in done.stderr
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["num_queries"] == 10
-    (file,) = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
+    folder = tmp_path / "run"
+    search.run(configure("search", *overrides), RunFolder(folder), quiet=True)
+    assert "this run is logged offline" in caplog.text
+    assert json.loads((folder / "result.json").read_text())["num_queries"] == 10
+    (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     assert sum(r.WhichOneof("record_type") == "history" for r in records(file)) >= 10
 
 
-def test_without_a_key_the_run_is_refused(
-    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "hydra.run.dir=run"]
-    done = command(
-        "seminas-search", *overrides, "logger=[csv,wandb]", "logger.wandb.offline=false", cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "error: logger.wandb.offline=false: " in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.usefixtures("no_login")
+def test_without_a_key_the_run_is_refused(configure: Configure, small_table: Path, tmp_path: Path) -> None:
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random"]
+    config = configure("search", *overrides, "logger=[csv,wandb]", "logger.wandb.offline=false")
+    with pytest.raises(UserError, match=r"^logger\.wandb\.offline=false: [^\n]+$"):
+        search.run(config, RunFolder(tmp_path / "run"), quiet=True)
 
 
 def test_a_run_ends_where_wandb_takes_nothing_any_more(

@@ -1,31 +1,40 @@
 from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kendalltau
-from seminas.controller.models.model import (
-    ENCODERS,
-    ControllerModel,
-    EncoderPredictorDecoder,
-    Inputs,
-    StackedLinear,
-    as_inputs,
-    memorise,
-)
 
-from seminas.controller import Controller, ControllerSettings, fit_controller
-from seminas.controller import fit as fit_module
+from seminas.config.build import read
+from seminas.config.controller import (
+    ControllerSettings,
+    EncoderSettings,
+    HeadSettings,
+    OptimisationSettings,
+    StudentSettings,
+    TargetSettings,
+    TeacherSettings,
+)
+from seminas.config.strategies import SemiNASSettings
+from seminas.controller import fitted, optimise
+from seminas.controller.fit import fit_controller
+from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve, moved, write
-from seminas.controller.models.paper import PaperModel
+from seminas.controller.models.inputs import Inputs, as_inputs, memorise
+from seminas.controller.models.make import make_network
+from seminas.controller.models.network import ENCODERS, ControllerNetwork
+from seminas.controller.models.parts import StackedLinear
+from seminas.controller.module import ControllerModule
 from seminas.errors import UserError
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench101.cell import cell_arrays
 from seminas.spaces.subset import Subset
+from support import with_sections
 
-SMALL = ControllerSettings(members=2, layers=2, labeled_steps=60, pseudo_steps=60)
+SMALL = ControllerSettings(teachers=TeacherSettings(members=2, steps=60), student=StudentSettings(steps=60))
 
 
 @pytest.fixture(scope="module")
@@ -41,42 +50,42 @@ def accuracies(space: NASBench101, cells: list[Cell]) -> np.ndarray:
 
 
 PAPER = ControllerSettings(
-    encoder="paper",
-    members=1,
-    hidden=32,
-    layers=1,
-    predictor=(16,),
-    targets="standard",
-    optimizer="adam",
-    schedule="constant",
-    learning_rate=3e-3,
-    weight_decay=1e-4,
-    batch_size=40,
-    whole_batches=False,
-    decoder_batch_size=40,
-    labeled_epochs=100,
-    pseudo_epochs=2,
+    encoder=EncoderSettings(kind="paper", hidden=32, layers=1),
+    head=HeadSettings(widths=[16]),
+    teachers=TeacherSettings(members=1, epochs=100),
+    student=StudentSettings(epochs=2),
+    targets=TargetSettings(kind="standard"),
+    optimisation=OptimisationSettings(
+        optimizer="adam",
+        schedule="constant",
+        learning_rate=3e-3,
+        weight_decay=1e-4,
+        batch_size=40,
+        whole_batches=False,
+        decoder_batch_size=40,
+    ),
     warm_start=True,
 )
 SETTINGS = {
     "graph": SMALL,
-    "one graph": replace(SMALL, members=1),
-    "lstm": replace(SMALL, encoder="lstm", layers=1),
+    "one graph": with_sections(SMALL, teachers={"members": 1}),
+    "lstm": with_sections(SMALL, encoder={"kind": "lstm", "layers": 1}),
     "paper": PAPER,
 }
+STEPS = SemiNASSettings(step_size=0.2, max_steps=5)
 
 
-def small_model(space: NASBench101, kind: str, members: int = 1) -> EncoderPredictorDecoder:
-    if kind == "paper":
-        return PaperModel(space, 16, 1, 8, 0.0, False).eval()
-    return ControllerModel(space, kind, 16, 2, [8], 0.0, members).eval()
+def small_network(space: NASBench101, kind: str, members: int = 1, layers: int = 2) -> ControllerNetwork:
+    encoder = EncoderSettings(kind, hidden=16, layers=1 if kind == "paper" else layers, dropout=0.0)
+    settings = ControllerSettings(encoder, HeadSettings([8]), TeacherSettings(members=members))
+    return make_network(space, settings, members).eval()
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, kind: str
 ) -> None:
-    settings = replace(SETTINGS[kind], labeled_steps=100, pseudo_steps=100)
+    settings = with_sections(SETTINGS[kind], teachers={"steps": 100}, student={"steps": 100})
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first, _ = fit_controller(space, settings, cells[:100], accuracies[:100], (0, 1))
@@ -90,9 +99,10 @@ def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     assert kendalltau(predictions, accuracies[100:]).statistic > 0.5
     # On the accuracies' own scale.
     assert abs(predictions.mean() - accuracies[100:].mean()) < 0.02
+    number = settings.teachers.members
     members = first.scores(cells[100:])
-    assert members.shape == (settings.members + (settings.members > 1), 300)
-    assert (members.std(axis=0) > 0).all() == (settings.members > 1)
+    assert members.shape == (number + (number > 1), 300)
+    assert (members.std(axis=0) > 0).all() == (number > 1)
 
 
 @pytest.mark.parametrize("kind", ["graph", "one graph", "paper"])
@@ -102,7 +112,7 @@ def test_pseudo_labels_are_the_teachers_and_improve_the_decoder(
     settings = SETTINGS[kind]
     alone, _ = fit_controller(space, settings, cells[:60], accuracies[:60], (0, 1))
     both, pseudo = fit_controller(space, settings, cells[:60], accuracies[:60], (0, 1), cells[60:300])
-    teachers = alone.scores(cells[60:300])[: settings.members].mean(axis=0)
+    teachers = alone.scores(cells[60:300])[: settings.teachers.members].mean(axis=0)
     np.testing.assert_allclose(pseudo, alone.targets.accuracies(teachers), atol=1e-6)
 
     def nll(controller: Controller[Cell]) -> float:
@@ -122,10 +132,10 @@ def test_a_forest_is_an_opinion_of_its_weight(
     """In the pseudo-labels and in predictions; the teachers are the same without it."""
     few = cells[:60], accuracies[:60], (0, 1), cells[60:100]
     alone, labels_alone = fit_controller(space, SMALL, *few)
-    half, labels_half = fit_controller(space, replace(SMALL, forest=0.5), *few)
-    whole, _ = fit_controller(space, replace(SMALL, forest=1.0), *few)
+    half, labels_half = fit_controller(space, with_sections(SMALL, teachers={"forest": 0.5}), *few)
+    whole, _ = fit_controller(space, with_sections(SMALL, teachers={"forest": 1.0}), *few)
     assert half.forest is not None and alone.forest is None
-    trees = half.forest.model.predict(space.features(cells[100:]))
+    trees = half.forest.regressor.predict(space.features(cells[100:]))
     networks = half.scores(cells[100:])
     np.testing.assert_allclose(half.mean_scores(cells[100:]), (networks.mean(axis=0) + trees) / 2)
     np.testing.assert_allclose(whole.mean_scores(cells[100:]), trees)
@@ -134,7 +144,7 @@ def test_a_forest_is_an_opinion_of_its_weight(
     told = half.targets.accuracies(
         (
             alone.scores(cells[60:100])[:-1].mean(axis=0)
-            + half.forest.model.predict(space.features(cells[60:100]))
+            + half.forest.regressor.predict(space.features(cells[60:100]))
         )
         / 2
     )
@@ -161,13 +171,13 @@ def test_members_compute_as_each_would_alone(space: NASBench101) -> None:
     for member, weight, bias, inputs in zip(stacked(x), stacked.weight, stacked.bias, x, strict=True):
         torch.testing.assert_close(member, torch.nn.functional.linear(inputs, weight.T, bias[0]))
     for kind in ENCODERS:
-        model = small_model(space, kind, 3)
+        network = small_network(space, kind, 3)
         inputs = as_inputs(space, space.sample(20, np.random.default_rng(0)))
-        before = model.predict(inputs)
+        before = network.predict(inputs)
         with torch.no_grad():
-            for parameter in model.predictor.parameters():
+            for parameter in network.head.parameters():
                 parameter[1] += 1.0
-        changed = (model.predict(inputs) != before).any(dim=1)
+        changed = (network.predict(inputs) != before).any(dim=1)
         assert changed.tolist() == [False, True, False]
 
 
@@ -182,14 +192,14 @@ def test_inputs_are_split_and_selected_alike(space: NASBench101) -> None:
 
 def test_the_graph_encoder_does_not_see_the_order_of_vertices(space: NASBench101) -> None:
     torch.manual_seed(0)
-    model = ControllerModel(space, "graph", 16, 3, [8], 0.0, 2).eval()
+    network = small_network(space, "graph", members=2, layers=3)
     cell = space.sample(1, np.random.default_rng(3))[0]
     inputs = as_inputs(space, [cell])
     order = torch.tensor([0, 3, 1, 2, 4, 5, 6])
     shuffled = inputs._replace(
         adjacency=inputs.adjacency[:, order][:, :, order], labels=inputs.labels[:, order]
     )
-    torch.testing.assert_close(model.predict(inputs), model.predict(shuffled))
+    torch.testing.assert_close(network.predict(inputs), network.predict(shuffled))
 
 
 def test_a_fit_does_not_depend_on_the_number_of_threads(
@@ -202,7 +212,7 @@ def test_a_fit_does_not_depend_on_the_number_of_threads(
             controller, _ = fit_controller(
                 space, SMALL, cells[:100], accuracies[:100], (0, 0), cells[100:200]
             )
-            made = improve(controller, cells[:50], 10, set(cells), step_size=0.2, max_steps=5)
+            made = improve(controller, cells[:50], 10, set(cells), STEPS)
             found.append((controller.predict(cells[200:]).tolist(), made))
             assert torch.get_num_threads() == threads
     finally:
@@ -213,11 +223,11 @@ def test_a_fit_does_not_depend_on_the_number_of_threads(
 @pytest.mark.parametrize("encoder", [*ENCODERS, "paper"])
 def test_an_architecture_is_predicted_alone_as_among_others(space: NASBench101, encoder: str) -> None:
     torch.manual_seed(0)
-    model = small_model(space, encoder, 1)
+    network = small_network(space, encoder, 1)
     small = space.from_matrix(np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]]), ["maxpool3x3"])
     cells = [small, *space.sample(5, np.random.default_rng(3))]
-    together = model.predict(as_inputs(space, cells))
-    alone = torch.cat([model.predict(as_inputs(space, [cell])) for cell in cells], dim=1)
+    together = network.predict(as_inputs(space, cells))
+    alone = torch.cat([network.predict(as_inputs(space, [cell])) for cell in cells], dim=1)
     torch.testing.assert_close(together, alone)
 
 
@@ -226,11 +236,11 @@ def test_an_untrained_decoder_writes_cells_only_of_every_size(space: NASBench101
     sizes = set()
     for seed in range(8):
         torch.manual_seed(seed)
-        model = small_model(space, encoder)
+        network = small_network(space, encoder)
         with torch.no_grad():
-            memory = model.encoder(as_inputs(space, space.sample(50, np.random.default_rng(seed))))
+            memory = network.encoder(as_inputs(space, space.sample(50, np.random.default_rng(seed))))
             noise = memorise(torch.randn_like(memory.states), memory.mask, memory.length)
-            decoded = space.decode(write(space, model, noise).numpy())
+            decoded = space.decode(write(space, network, noise).numpy())
         assert all(cell is not None for cell in decoded)
         sizes |= {cell.num_vertices for cell in decoded if cell is not None}
     assert min(sizes) < 7
@@ -241,14 +251,15 @@ def test_steps_up_the_gradient_raise_the_prediction(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, kind: str, raw: bool, size: float
 ) -> None:
     controller, _ = fit_controller(space, SETTINGS[kind], cells[:100], accuracies[:100], (0, 0))
-    model = controller.student
+    network = controller.student
+    settings = SemiNASSettings(step_size=size, max_steps=3, raw_gradient=raw)
     with torch.no_grad():
-        memory = model.encoder(as_inputs(space, cells[:100]))
-        before = model.predictor(memory.embedding)
-        for step in moved(model, memory, size, 3, raw):
+        memory = network.encoder(as_inputs(space, cells[:100]))
+        before = network.head(memory.embedding)
+        for step in moved(network, memory, settings):
             lengths = step.states.norm(dim=-1)[:, memory.mask]
             torch.testing.assert_close(lengths, torch.full_like(lengths, memory.length))
-            after = model.predictor(step.embedding)
+            after = network.head(step.embedding)
             assert (after > before).float().mean() > 0.95
             before = after
 
@@ -260,7 +271,7 @@ def test_a_whole_space_is_scored_in_its_order(
     controller, _ = fit_controller(part, SMALL, cells[:50], accuracies[:50], (0, 0))
     whole = controller.score_space()
     assert whole.shape == (3, len(part))
-    monkeypatch.setattr(fit_module, "BLOCK", 100)
+    monkeypatch.setattr(fitted, "BLOCK", 100)
     np.testing.assert_allclose(controller.score_space(), whole, atol=1e-6)
     np.testing.assert_allclose(controller.scores(part.at(np.arange(90, 110))), whole[:, 90:110], atol=1e-6)
     other = Mock(spec=SearchSpace)
@@ -272,10 +283,10 @@ def test_a_whole_space_is_scored_in_its_order(
 def test_improved_architectures_are_new_distinct_and_better(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    settings = replace(SMALL, labeled_steps=150, pseudo_steps=150)
+    settings = with_sections(SMALL, teachers={"steps": 150}, student={"steps": 150})
     unlabeled = space.sample(3_000, np.random.default_rng(9), exclude=cells)
     controller, _ = fit_controller(space, settings, cells, accuracies, (0, 0), unlabeled)
-    made = improve(controller, cells[:100], 20, set(cells), step_size=0.2, max_steps=20)
+    made = improve(controller, cells[:100], 20, set(cells), replace(STEPS, max_steps=20))
     assert len(made) >= 20 and len(set(made)) == len(made) and not set(made) & set(cells)
     _, labels = cell_arrays(made)
     _, start = cell_arrays(cells[:100])
@@ -286,14 +297,16 @@ def test_a_held_out_part_stops_the_first_stage_early(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = []
-    fit = fit_module.pl.Trainer.fit
+    fit = optimise.pl.Trainer.fit
 
-    def counted(trainer: fit_module.pl.Trainer, *args: object) -> None:
+    def counted(trainer: optimise.pl.Trainer, *args: object) -> None:
         fit(trainer, *args)
         steps.append(trainer.global_step)
 
-    monkeypatch.setattr(fit_module.pl.Trainer, "fit", counted)
-    settings = replace(SMALL, labeled_steps=1_000, pseudo_steps=1, held_out=0.2, patience=2)
+    monkeypatch.setattr(optimise.pl.Trainer, "fit", counted)
+    settings = with_sections(
+        SMALL, teachers={"steps": 1_000, "held_out": 0.2, "patience": 2}, student={"steps": 1}
+    )
     controller, _ = fit_controller(space, settings, cells[:200], accuracies[:200], (0, 0))
     assert len(steps) == 2 and 50 <= steps[0] < 1_000
     assert kendalltau(controller.predict(cells[200:]), accuracies[200:]).statistic > 0.4
@@ -303,18 +316,19 @@ def test_epochs_are_passes_over_all_rows(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    step = fit_module.ControllerModule.training_step
+    step = ControllerModule.training_step
 
     def counted(module, batch, index):  # type: ignore[no-untyped-def]
         seen.append(len(batch.targets))
         return step(module, batch, index)
 
-    monkeypatch.setattr(fit_module.ControllerModule, "training_step", counted)
-    settings = replace(PAPER, labeled_epochs=2, pseudo_epochs=1, upsampling=3)
+    monkeypatch.setattr(ControllerModule, "training_step", counted)
+    settings = with_sections(PAPER, teachers={"epochs": 2}, student={"epochs": 1, "upsampling": 3})
     fit_controller(space, settings, cells[:50], accuracies[:50], (0, 0), cells[50:65])
     assert seen == [40, 10, 40, 10, 40, 40, 40, 40, 5]
     seen.clear()
-    fit_controller(space, replace(settings, whole_batches=True), cells[:50], accuracies[:50], (0, 0))
+    whole = with_sections(settings, optimisation={"whole_batches": True})
+    fit_controller(space, whole, cells[:50], accuracies[:50], (0, 0))
     assert seen == [40, 40]
 
 
@@ -324,7 +338,7 @@ def test_a_warm_start_goes_on_from_the_last_controller(
     for settings in (replace(SMALL, warm_start=True), PAPER):
         first, _ = fit_controller(space, settings, cells[:100], accuracies[:100], (0, 0))
         before = first.scores(cells[100:200])
-        still = replace(settings, learning_rate=1e-9)
+        still = with_sections(settings, optimisation={"learning_rate": 1e-9})
         again, _ = fit_controller(space, still, cells[:100], accuracies[:100], (0, 1), (), first)
         np.testing.assert_allclose(again.scores(cells[100:200]), before, atol=1e-4)
         np.testing.assert_array_equal(first.scores(cells[100:200]), before)
@@ -338,24 +352,31 @@ def test_equal_accuracies_can_be_fitted(space: NASBench101, cells: list[Cell]) -
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("sections", "key"),
     [
-        {"encoder": "cnn"},
-        {"targets": "log"},
-        {"members": 0},
-        {"members": 2, "encoder": "paper"},
-        {"predictor": (8, 8), "encoder": "paper", "members": 1},
-        {"labeled_epochs": 0},
-        {"hidden": 0},
-        {"tradeoff": 1.5},
-        {"learning_rate": 0.0},
-        {"dropout": -0.1},
-        {"forest": 2.0},
+        ({"encoder": {"kind": "cnn"}}, "encoder.kind"),
+        ({"targets": {"kind": "log"}}, "targets.kind"),
+        ({"teachers": {"members": 0}}, "teachers.members"),
+        ({"teachers": {"members": 2}, "encoder": {"kind": "paper"}}, "teachers.members"),
+        (
+            {"head": {"widths": [8, 8]}, "encoder": {"kind": "paper"}, "teachers": {"members": 1}},
+            "head.widths",
+        ),
+        ({"teachers": {"epochs": 0}}, "teachers.epochs"),
+        ({"encoder": {"hidden": 0}}, "encoder.hidden"),
+        ({"targets": {"tradeoff": 1.5}}, "targets.tradeoff"),
+        ({"optimisation": {"learning_rate": 0.0}}, "optimisation.learning_rate"),
+        ({"encoder": {"dropout": -0.1}}, "encoder.dropout"),
+        ({"teachers": {"forest": 2.0}}, "teachers.forest"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_by_their_key(change: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=f"controller.{next(iter(change))}="):
-        replace(SMALL, **change)  # type: ignore[arg-type]
+def test_settings_that_cannot_be_are_refused_by_their_key(
+    sections: dict[str, dict[str, Any]], key: str
+) -> None:
+    with pytest.raises(UserError, match=f"^controller.{key}="):
+        with_sections(SMALL, **sections)
+    with pytest.raises(UserError, match=f"^controller.{key}="):
+        read(sections, "controller", ControllerSettings)
 
 
 @pytest.mark.parametrize(("labels", "ratio", "least"), [(100, 80, 0.7)])

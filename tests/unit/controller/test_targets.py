@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from seminas.controller.targets import KINDS, Targets, rank_quantiles
+from seminas.config.controller import TARGETS
+from seminas.controller.targets import Targets, rank_quantiles
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TARGETS)
 def test_targets_keep_the_order_and_lead_back(kind: str) -> None:
     accuracies = np.array([0.91, 0.1, 0.93, 0.9, 0.9, 0.92])
     targets = Targets(kind, accuracies)
@@ -23,7 +24,7 @@ def test_standard_and_min_max_targets_are_what_they_say() -> None:
     np.testing.assert_allclose(bounded, [0, 0.5, 1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TARGETS)
 def test_equal_accuracies_have_a_scale(kind: str) -> None:
     targets = Targets(kind, np.array([0.9, 0.9]))
     np.testing.assert_allclose(targets.accuracies(targets.values), 0.9)

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from seminas.commands.cli import app
+from seminas.commands.main import app
+from seminas.config.spaces import MobileNetSettings
 from typer.testing import CliRunner
 
 from seminas.errors import UserError
@@ -37,17 +38,17 @@ def test_the_space_is_as_large_as_its_choices(space: MobileNet) -> None:
 
 
 @pytest.mark.parametrize(
-    "skeleton", [{}, {"image": (1, 33, 47), "factor": 0.5}, {"stem_stride": 1, "image": (3, 8, 8)}]
+    "skeleton", [{}, {"image": [1, 33, 47], "factor": 0.5}, {"stem_stride": 1, "image": [3, 8, 8]}]
 )
 def test_macs_are_those_of_the_network(skeleton: dict) -> None:
-    space = MobileNet(num_classes=10, **skeleton)
+    space = MobileNet(MobileNetSettings(num_classes=10, **skeleton))
     for architecture in space.sample(3, np.random.default_rng(1)):
         network = space.build_network(architecture, 10, space.image[0])
         assert space.macs(architecture) == count_macs(network, space.image)
 
 
 def test_a_budget_holds_wherever_architectures_come_from() -> None:
-    space = MobileNet(300e6)
+    space = MobileNet(MobileNetSettings(max_macs=300e6))
     sampled = space.sample(500, np.random.default_rng(0))
     assert max(space.macs(a) for a in sampled) <= 300e6
     assert space.at(space.index(sampled)) == sampled
@@ -80,20 +81,20 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
 
 def test_what_is_no_architecture_is_refused_in_one_line(space: MobileNet) -> None:
     with pytest.raises(UserError, match="space.max_macs=1e\\+06: must be at least 182,479,200"):
-        MobileNet(1e6)
+        MobileNet(MobileNetSettings(max_macs=1e6))
     with pytest.raises(ValueError, match="has 3 choices, space mobilenet has 21 positions"):
         space.parse("1 2 3")
     with pytest.raises(ValueError, match="s1b1=7: must be one of 1, 2, 3, 4, 5, 6"):
         space.parse("7 " * 21)
     with pytest.raises(ValueError, match="has more multiply-adds than space.max_macs=2e\\+08"):
-        MobileNet(2e8).parse("6 " * 21)
+        MobileNet(MobileNetSettings(max_macs=2e8)).parse("6 " * 21)
     with pytest.raises(UserError, match="space.image"):
-        MobileNet(image=(3, 224))
+        MobileNetSettings(image=[3, 224])
 
 
 def test_a_supernet_shares_its_weights_with_each_path(space: MobileNet) -> None:
     torch.manual_seed(0)
-    small = MobileNet(factor=0.25, image=(3, 32, 32), num_classes=5)
+    small = MobileNet(MobileNetSettings(factor=0.25, image=[3, 32, 32], num_classes=5))
     supernet = small.build_supernet(5, 3)
     path = small.path(small.parse(SEMINASNET))
     images = torch.randn(4, 3, 32, 32)

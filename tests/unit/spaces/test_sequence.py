@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from seminas.commands.cli import load_space
+from seminas.commands.space import load_space
 
 from seminas.errors import UserError
 from seminas.spaces.sequence import SequenceSpace

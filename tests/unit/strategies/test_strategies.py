@@ -4,9 +4,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seminas.controller import ControllerSettings
+from seminas.config.controller import ControllerSettings, EncoderSettings, StudentSettings, TeacherSettings
+from seminas.config.search import SearchSettings
+from seminas.config.strategies import (
+    BananasSettings,
+    EvolutionSettings,
+    GaussianProcessSettings,
+    LocalSearchSettings,
+    SemiNASEvolutionSettings,
+    SemiNASSettings,
+)
 from seminas.errors import UserError
-from seminas.search.plan import SearchSettings, round_sizes
+from seminas.search.plan import make_plan
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
 from seminas.spaces.subset import Subset
@@ -17,31 +26,47 @@ from seminas.strategies.evolution import Evolution
 from seminas.strategies.gaussian_process import GaussianProcess, expected_improvement
 from seminas.strategies.local_search import LocalSearch
 from seminas.strategies.random import RandomSearch
-from seminas.strategies.seminas import SemiNAS
+from seminas.strategies.seminas import NAO, SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
 
-SMALL = ControllerSettings(members=2, hidden=16, layers=2, labeled_steps=20, pseudo_steps=20)
-PAPER = replace(SMALL, encoder="paper", members=1, targets="standard", warm_start=True)
+SMALL = ControllerSettings(
+    EncoderSettings(hidden=16),
+    teachers=TeacherSettings(members=2, steps=20),
+    student=StudentSettings(steps=20),
+)
+LONGER = ControllerSettings(teachers=TeacherSettings(steps=150), student=StudentSettings(steps=100))
+PAPER = replace(
+    with_sections(
+        SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}
+    ),
+    warm_start=True,
+)
+FEW_STEPS = SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
+AS_THE_PAPER = SemiNASSettings(step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
 
 
 def semi(space: NASBench101, seed: int, ratio: float = 10) -> SemiNAS[Cell]:
-    return SemiNAS(space, seed, SMALL, ratio, num_seeds=20, max_steps=5, pool=200)
+    return SemiNAS(space, seed, FEW_STEPS, SMALL, ratio)
 
 
 MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
-    "nao": lambda space, seed: semi(space, seed, 0),
-    "paper": lambda space, seed: SemiNAS(
-        space, seed, PAPER, 10, step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0
+    "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL),
+    "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),
+    "seminas_evolution": lambda space, seed: SemiNASEvolution(
+        space, seed, SemiNASEvolutionSettings(children=3), SMALL, 10
     ),
-    "seminas_evolution": lambda space, seed: SemiNASEvolution(space, seed, SMALL, 10, children=3),
-    "evolution": Evolution,
-    "local_search": LocalSearch,
-    "local_search_first": lambda space, seed: LocalSearch(space, seed, first_improvement=True),
-    "bananas": lambda space, seed: Bananas(space, seed, steps=20, num_candidates=100),
-    "gaussian_process": lambda space, seed: GaussianProcess(space, seed, max_candidates=500),
+    "evolution": lambda space, seed: Evolution(space, seed, EvolutionSettings()),
+    "local_search": lambda space, seed: LocalSearch(space, seed, LocalSearchSettings()),
+    "local_search_first": lambda space, seed: LocalSearch(
+        space, seed, LocalSearchSettings(first_improvement=True)
+    ),
+    "bananas": lambda space, seed: Bananas(space, seed, BananasSettings(steps=20, num_candidates=100)),
+    "gaussian_process": lambda space, seed: GaussianProcess(
+        space, seed, GaussianProcessSettings(max_candidates=500)
+    ),
 }
 
 
