@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -35,13 +36,13 @@ def register() -> None:
     OmegaConf.register_new_resolver("config_groups", config_groups, replace=True)
 
 
-def config_groups() -> str:
-    """Return the groups of ``conf/`` and their options, a line each, for ``--help``."""
-    lines = []
-    for folder in sorted(path for path in CONFIG_DIR.iterdir() if path.is_dir() and path.name != "hydra"):
-        options = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        lines.append(f"{folder.name}: {options}")
-    return "\n".join(lines)
+def config_groups(_root_: Any) -> str:
+    """Return the groups and their options, a line each, of ``conf/`` and of ``--config-dir``, for ``--help``."""
+    groups: dict[str, set[str]] = {}
+    sources = [Path(source.path) for source in _root_.hydra.runtime.config_sources if source.schema == "file"]
+    for file in (file for source in sources for file in source.glob("*/*.yaml")):
+        groups.setdefault(file.parent.name, set()).add(file.stem)
+    return "\n".join(f"{name}: {', '.join(sorted(options))}" for name, options in sorted(groups.items()))
 
 
 def compose(command: str, overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:

@@ -75,9 +75,9 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
 
 
 def _unknown(error: OmegaConfBaseException, key: str) -> str:
-    """Return the whole key that is unknown, which may lie below the key that was overridden."""
+    """Return the whole key that is unknown: a part of the key that was overridden, or one below it."""
     full = str(error.full_key or "")
-    return full if full.startswith(key) or not key else key
+    return full if full and (full.startswith(key) or key.startswith(full)) else key
 
 
 def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:

@@ -26,6 +26,7 @@ def fit_controller(
     accuracies: NDArray[np.float64],
     seed: Sequence[int],
     unlabeled: Sequence[A] = (),
+    *,
     start: Controller[A] | None = None,
     decode: bool = True,
 ) -> tuple[Controller[A], NDArray[np.float64]]:

@@ -43,16 +43,20 @@ def sections(
     """
     searched = []
     for problem, settings in group(runs.searches).items():
-        searched.append(search_section(problem, settings, baseline, figures))
+        searched.append(search_section(problem, settings, baseline, figures=figures))
         for n in at:
             shorter = [s for s in (setting.first(n) for setting in settings) if s is not None]
             if not shorter:
                 raise UserError(f"--at {n}: no search of {problem} has so many evaluations")
-            searched.append(search_section(f"{problem}, first {n} evaluations", shorter, baseline, False))
+            searched.append(
+                search_section(f"{problem}, first {n} evaluations", shorter, baseline, figures=False)
+            )
     ranked: dict[str, list[PredictorResult]] = {}
     for result in runs.predictors:
         ranked.setdefault(problem_of(result), []).append(result)
-    return searched + [predictor_section(p, results, figures) for p, results in sorted(ranked.items())]
+    return searched + [
+        predictor_section(p, results, figures=figures) for p, results in sorted(ranked.items())
+    ]
 
 
 def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequence[int] = ()) -> Path:

@@ -27,7 +27,7 @@ Group = tuple[str, int, int]
 """Model, N, M."""
 
 
-def predictor_section(problem: str, results: Sequence[PredictorResult], figures: bool = True) -> Section:
+def predictor_section(problem: str, results: Sequence[PredictorResult], *, figures: bool = True) -> Section:
     """Return the section of one problem's results."""
     groups: dict[Group, dict[int, PredictorResult]] = {}
     for result in results:

@@ -59,7 +59,7 @@ NUM_BEST = 3
 
 
 def search_section(
-    problem: str, settings: Sequence[Setting], baseline: str | None, figures: bool = True
+    problem: str, settings: Sequence[Setting], baseline: str | None, *, figures: bool = True
 ) -> Section:
     """Return the section of one problem's settings; see ``statistics.table`` for the baseline."""
     rows = table(settings, baseline)

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from seminas.errors import UserError
+from seminas.storage.files import sync_folder
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 60
@@ -50,6 +51,7 @@ def fetch(url: str, path: Path, sha256: str) -> None:
             f"{url}: what came has not the SHA-256 {sha256}: it was changed on the way, and is thrown away"
         )
     partial.replace(path)
+    sync_folder(path.parent)
 
 
 def _download(url: str, partial: Path, progress: Progress) -> None:

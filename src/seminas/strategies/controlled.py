@@ -112,8 +112,8 @@ class ControllerStrategy(FittedStrategy[A]):
             np.array(list(labeled.values())),
             (self.seed, number),
             unlabeled,
-            None if self._last is None else self._last[1],
-            self.decodes,
+            start=None if self._last is None else self._last[1],
+            decode=self.decodes,
         )
         if self.controller.warm_start:
             self._last = number, controller
