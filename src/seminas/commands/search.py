@@ -2,15 +2,19 @@
 
 import time
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seminas.commands.job import command_line, run_once
 from seminas.config.build import build_section, read, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
+from seminas.errors import UserError
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SearchResult
+
+if TYPE_CHECKING:
+    from seminas.strategies.base import Strategy
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
@@ -39,7 +43,6 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     from seminas.search.metrics import Metrics
     from seminas.search.observers import Observers, closing_observer
     from seminas.search.outcome import search_result
-    from seminas.search.plan import make_plan
     from seminas.search.screen import Screen
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.subset import Subset
@@ -58,13 +61,8 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy[Any] = build_section(config, "strategy", Strategy, **context)
-        plan = make_plan(settings, candidates.size, strategy.round_sizes)
-        planned, recorded = folder.plan(), folder.config()
-        if planned is None and recorded is not None:  # Of version 0.1, which wrote no plan down.
-            earlier: SearchSettings = read_section(recorded, "search", SearchSettings)
-            planned = make_plan(earlier, candidates.size, strategy.round_sizes).sizes()
+        sizes = _round_sizes(settings, folder, candidates.size, strategy)
         with folder.claim(config), closing(Archive(folder.path)) as archive:
-            sizes = plan.sizes(planned or ())
             folder.write_plan(sizes)
             loggers = build_loggers(config["logger"], folder.path)
             observers = Observers([Screen(quiet=quiet), Metrics(loggers, config, space)])
@@ -88,6 +86,28 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
                 observers.finish(result)
             folder.write_result(result)
     return result
+
+
+def _round_sizes(
+    settings: SearchSettings, folder: RunFolder, num_candidates: int, strategy: "Strategy[Any]"
+) -> list[int]:
+    """Return the size of each round; the rounds that an earlier command planned stay as they are.
+
+    Raises:
+        UserError: The settings contradict each other, or ask for fewer evaluations than were planned.
+    """
+    from seminas.search.plan import make_plan
+
+    plan = make_plan(settings, num_candidates, strategy.round_sizes)
+    planned, recorded = folder.plan(), folder.config()
+    if planned is None and recorded is not None:  # Of version 0.1, which wrote no plan down.
+        earlier: SearchSettings = read_section(recorded, "search", SearchSettings)
+        planned = make_plan(earlier, num_candidates, strategy.round_sizes).sizes()
+    if planned and plan.total < sum(planned):
+        raise UserError(
+            f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there"
+        )
+    return plan.sizes(planned or ())
 
 
 main = command_line("search", run)

@@ -147,8 +147,9 @@ class RunFolder(Folder):
             raise UserError(f"{self.path / PLAN_FILE}: is no plan of rounds ({error})") from error
 
     def write_plan(self, sizes: list[int]) -> None:
-        """Write down the sizes of the rounds."""
-        write_json(self.path / PLAN_FILE, sizes)
+        """Write down the sizes of the rounds, unless they are there."""
+        if self.plan() != sizes:
+            write_json(self.path / PLAN_FILE, sizes)
 
     def error(self) -> str | None:
         """Return why the run failed, in one line; None where it did not."""
