@@ -1,7 +1,7 @@
 """What the controller's time buys: Kendall's τ and seconds of one setting against another, in one run.
 
-    python benchmarks/controller.py quality TABLE.npz -v paper,controller.pseudo_epochs=40 -v ranking
-    python benchmarks/controller.py space
+    python measurements/controller.py quality TABLE.npz -v paper,controller.student.epochs=40 -v ranking
+    python measurements/controller.py space
 
 ``quality`` fits on N labeled rows of a table and M architectures of the space, and ranks all other rows, for each
 variant and seed in turn; a variant is a config of ``conf/controller/`` and changes of the config of seminas-predictor,
@@ -16,29 +16,33 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import hydra
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import wilcoxon
-from seminas.commands.app import CONFIG_DIR, build, settings
 
-from seminas.commands.predictor import PredictorSettings, measure
-from seminas.controller import ControllerSettings, fit_controller
+from seminas.config.build import build_section, read_section
+from seminas.config.check import checked
+from seminas.config.compose import compose
+from seminas.config.controller import ControllerSettings
+from seminas.config.predictors import PredictorSettings
+from seminas.controller.fit import fit_controller
+from seminas.evaluators.base import Evaluator
+from seminas.predictors.base import Predictor
+from seminas.predictors.study import PredictorStudy
+from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.nasbench101 import NASBench101
-from seminas.spaces.subset import Subset
 
 FIELDS = ["variant", "table", "num_labeled", "seed", "kendall_tau", "top_10_precision", "fit_s"]
 NUM_KEYS = 4
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
-def composed(variant: str) -> Any:
+def composed(variant: str, *overrides: str) -> dict[str, Any]:
     """Return the config of a variant."""
     name, *changes = variant.split(",")
-    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return hydra.compose("predictor", [f"controller={name}", *changes])
+    return checked(compose("predictor", [f"controller={name}", *changes, *overrides]), "predictor")
 
 
 @app.command()
@@ -66,7 +70,8 @@ def quality(
             for name in variant:
                 key = (name, Path(table).stem, str(n), str(seed))
                 if key not in done:
-                    result = fit(composed(f"{name},space={space}"), table, n, seed)
+                    rows = [f"space={space}", f"evaluator.path={table}", f"predictor.num_labeled={n}"]
+                    result = fit(composed(name, *rows, f"seed={seed}"))
                     done[key] = dict(zip(FIELDS, key, strict=False))
                     done[key] |= {field: f"{result[field]:.6g}" for field in FIELDS[NUM_KEYS:]}
                     with out.open("a", newline="") as file:
@@ -75,15 +80,16 @@ def quality(
         show(console, f"{Path(table).stem}, {n} labels, {seeds} seeds", variant, asked)
 
 
-def fit(config: Any, table: str, num_labeled: int, seed: int) -> dict[str, Any]:
+def fit(config: dict[str, Any]) -> dict[str, Any]:
     """Fit one controller; returns its ranking quality and seconds."""
-    config.evaluator.path, config.predictor.num_labeled = table, num_labeled
-    whole = build(config, "space")
-    evaluator = build(config, "evaluator", space=whole, seed=seed)
-    members = evaluator.members()
-    rows = whole if members is None else Subset(whole, members)
-    chosen = settings(config, "predictor", PredictorSettings)
-    return measure(build(config, "model"), whole, rows, evaluator, chosen, seed)
+    settings = read_section(config, "predictor", PredictorSettings)
+    space = build_section(config, "space", EnumerableSpace)
+    evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])
+    controller = read_section(config, "controller", ControllerSettings)
+    ratio = settings.pseudo_label_ratio
+    predictor = build_section(config, "model", Predictor, controller=controller, pseudo_label_ratio=ratio)
+    measured = PredictorStudy(settings, space, evaluator, config["seed"]).measure(predictor)
+    return {**measured, **measured["top_k"]}
 
 
 def show(console: Console, title: str, variants: list[str], asked: list[dict[str, dict[str, str]]]) -> None:
@@ -119,10 +125,11 @@ def show(console: Console, title: str, variants: list[str], asked: list[dict[str
 @app.command()
 def space(repeats: Annotated[int, typer.Option(help="Timings; the median is printed.")] = 3) -> None:
     """Time predictions for all cells of NAS-Bench-101."""
-    where, rng = NASBench101(), np.random.default_rng(0)
-    cells = where.sample(2_100, rng)
-    fitted: ControllerSettings = hydra.utils.instantiate(composed("fast").controller)
-    controller, _ = fit_controller(where, fitted, cells[:100], rng.random(100), (0, 0), cells[100:])
+    cells_of, rng = NASBench101(), np.random.default_rng(0)
+    cells = cells_of.sample(2_100, rng)
+    controller, _ = fit_controller(
+        cells_of, ControllerSettings(), cells[:100], rng.random(100), (0, 0), cells[100:]
+    )
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What sweeps cost beside their jobs: python benchmarks/sweep.py --help."""
+"""What sweeps cost beside their jobs: python measurements/sweep.py --help."""
 
 import json
 import os
@@ -112,11 +112,13 @@ def report(
 def compose(repeats: Annotated[int, typer.Option(help="Jobs; the median is printed.")] = 30) -> None:
     """Time what the sweep's process does for one job of each kind: composing its config."""
     import hydra
-    from seminas.commands.app import CONFIG_DIR
 
+    from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
+
+    register()
     for name in ("search", "train", "supernet", "predictor"):
         seconds = []
-        with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        with hydra.initialize_config_dir(str(CONFIG_DIR), version_base=VERSION_BASE):
             for seed in range(repeats):
                 begin = time.perf_counter()
                 hydra.compose(name, [f"seed={seed}"], return_hydra_config=True)

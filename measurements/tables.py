@@ -1,6 +1,6 @@
 """What a table of the whole of NAS-Bench-101 costs: size, load, memory, look-ups, reading the official file.
 
-    python benchmarks/tables.py SAMPLE.csv.gz [--records 100000]
+    python measurements/tables.py SAMPLE.csv.gz [--records 100000]
 
 The official file is not needed: every cell gets three trainings drawn from those of a sample (columns
 ``val_acc_108ep``, ``training_time_s``), in counts of 9,984 images as the benchmark's are, with noise between repeats.

@@ -1,22 +1,17 @@
-"""What training costs, and what a supernet's accuracies say.
+"""What training costs.
 
-python benchmarks/training.py step           Lightning's steps against a plain loop of the same model and batch
-python benchmarks/training.py exchange       a supernet's steps on two processes, with and without DDP's search
-python benchmarks/training.py correlation    a supernet's accuracies against standalone ones
-python benchmarks/training.py cost           what docs/imagenet.md derives times and memory from
+python measurements/training.py step           Lightning's steps against a plain loop of the same model and batch
+python measurements/training.py exchange       a supernet's steps on two processes, with and without DDP's search
+python measurements/training.py cost           what docs/imagenet.md derives times and memory from
 """
 
-import csv
 import io
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 import warnings
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,27 +21,31 @@ import torch
 import typer
 from PIL import Image
 from pytorch_lightning.strategies import DDPStrategy
-from scipy.stats import kendalltau, spearmanr
 from torch.utils.data import DataLoader
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
-from pictures import write_pictures
-
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import MobileNetSettings
 from seminas.execution.ranks import launch
+from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.mobilenet.network import SUPERNET
-from seminas.spaces.mobilenet.space import MobileNet
-from seminas.training.classifier import Classifier, Recipe
-from seminas.training.data.folder import image_folder, train_transform
-from seminas.training.data.memory import seeded
-from seminas.training.supernet import Paths, PathStrategy, SupernetJob, SupernetModule
-from seminas.training.trainer import TrainerSettings
+from seminas.training.classifier import Classifier
+from seminas.training.data.transforms import train_transform
+from seminas.training.paths import Paths, PathStrategy, SupernetModule
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
 RECIPE = Recipe(
-    1, 0.1, 4e-5, schedule="constant", decay_norms=False, label_smoothing=0.1, augmentation="flip"
+    epochs=1,
+    learning_rate=0.1,
+    weight_decay=4e-5,
+    schedule="constant",
+    decay_norms=False,
+    label_smoothing=0.1,
+    augmentation="flip",
 )
-SMALL = {"image": (3, 32, 32), "num_classes": 4, "factor": 0.25}
+Side = Annotated[int, typer.Option(help="Of the images, in pixels.")]
+Steps = Annotated[int, typer.Option(help="Of each fit.")]
+Repeats = Annotated[int, typer.Option(help="Fits of each kind, in turns.")]
 
 
 class Timer(pl.Callback):
@@ -114,15 +113,15 @@ def plain_steps(network: Any, forward: Any, batch: Any, steps: int) -> list[floa
 
 @app.command()
 def step(
-    side: Annotated[int, typer.Option(help="Of the images, in pixels.")] = 64,
+    side: Side = 64,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 32,
-    steps: Annotated[int, typer.Option(help="Of each fit.")] = 12,
-    repeats: Annotated[int, typer.Option(help="Fits of each kind, in turns.")] = 5,
+    steps: Steps = 12,
+    repeats: Repeats = 5,
     threads: Annotated[int, typer.Option(help="Of the computation.")] = 1,
 ) -> None:
     """Compare the seconds of a step: medians over all steps of both, made in turns."""
     torch.set_num_threads(threads)
-    space = MobileNet(image=(3, side, side), num_classes=100)
+    space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
     batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
     pool = [space.parse(SEMINASNET)]
     seconds: dict[str, list[float]] = {}
@@ -166,7 +165,7 @@ def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    space = MobileNet(image=(3, side, side), num_classes=100)
+    space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
     of = SupernetModule if kind == "path" else Searching
     module = of(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
     strategy = PathStrategy() if kind == "path" else DDPStrategy(find_unused_parameters=True)
@@ -184,10 +183,10 @@ def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes
 
 @app.command()
 def exchange(
-    side: Annotated[int, typer.Option(help="Of the images, in pixels.")] = 64,
+    side: Side = 64,
     batch_size: Annotated[int, typer.Option(help="Images a step, of each process.")] = 16,
-    steps: Annotated[int, typer.Option(help="Of each fit.")] = 12,
-    repeats: Annotated[int, typer.Option(help="Fits of each kind, in turns.")] = 5,
+    steps: Steps = 12,
+    repeats: Repeats = 5,
     processes: Annotated[int, typer.Option(help="With gloo, on this machine.")] = 2,
 ) -> None:
     """Compare the seconds of a supernet's step on several processes: medians over all steps of both, made in turns."""
@@ -195,10 +194,10 @@ def exchange(
     sizes = set()
     for _ in range(repeats):
         for kind in seconds:
-            with tempfile.TemporaryDirectory() as place:
-                given = (kind, side, batch_size, steps, processes, Path(place))
-                launch(exchanged_steps, given, processes, Path(place) / "logs")
-                for file in Path(place).glob("*.json"):
+            with tempfile.TemporaryDirectory() as folder:
+                arguments = (kind, side, batch_size, steps, processes, Path(folder))
+                launch(exchanged_steps, arguments, processes, Path(folder) / "logs")
+                for file in Path(folder).glob("*.json"):
                     spent, size = json.loads(file.read_text())
                     seconds[kind].extend(spent[2:])
                     sizes.add(float(f"{size:.8g}"))
@@ -207,58 +206,6 @@ def exchange(
         f"the path's gradients {1000 * ours:.0f} ms, find_unused_parameters {1000 * ddp:.0f} ms: {ddp / ours:.2f}"
     )
     print(f"sum of the parameters' magnitudes at the end, of every rank and fit: {sorted(sizes)}")
-
-
-@app.command()
-def correlation(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="CSV of what was measured; goes on where it ends.")
-    ],
-    number: Annotated[int, typer.Option(help="Architectures.")] = 20,
-    epochs: Annotated[int, typer.Option(help="Of each standalone training.")] = 3,
-    steps: Annotated[int, typer.Option(help="Of the supernet, on these architectures.")] = 1500,
-    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
-) -> None:
-    """Measure architectures by a supernet and alone, on the pictures of examples/pictures.py."""
-    torch.set_num_threads(1)
-    space = MobileNet(**SMALL)  # type: ignore[arg-type]
-    with tempfile.TemporaryDirectory() as place:
-        root = write_pictures(Path(place) / "pictures", 400, 250)
-        images = partial(
-            image_folder, str(root), 32, 32, 32, num_validation=400, num_calibration=100, num_workers=0
-        )
-        settings = TrainerSettings(accelerator="cpu", devices=1)
-        architectures = space.sample(number, np.random.default_rng(seed))
-        job = SupernetJob(space, images, RECIPE, settings, out.with_suffix(".supernet"), seed)
-        job.pool = architectures  # As a search trains on what it has asked for.
-        if job.stands() < steps:
-            job.train(steps)
-        found = {"calibrated": job.accuracies(architectures)}
-        found["as trained"] = replace(job, calibrate=False).accuracies(architectures)
-        rows = list(csv.DictReader(out.open())) if out.exists() else []
-        recipe = replace(RECIPE, epochs=epochs, schedule="cosine", warmup_epochs=1)
-        for i in range(len(rows), number):
-            data = seeded(images, seed, "flip")
-            torch.manual_seed(seed)
-            module = Classifier(space.build_network(architectures[i], 4, 3), 4, recipe, seed)
-            trainer = bare_trainer(max_epochs=epochs, devices=1, limit_val_batches=0)
-            trainer.fit(module, datamodule=data)
-            measured = trainer.test(module, data, verbose=False)[0]["test_accuracy"]
-            values = {name: f"{accuracies[i]:.4f}" for name, accuracies in found.items()}
-            rows.append({"key": space.key(architectures[i]), **values, "standalone": f"{measured:.4f}"})
-            with out.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-    alone = [float(row["standalone"]) for row in rows]
-    for name in found:
-        by_supernet = [float(row[name]) for row in rows]
-        tau, rho = kendalltau(by_supernet, alone), spearmanr(by_supernet, alone)
-        mean = f"mean accuracy {np.mean(by_supernet):.3f}"
-        print(
-            f"{name}: Kendall tau {tau.statistic:.3f} (p {tau.pvalue:.2g}), Spearman {rho.statistic:.3f}, {mean}"
-        )
-    print(f"standalone: mean accuracy {np.mean(alone):.3f}, {min(alone):.3f} to {max(alone):.3f}")
 
 
 @app.command()

@@ -1,10 +1,12 @@
 """Fixtures: the real benchmark data where it is, a small table, configs; and a marker for each kind of test."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from seminas.config.check import checked
 from seminas.config.compose import compose
@@ -13,6 +15,9 @@ from seminas.tables.table import save_table
 from support import DATA, made_up_table
 
 KINDS = ("unit", "integration", "faults")
+# Tests run beside one another, and their networks are small: more threads would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Slurm's commands on one machine, as far as submitit uses them: sbatch, srun, sacct, scontrol."""
+"""Slurm's commands on one machine, as far as submitit uses them: sbatch, srun, sacct, scontrol.
+
+The folder $FAKE_SLURM holds what they know.
+"""
 
 import fcntl
 import json
@@ -41,18 +44,25 @@ def supervise(script: str, number: str, index: str) -> None:
     if index != "None":
         environment |= {"SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": index}
         environment["SLURM_JOB_ID"] = str(10 * int(number) + int(index))
-    again, state = STATE / f"requeue-{name}", STATE / f"job-{name}.json"
-    state.write_text(json.dumps({"JobID": name, "State": "PENDING"}))
+    again = STATE / f"requeue-{name}"
+    note(name, "PENDING")
     at_once = re.search(r"--array=0-\d+%(\d+)", Path(script).read_text())
     slot = (STATE / f"slot-{int(index) % int(at_once[1]) if at_once else name}").open("w")
     fcntl.flock(slot, fcntl.LOCK_EX)
     while True:
-        state.write_text(json.dumps({"JobID": name, "State": "RUNNING"}))
+        note(name, "RUNNING")
         code = subprocess.run(["bash", script], env=environment, check=False).returncode
         if not again.exists():
             break
         again.unlink()
-    state.write_text(json.dumps({"JobID": name, "State": "FAILED" if code else "COMPLETED"}))
+    note(name, "FAILED" if code else "COMPLETED")
+
+
+def note(name: str, state: str) -> None:
+    """Write down a job's state; whoever reads it sees the old one or the new one."""
+    file = STATE / f"writing-{name}"
+    file.write_text(json.dumps({"JobID": name, "State": state}))
+    file.replace(STATE / f"job-{name}.json")
 
 
 def srun(*arguments: str) -> None:
@@ -80,7 +90,8 @@ def sacct(*arguments: str) -> None:
     print("JobID|State|NodeList")
     for file in STATE.glob("job-*.json"):
         job = json.loads(file.read_text())
-        print(f"{job['JobID']}|{job['State']}|here")
+        print(f"{job['JobID']}|{job['State']}|here", flush=True)
+    (STATE / "asked").touch()
 
 
 def scontrol(action: str, job: str) -> None:

@@ -4,7 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,14 @@ def started_ranks(name: str, *arguments: str, cwd: Path, number: int = 2) -> lis
     said = [rank.communicate(timeout=300)[0] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * number, said
     return said
+
+
+def wait_for(
+    condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None, seconds: float = 120
+) -> None:
+    """Wait until a condition holds; fails if the process ends before, or after so many seconds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, "the process has ended"
+        assert time.monotonic() < until, "the condition does not come about"
+        time.sleep(0.02)

@@ -1,7 +1,7 @@
 """Trains every cell of at most 5 vertices on the digits, three seeds each, and packs the table ``digits101``.
 
     python experiments/digits101/measure.py train     # more than an hour on two cores; goes on where it was stopped
-    python experiments/digits101/measure.py pack      # writes src/seminas/benchmarks/digits101.npz
+    python experiments/digits101/measure.py pack      # writes src/seminas/tables/digits101.npz
     python experiments/digits101/measure.py show      # writes results.csv and the figures beside this file
 
 Needs a checkout with ``make test`` run once. Each training is that of ``seminas-search`` with its defaults
@@ -13,35 +13,30 @@ import json
 import os
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
-from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
-from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from scipy.stats import kendalltau
-from seminas.commands.app import CONFIG_DIR, build
 
-from seminas.search.figures import draw_architecture
+from seminas.config import build
+from seminas.config.check import checked
+from seminas.config.compose import compose
+from seminas.config.recipe import Recipe
+from seminas.evaluators.base import Evaluator
+from seminas.search.drawing import draw_architecture
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.nasbench101.enumeration import NUM_CELLS
 from seminas.storage.files import atomic_write
-from seminas.tables.table import (
-    Table,
-    accuracy_column,
-    count_column,
-    load_table,
-    save_table,
-    seconds_column,
-)
+from seminas.tables import table as tables
 
 MAX_VERTICES, SEEDS = 5, (0, 1, 2)
 HERE = Path(__file__).resolve().parent
 MEASURED = HERE / "measured.jsonl"
-TABLE = HERE.parents[1] / "src" / "seminas" / "benchmarks" / "digits101.npz"
+TABLE = HERE.parents[1] / "src" / "seminas" / "tables" / "digits101.npz"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 File = Annotated[Path, typer.Option(help="Where the trainings are written, a line each.")]
 
@@ -60,10 +55,9 @@ def read(file: Path) -> dict[tuple[int, int], dict[str, float]]:
     return {(row["seed"], row["cell"]): row for row in rows}
 
 
-def digits_config() -> DictConfig:
+def digits_config() -> dict[str, Any]:
     """Return the config of ``seminas-search`` with its defaults."""
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return compose("search", ["evaluator=training", "data=digits"])
+    return checked(compose("search", ["evaluator=training", "data=digits"]), "search")
 
 
 @app.command()
@@ -86,11 +80,13 @@ def train(file: File = MEASURED) -> None:
             task = progress.add_task(f"seed {seed}", total=num_cells(), completed=num_cells() - len(todo))
             if not todo:
                 continue
-            evaluator = build(config, "evaluator", space=space, seed=seed)
-            for place, outcome in evaluator.measure(space.at(np.array(todo)), ("val", "test")):
+            recipe = build.read(config["data"]["recipe"], "data.recipe", Recipe)
+            context = {"space": space, "seed": seed, "images": config["data"]["images"], "recipe": recipe}
+            evaluator: Any = build.build_section(config, "evaluator", Evaluator, **context)
+            for position, outcome in evaluator.measure(space.at(np.array(todo)), ("val", "test")):
                 if outcome.error is not None:
-                    raise RuntimeError(f"cell {todo[place]}: {outcome.error}")
-                row = {"seed": seed, "cell": todo[place], **outcome.accuracies, "cpu_s": outcome.cpu_s}
+                    raise RuntimeError(f"cell {todo[position]}: {outcome.error}")
+                row = {"seed": seed, "cell": todo[position], **outcome.accuracies, "cpu_s": outcome.cpu_s}
                 out.write(json.dumps(row) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
@@ -110,14 +106,14 @@ def pack(file: File = MEASURED, out: Annotated[Path, typer.Option(help="The tabl
     def runs(name: str) -> np.ndarray:
         return np.array([[done[seed, cell][name] for seed in SEEDS] for cell in cells])
 
-    skeleton = digits_config().data.recipe.networks.nasbench101
+    skeleton = digits_config()["data"]["recipe"]["networks"]["nasbench101"]
     networks = [space.build_network(cell, 10, 1, **skeleton) for cell in space.at(cells)]
     columns = {
-        "val": accuracy_column(runs("val")),
-        "test": accuracy_column(runs("test")),
-        "cost": seconds_column(runs("cpu_s")),
-        "parameters": count_column(np.array([[count_parameters(n)] for n in networks])),
-        "macs": count_column(np.array([[count_macs(n, (1, 8, 8))] for n in networks])),
+        "val": tables.accuracy_column(runs("val")),
+        "test": tables.accuracy_column(runs("test")),
+        "cost": tables.seconds_column(runs("cpu_s")),
+        "parameters": tables.count_column(np.array([[count_parameters(n)] for n in networks])),
+        "macs": tables.count_column(np.array([[count_macs(n, (1, 8, 8))] for n in networks])),
     }
     origin = {
         "measured by": "experiments/digits101/measure.py",
@@ -127,7 +123,7 @@ def pack(file: File = MEASURED, out: Annotated[Path, typer.Option(help="The tabl
         "licence": "Apache-2.0, as the package",
     }
     defaults = {role: role for role in ("val", "test", "cost")}
-    save_table(Table(space.name, space.fingerprint(), cells, columns, defaults, origin), out)
+    tables.save_table(tables.Table(space.name, space.fingerprint(), cells, columns, defaults, origin), out)
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
 
 
@@ -135,7 +131,7 @@ def pack(file: File = MEASURED, out: Annotated[Path, typer.Option(help="The tabl
 def show(table: Annotated[Path, typer.Option(help="The table.")] = TABLE) -> None:
     """Write what the table shows: results.csv, and figures of accuracies and of the best cells."""
     space = NASBench101()
-    found = load_table(table, space)
+    found = tables.load_table(table, space)
     val, test = found.columns["val"].at(), found.columns["test"].at()
     rows = describe(val, test)
     rows["hours of one processor"] = float(found.columns["cost"].at().sum() / 3600)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from seminas.commands import search
-from seminas.commands.main import app
+from seminas.commands.main import app, main
 from seminas.runs.folder import RunFolder
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
@@ -33,6 +34,7 @@ from support import (
 )
 
 Configure = Callable[..., dict[str, Any]]
+OWN_SPACE = "seminas-search --config-dir . space=widths evaluator=perceptron search.max_queries=20"
 
 
 @pytest.fixture(autouse=True)
@@ -61,16 +63,17 @@ def test_help_says_what_there_is_without_loading_torch(tmp_path: Path, name: str
 
 
 def test_seminas_is_a_command_and_a_module(tmp_path: Path) -> None:
-    by_name = command("seminas", "--help", cwd=tmp_path)
-    as_module = command("python", "-m", "seminas", "--help", cwd=tmp_path)
-    for done in (by_name, as_module):
-        assert done.returncode == 0, done.stderr
-        for name in ("data", "space", "arch", "sweep", "status", "report", "dashboard"):
-            assert re.search(rf"\b{name}\b", done.stdout)
+    (by_name,) = entry_points(group="console_scripts", name="seminas")
+    assert by_name.load() is main
+    done = command("python", "-m", "seminas", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("data", "space", "arch", "sweep", "status", "report", "dashboard"):
+        assert re.search(rf"\b{name}\b", done.stdout)
 
 
 def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> None:
-    overrides = [o for o in strategy_overrides(small_table) if not o.startswith("search.num_labeled")]
+    overrides = strategy_overrides(small_table, ["search.num_rounds=1"])
+    overrides = [o for o in overrides if not o.startswith("search.num_labeled")]
     done = command(
         "seminas-search",
         "-m",
@@ -161,9 +164,7 @@ def own_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example of the README in a folder of its own, where its command has run, into ``run``."""
     folder = tmp_path_factory.mktemp("own_space")
     shutil.copytree(ROOT / "examples" / "own_space", folder, dirs_exist_ok=True)
-    line = "seminas-search --config-dir . space=widths evaluator=perceptron search.max_queries=20"
-    assert line in (ROOT / "README.md").read_text()
-    done = command(*line.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
+    done = command(*OWN_SPACE.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -173,6 +174,7 @@ def test_ones_own_space_and_evaluator(own_space: Path) -> None:
     example = ROOT / "examples" / "own_space"
     sources = sorted(path for path in example.rglob("*") if path.suffix in (".py", ".yaml"))
     assert sum(len(path.read_text().splitlines()) for path in sources) < 60
+    assert OWN_SPACE in (ROOT / "README.md").read_text()
     assert f"```python\n{(example / 'widths.py').read_text()}```" in (ROOT / "README.md").read_text()
     result = json.loads((own_space / "run" / "result.json").read_text())
     assert result["num_queries"] == 20 and result["best_val_accuracy"] > 0.85
@@ -199,6 +201,7 @@ def test_a_run_on_ones_own_space_is_reported_from_another_folder(
     assert (tmp_path / "report" / "figures" / "evaluated.png").exists()
 
 
+@pytest.mark.long
 def test_memory_of_a_search_over_the_whole_space(space: NASBench101, tmp_path: Path) -> None:
     save_table(made_up_table(space, len(space)), tmp_path / "all.npz")
     process = background(

@@ -3,15 +3,17 @@
 import json
 import re
 import shlex
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
+from hydra.errors import HydraException
 
+from seminas.config.check import checked
+from seminas.config.compose import compose
+from seminas.errors import UserError
 from support import ROOT, SMALL_CONTROLLER, command
 
 
@@ -50,18 +52,22 @@ def commands_of(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/imagenet.md"])
-def test_every_command_on_a_page_can_be_composed(page: str, configure: Callable[..., DictConfig]) -> None:
-    found = commands_of(ROOT / page)
-    assert found
+def test_every_command_on_a_page_can_be_composed(page: str) -> None:
+    commands = commands_of(ROOT / page)
+    assert commands
     parser = OverridesParser.create()
-    for name, *words in found:
+    for name, *words in commands:
         overrides = parser.parse_overrides([w for w in words if "=" in w and "…" not in w])
         one = [
             f"{o.input_line.split('=')[0]}={first_of(o)}" if o.is_sweep_override() else str(o.input_line)
             for o in overrides
         ]
-        config = configure(name.removeprefix("seminas-"), *one)
-        assert config.seed is not None
+        kind = name.removeprefix("seminas-")
+        try:
+            assert checked(compose(kind, one), kind)["seed"] is not None
+        except (UserError, HydraException) as error:
+            # A page may leave out what only its reader knows, such as where the images are.
+            assert str(error).endswith(": must be set"), (name, words)
 
 
 def first_of(override: Override) -> str:

@@ -174,7 +174,9 @@ def test_a_folder_of_another_config_is_refused_and_left_alone(
     overrides = strategy_overrides(small_table)
     run(configure("search", *overrides), tmp_path)
     before = history_of(tmp_path)
-    with pytest.raises(UserError, match=r"belongs to another config: seed is 0 in its config\.yaml, and 1 in this command"):
+    with pytest.raises(
+        UserError, match=r"belongs to another config: seed is 0 in its config\.yaml, and 1 in this command"
+    ):
         run(configure("search", *overrides, "seed=1"), tmp_path)
     assert history_of(tmp_path) == before
     # What does not change the search may change.
@@ -252,7 +254,11 @@ def test_the_predictor_is_measured_on_all_other_rows(
 ) -> None:
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "predictor.num_labeled=100"]
     overrides += ["predictor.pseudo_label_ratio=5", *SMALL_CONTROLLER, "controller.teachers.members=2"]
-    overrides += ["controller.teachers.steps=150", "controller.student.steps=50", "controller.teachers.forest=0"]
+    overrides += [
+        "controller.teachers.steps=150",
+        "controller.student.steps=50",
+        "controller.teachers.forest=0",
+    ]
     tau = predictor.run(configure("predictor", *overrides), RunFolder(tmp_path / "a"), quiet=True)
     result = result_of(tmp_path / "a")
     assert result["kendall_tau"] == tau > 0.6 and result["spearman_rho"] > tau

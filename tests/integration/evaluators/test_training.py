@@ -3,22 +3,25 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig
-from seminas.commands.app import build
 
+from seminas.config.build import build_section, read
+from seminas.config.data import Cifar10Settings, DigitsSettings
+from seminas.config.evaluators import RaySettings, TrainingEvaluatorSettings
+from seminas.config.recipe import Recipe
 from seminas.errors import UserError
+from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator
-from seminas.execution.engines import LocalProcesses, RaySettings, make_engine, visible_gpus
+from seminas.execution.engines import LocalProcesses, make_engine, visible_gpus
+from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.sequence import SequenceSpace
-from seminas.training.classifier import Recipe
 from seminas.training.data.memory import cifar10, digits
 
 SKELETON = {"stem_channels": 8, "num_stacks": 2, "cells_per_stack": 1, "batch_norm_momentum": 0.1}
@@ -47,6 +50,13 @@ class Brittle(NASBench101):
         return super().build_network(architecture, *args, **kwargs)  # type: ignore[arg-type]
 
 
+DIGITS = {"_target_": "seminas.training.data.memory.digits", "batch_size": 64}
+
+
+def trainings(space: Any, recipe: Recipe, seed: int = 0, **settings: Any) -> TrainingEvaluator[Any]:
+    return TrainingEvaluator(space, seed, TrainingEvaluatorSettings(**settings), DIGITS, recipe)
+
+
 def chain(space: NASBench101, length: int) -> Cell:
     matrix = np.diag(np.ones(length + 1, dtype=np.int64), k=1)
     return space.from_matrix(matrix, ["conv3x3-bn-relu"] * length)
@@ -60,16 +70,16 @@ def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench
     cells = [chain(space, n) for n in (1, 2, 3)]
     results = []
     for workers, order in ((2, [0, 1, 2]), (1, [2, 0])):
-        evaluator = TrainingEvaluator(space, partial(digits, 64), RECIPE, seed=0, num_workers=workers)
+        evaluator = trainings(space, RECIPE, num_workers=workers)
         done = dict(evaluator.evaluate([cells[i] for i in order]))
-        results.append({i: done[place].val_accuracy for place, i in enumerate(order)})
+        results.append({i: done[position].val_accuracy for position, i in enumerate(order)})
         assert all(evaluation.cost_s > 0 and evaluation.error is None for evaluation in done.values())
         test = evaluator.test(cells[0])
         evaluator.close()
     assert results[0][0] == results[1][0] and results[0][2] == results[1][2]
     assert all(accuracy is not None and 0.3 < accuracy < 1 for accuracy in results[0].values())
     assert test != results[0][0] and test is not None and 0.3 < test < 1
-    other = TrainingEvaluator(space, partial(digits, 64), RECIPE, seed=1, num_workers=1)
+    other = trainings(space, RECIPE, seed=1, num_workers=1)
     assert accuracies(dict(other.evaluate(cells[:1]))) != [results[0][0]]
     assert evaluator.num_parameters(cells[0]) < evaluator.num_parameters(cells[1])
     other.close()
@@ -78,9 +88,7 @@ def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench
 def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> None:
     space = Brittle(tmp_path)
     cells = [chain(space, n) for n in (1, 2, 3)]
-    evaluator = TrainingEvaluator(
-        space, partial(digits, 64), replace(RECIPE, epochs=1), seed=0, num_workers=2
-    )
+    evaluator = trainings(space, replace(RECIPE, epochs=1), num_workers=2)
     done = dict(evaluator.evaluate(cells))
     evaluator.close()
     assert (tmp_path / "killed").exists()
@@ -93,8 +101,8 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
     space = Brittle(tmp_path)
     cells = [chain(space, n) for n in (1, 2, 3, 1)]
     recipe = replace(RECIPE, epochs=1)
-    alone = TrainingEvaluator(space, partial(digits, 64), recipe, seed=0, num_workers=1)
-    on_ray = TrainingEvaluator(space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings())
+    alone = trainings(space, recipe, num_workers=1)
+    on_ray = trainings(space, recipe, engine="ray")
     try:
         done = dict(on_ray.evaluate(cells))
         assert (tmp_path / "killed").exists()
@@ -106,11 +114,9 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
         on_ray.close()
         alone.close()
     with pytest.raises(UserError, match="evaluator.ray: an evaluation wants 1000 CPUs and 0 GPUs"):
-        TrainingEvaluator(
-            space, partial(digits, 64), recipe, 0, engine="ray", ray=RaySettings(num_cpus=1000)
-        ).close()
+        trainings(space, recipe, engine="ray", ray=RaySettings(num_cpus=1000)).close()
     with pytest.raises(UserError, match="evaluator.engine=dask: must be one of processes, ray"):
-        TrainingEvaluator(space, partial(digits, 64), recipe, 0, engine="dask")
+        trainings(space, recipe, engine="dask")
 
 
 class Sees:
@@ -141,7 +147,7 @@ def test_processes_share_the_gpus_evenly(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_closing_ends_the_processes(space: NASBench101) -> None:
-    evaluator = TrainingEvaluator(space, partial(digits, 64), replace(RECIPE, epochs=100), 0, num_workers=1)
+    evaluator = trainings(space, replace(RECIPE, epochs=100), num_workers=1)
     iterator = evaluator.evaluate([chain(space, 5)] * 2)
     import threading
 
@@ -162,20 +168,25 @@ def test_closing_ends_the_processes(space: NASBench101) -> None:
     pytest.fail("the worker is still there")
 
 
-def test_every_space_with_networks_has_a_skeleton_that_trains(configure: Callable[..., DictConfig]) -> None:
+def test_every_space_with_networks_has_a_skeleton_that_trains(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     config = configure("search", "space=nasbench201", "data.recipe.epochs=2", "evaluator.num_workers=1")
-    cells = build(config, "space")
-    evaluator = build(config, "evaluator", space=cells, seed=0)
+    cells: Any = build_section(config, "space", SearchSpace)
+    recipe = read(config["data"]["recipe"], "data.recipe", Recipe)
+    context = {"space": cells, "seed": 0, "images": config["data"]["images"], "recipe": recipe}
+    evaluator = build_section(config, "evaluator", Evaluator, **context)
     best = cells.parse(
         "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
     )
-    assert accuracies(dict(evaluator.evaluate([best])))[0] > 0.3  # type: ignore[operator]
+    assert accuracies(dict(evaluator.evaluate([best])))[0] > 0.3
     evaluator.close()
-    assert set(configure("search", "data=cifar10").data.recipe.networks) == set(config.data.recipe.networks)
+    networks = configure("search", "data=cifar10")["data"]["recipe"]["networks"]
+    assert set(networks) == set(config["data"]["recipe"]["networks"])
 
 
 def test_digits_are_split_as_stated_and_always_alike() -> None:
-    first, second = digits(), digits()
+    first, second = digits(DigitsSettings()), digits(DigitsSettings())
     assert [len(first.splits[name][1]) for name in ("train", "val", "test")] == [896, 450, 451]
     for name, (images, labels) in first.splits.items():
         assert images.shape[1:] == (1, 8, 8) and labels.unique().numel() == 10
@@ -186,14 +197,14 @@ def test_digits_are_split_as_stated_and_always_alike() -> None:
 
 def test_settings_that_cannot_be_are_refused_by_their_key(space: NASBench101) -> None:
     with pytest.raises(UserError, match="evaluator.num_workers=0"):
-        TrainingEvaluator(space, digits, RECIPE, 0, num_workers=0)
-    with pytest.raises(UserError, match="evaluator=training: space chain builds no networks"):
-        TrainingEvaluator(SequenceSpace("chain", {"a": ["x", "y"]}), digits, RECIPE, 0)
+        trainings(space, RECIPE, num_workers=0)
+    with pytest.raises(UserError, match="evaluator=training: space=chain builds no networks"):
+        trainings(SequenceSpace("chain", {"a": ["x", "y"]}), RECIPE)
     wrong = replace(RECIPE, networks={"nasbench101": {"depth": 3}})
     with pytest.raises(UserError, match=r"data.recipe.networks.nasbench101: .*'depth'"):
-        TrainingEvaluator(space, digits, wrong, 0)
+        trainings(space, wrong)
     with pytest.raises(UserError, match="recipe.epochs=0"):
-        TrainingEvaluator(space, digits, replace(RECIPE, epochs=0), 0)
+        replace(RECIPE, epochs=0)
 
 
 def test_cifar10_that_is_not_there_or_wrong_is_one_line(
@@ -201,11 +212,11 @@ def test_cifar10_that_is_not_there_or_wrong_is_one_line(
 ) -> None:
     monkeypatch.setattr("seminas.training.data.memory.CIFAR10_URL", "http://127.0.0.1:9/cifar.tar.gz")
     with pytest.raises(UserError, match=r"data=cifar10: .* cannot be downloaded"):
-        cifar10(str(tmp_path))
+        cifar10(Cifar10Settings(root=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
     with pytest.raises(UserError, match=r"data=cifar10: .* its SHA-256 is not that of"):
-        cifar10(str(tmp_path))
+        cifar10(Cifar10Settings(root=str(tmp_path)))
 
 
 def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +237,7 @@ def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: py
             tar.addfile(member, io.BytesIO(record.tobytes()))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setattr("seminas.training.data.memory.CIFAR10_SHA256", digest)
-    data = cifar10(str(tmp_path), batch_size=8, num_val=30)
+    data = cifar10(Cifar10Settings(root=str(tmp_path), batch_size=8, num_val=30))
     assert [len(data.splits[name][1]) for name in ("train", "val", "test")] == [70, 30, 20]
     np.testing.assert_array_equal(data.splits["test"][1], records["test_batch"][:, 0])
     images, labels = next(iter(data.train_dataloader()))

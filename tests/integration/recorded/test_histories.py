@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pictures import write_pictures
 
 from seminas.commands import search
@@ -22,7 +23,17 @@ STRATEGIES = (
     "gaussian_process",
     "random",
 )
+EXACT = ("evolution", "local_search", "random")
+"""Strategies without floating-point arithmetic of torch or scikit-learn, whose last digits differ between processors."""
 Configure = Callable[..., dict[str, Any]]
+
+
+def same_arithmetic() -> None:
+    """Skip a test whose floating-point numbers were recorded with another kind of processor."""
+    recorded = json.loads((RECORDED / "recorded_with.json").read_text())
+    here = {"cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    if here != recorded:
+        pytest.skip(f"recorded with {recorded}, this machine has {here}")
 
 
 def without_cost(history: Path) -> list[dict[str, Any]]:
@@ -35,12 +46,15 @@ def without_cost(history: Path) -> list[dict[str, Any]]:
 def test_every_strategy_asks_for_what_it_asked_for(
     configure: Configure, tmp_path: Path, strategy: str
 ) -> None:
+    if strategy not in EXACT:
+        same_arithmetic()
     table = ["evaluator=table", "evaluator.path=digits101", "search.max_queries=40"]
     search.run(configure("search", *table, f"strategy={strategy}"), RunFolder(tmp_path), quiet=True)
     assert (tmp_path / "history.jsonl").read_bytes() == (RECORDED / f"{strategy}.jsonl").read_bytes()
 
 
 def test_a_training_gives_what_it_gave(configure: Configure, tmp_path: Path) -> None:
+    same_arithmetic()
     sizes = ["search.num_labeled=4", "search.num_new=3", "search.num_rounds=1", "data.recipe.epochs=1"]
     config = configure("search", "strategy=evolution", *sizes)
     search.run(config, RunFolder(tmp_path), quiet=True)
@@ -48,6 +62,7 @@ def test_a_training_gives_what_it_gave(configure: Configure, tmp_path: Path) -> 
 
 
 def test_a_supernet_gives_what_it_gave(configure: Configure, tmp_path: Path) -> None:
+    same_arithmetic()
     pictures = write_pictures(tmp_path / "pictures", train=30, val=4)
     config = configure(
         "search",

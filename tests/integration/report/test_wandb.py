@@ -1,5 +1,7 @@
 """What was logged to W&B is read back from its offline files (the framing of LevelDB's log)."""
 
+import contextlib
+import importlib
 import json
 import socket
 import struct
@@ -158,6 +160,9 @@ def test_a_run_goes_on_where_wandb_does_not_answer(
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{9 if answers == 'refuses' else deaf}")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setattr("seminas.runs.wandb.START_S", 1.0)
+    with contextlib.suppress(ImportError):  # W&B asks for the user twice, five seconds each.
+        identity = importlib.import_module("wandb.sdk.lib.identity")
+        monkeypatch.setattr(identity, "_RESOLVE_TIMEOUT_SECONDS", 0.2, raising=False)
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random"]
     overrides += ["logger=[csv,wandb]", "logger.wandb.offline=false", "search.max_queries=10"]
     folder = tmp_path / "run"

@@ -5,16 +5,11 @@ from pathlib import Path
 import pytest
 
 from integration.sweeps.running import (
-    Gate,
     call,
-    ended,
-    gated,
-    num_evaluations,
     result,
     results,
-    until,
 )
-from support import background, command
+from support import command
 
 SIDE_BY_SIDE = ["-m", "experiment=strategies", "search.max_queries=4", "hydra.launcher.n_jobs=2"]
 ONE_BY_ONE = ["-m", "evaluator=table", "strategy=random", "search.max_queries=3", "hydra.sweep.dir=sweep"]
@@ -65,13 +60,13 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
 
 def test_the_first_failure_ends_a_sweep_where_that_is_wanted(small_table: Path, tmp_path: Path) -> None:
     table = tmp_path / "later.npz"
-    jobs = [*ONE_BY_ONE, f"evaluator.path={small_table},{table}", "seed=range(0,3)"]
+    jobs = [*ONE_BY_ONE, f"evaluator.path={small_table},{table}", "seed=0,1"]
     done = call("seminas-search", *jobs, "hydra.sweeper.fail_fast=true", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "error: 3 of 6 jobs are not done" in done.stderr
-    assert "process ended" not in done.stderr and "goes on" not in done.stderr
+    assert "error: 2 of 4 jobs are not done" in done.stderr
+    assert "goes on" not in done.stdout
     status = call("seminas", "sweep", "status", "sweep", "--errors", cwd=tmp_path)
-    assert status.returncode == 1 and status.stdout.startswith("6 jobs: 3 done, 1 failed, 2 missing\n")
+    assert status.returncode == 1 and status.stdout.startswith("4 jobs: 2 done, 1 failed, 1 missing\n")
     assert f"{table}: there is no such file" in status.stdout
     (line,) = [line for line in status.stdout.splitlines() if "traceback: " in line]
     log = tmp_path / line.partition("traceback: ")[2]
@@ -80,7 +75,7 @@ def test_the_first_failure_ends_a_sweep_where_that_is_wanted(small_table: Path, 
     # The next call goes on with all of them.
     table.write_bytes(small_table.read_bytes())
     resumed = call("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
-    assert resumed.returncode == 0 and len(results(tmp_path / "sweep")) == 6
+    assert resumed.returncode == 0 and len(results(tmp_path / "sweep")) == 4
 
 
 def test_a_sweep_in_a_folder_of_any_name_is_resumed(small_table: Path, tmp_path: Path) -> None:
@@ -92,22 +87,6 @@ def test_a_sweep_in_a_folder_of_any_name_is_resumed(small_table: Path, tmp_path:
     resumed = call("seminas", "sweep", "resume", "a=b, (c)", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert len(results(tmp_path / "a=b, (c)")) == 1
-
-
-def test_a_sweep_that_is_running_cannot_be_started_again(small_table: Path, tmp_path: Path) -> None:
-    jobs = ["-m", *gated(small_table), "strategy=random", "search.max_queries=4", "seed=range(0,30)"]
-    jobs += ["cluster=local", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
-    sweep = tmp_path / "sweep"
-    with Gate(tmp_path) as gate, ended(background("seminas-search", *jobs, cwd=tmp_path)):
-        gate.allow(7)
-        until(lambda: num_evaluations(sweep) == 7)  # One job at least is done; two wait for the gate.
-        until(lambda: results(sweep))
-        second = call("seminas-search", *jobs, cwd=tmp_path)
-        assert second.returncode == 2
-        assert second.stderr == "error: sweep: another process is running this sweep\n"
-        status = call("seminas", "sweep", "status", "sweep", cwd=tmp_path).stdout
-        assert "30 jobs: 1 done" in status and "running" in status and "missing" in status
-        assert len(results(sweep)) == 1 and num_evaluations(sweep) == 7
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pictures import CLASSES, SIDE, picture
 
+from seminas.config.data import ShardSettings
 from seminas.errors import UserError
 from seminas.training.data.shards import ShardImages, image_shards
 
@@ -43,9 +44,12 @@ def shards(root: Path, **changes: Any) -> ShardImages:
         "resize": SIDE,
         "buffer": 10,
     }
-    made = image_shards(train, test, **(given | {"augmentation": "flip"} | changes))
-    assert isinstance(made, ShardImages)
-    return made
+    settings = ShardSettings(
+        train=train,
+        test=test,
+        **({"num_workers": 0, "val_shards": 1, "calibration_shards": 1} | given | changes),
+    )
+    return image_shards(settings, "flip", seed=0)
 
 
 @pytest.mark.parametrize(("num_workers", "done"), [(0, 4), (2, 3), (2, 4)])
@@ -92,8 +96,22 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         ({"test": str(Path(__file__))}, "cannot be read"),
     ):
         given: dict[str, Any] = {"train": train, "test": test, "num_images": 4, "num_classes": 4} | changes
+        given |= {"val_shards": 1, "calibration_shards": 1, "num_workers": 0}
         with pytest.raises(UserError) as error:
-            image_shards(**given)
+            image_shards(ShardSettings(**given), "paper", seed=0)
         assert said in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(UserError, match="1 files are too few for 2 readers"):
-        image_shards(train, test, 4, 4, batch_size=2, num_workers=2).train_dataloader()
+        image_shards(
+            ShardSettings(
+                train=train,
+                test=test,
+                val_shards=1,
+                calibration_shards=1,
+                num_images=4,
+                num_classes=4,
+                batch_size=2,
+                num_workers=2,
+            ),
+            "paper",
+            seed=0,
+        ).train_dataloader()

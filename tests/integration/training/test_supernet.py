@@ -1,31 +1,42 @@
 import copy
 import json
 import os
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from pictures import write_pictures
-from seminas.commands.app import build
 
 from learning import images_config, one_group
+from seminas.commands import search, supernet, train
+from seminas.config.evaluators import RaySettings, SupernetEvaluatorSettings
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import MobileNetSettings
+from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.evaluators.supernet import SupernetEvaluator
-from seminas.execution.engines import RaySettings
 from seminas.execution.ranks import launch
-from seminas.spaces.mobilenet.space import MobileNet
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import SearchResult, SupernetResult, TrainingResult
+from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.nasbench101 import NASBench101
-from seminas.training.classifier import Recipe
-from seminas.training.data.folder import image_folder
-from seminas.training.supernet import Paths, SupernetJob, SupernetModule, accuracy, calibrated
-from seminas.training.trainer import TrainerSettings
+from seminas.training.measuring import accuracy, calibrated
+from seminas.training.paths import Paths, SupernetModule
+from seminas.training.supernet import SupernetJob
 from support import SMALL_CONTROLLER, command, started_ranks
 
-RECIPE = Recipe(3, 0.1, 4e-5, schedule="constant", decay_norms=False, augmentation="flip")
+Configure = Callable[..., dict[str, Any]]
+RECIPE = Recipe(
+    epochs=3,
+    learning_rate=0.1,
+    weight_decay=4e-5,
+    schedule="constant",
+    decay_norms=False,
+    augmentation="flip",
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +46,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def space() -> MobileNet:
-    return MobileNet(image=(3, 32, 32), num_classes=4, factor=0.25, stem_stride=1)
+    return small_space()
+
+
+def small_space(**changes: Any) -> MobileNet:
+    settings = {"image": [3, 32, 32], "num_classes": 4, "factor": 0.25, "stem_stride": 1} | changes
+    return MobileNet(MobileNetSettings(**settings))
 
 
 def job(root: Path, folder: Path, space: MobileNet, **changes: Any) -> SupernetJob:
-    images = {k: v for k, v in images_config(root).items() if k != "_target_"} | changes.pop("images", {})
+    images = images_config(root) | changes.pop("images", {})
     trainer = TrainerSettings(accelerator="cpu", devices=1, **changes.pop("trainer", {}))
-    return SupernetJob(space, partial(image_folder, **images), RECIPE, trainer, folder, 0, **changes)
+    return SupernetJob(space, images, RECIPE, trainer, folder, 0, **changes)
 
 
 def test_every_process_draws_the_same_path(space: MobileNet) -> None:
@@ -76,7 +92,7 @@ def test_training_in_parts_is_training_at_once(root: Path, tmp_path: Path, space
         parts.train(steps)
     a, b = (w.module(w.make_images()).network.state_dict() for w in (whole, parts))
     assert all(torch.equal(a[name], b[name]) for name in a)
-    assert whole.stands() == parts.stands() == 9
+    assert whole.step() == parts.step() == 9
 
 
 def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: MobileNet) -> None:
@@ -136,14 +152,11 @@ def test_two_processes_stay_equal_and_share_what_is_measured(
     assert fresh.measured(asked) == fresh.accuracies(asked)
 
 
-def evaluator(root: Path, folder: Path, space: MobileNet, **changes: Any) -> SupernetEvaluator[Any]:
-    images = partial(image_folder, **{k: v for k, v in images_config(root).items() if k != "_target_"})
-    given: dict[str, Any] = {
-        "trainer": {"accelerator": "cpu", "devices": 1},
-        "first_steps": 4,
-        "round_steps": 2,
-    }
-    return SupernetEvaluator(space, 0, folder, images, RECIPE, **(given | changes))
+def evaluator(root: Path, folder: Path, space: Any, **changes: Any) -> SupernetEvaluator[Any]:
+    trainer = TrainerSettings(accelerator="cpu", devices=1)
+    sizes = {"first_steps": 4, "round_steps": 2}
+    settings = SupernetEvaluatorSettings(recipe=RECIPE, trainer=trainer, **(sizes | changes))
+    return SupernetEvaluator(space, 0, folder, settings, images_config(root))
 
 
 def test_each_round_trains_on_and_measures_what_came_before_again(
@@ -160,7 +173,7 @@ def test_each_round_trains_on_and_measures_what_came_before_again(
     # Another process goes on from what is in the folder: what is left of a round trains nothing more.
     killed = evaluator(root, tmp_path / "whole", space)
     assert [e.val_accuracy for _, e in killed.evaluate(asked[4:])] == second[1:]
-    assert killed._job.stands() == 6
+    assert killed._job.step() == 6
 
 
 def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: MobileNet) -> None:
@@ -171,8 +184,8 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
     try:
         # The second round's training is seen by workers that knew the first.
         for part in (asked[:3], asked[3:]):
-            found = {part[i]: e.val_accuracy for i, e in on_ray.evaluate(part)}
-            assert here.revised(part) == [found[a] for a in part]
+            measured = {part[i]: e.val_accuracy for i, e in on_ray.evaluate(part)}
+            assert here.revised(part) == [measured[a] for a in part]
         assert on_ray.revised(asked) == here.revised(asked)
         assert len(set(here.revised(asked))) > 1
     finally:
@@ -180,9 +193,7 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
 
 
 def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> None:
-    other = job(
-        root, tmp_path / "other", MobileNet(image=(3, 32, 32), num_classes=4, factor=0.5, stem_stride=1)
-    )
+    other = job(root, tmp_path / "other", small_space(factor=0.5))
     other.train(1)
     checkpoint = str(tmp_path / "other" / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError, match="is no checkpoint of this space's supernet") as error:
@@ -190,63 +201,71 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> 
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="evaluator.pool=all: must be one of found, space"):
         evaluator(root, tmp_path / "run", space, pool="all")
-    with pytest.raises(UserError, match="space=nasbench101: has no supernet"):
-        evaluator(root, tmp_path / "run", NASBench101())  # type: ignore[arg-type]
-    target = "seminas.training.classifier.Recipe"
+    with pytest.raises(UserError, match="evaluator=supernet: space=nasbench101 has no supernet"):
+        evaluator(root, tmp_path / "run", NASBench101())
     with pytest.raises(UserError, match="recipe.schedule=linear: must be one of"):
-        build(
-            OmegaConf.create({"recipe": {**vars(RECIPE), "_target_": target, "schedule": "linear"}}), "recipe"
-        )
+        Recipe(epochs=1, learning_rate=0.1, weight_decay=0.0, schedule="linear")
+    with pytest.raises(UserError, match="evaluator.recipe.schedule=cosine: must be exponential or constant"):
+        cosine = Recipe(epochs=1, learning_rate=0.1, weight_decay=0.0, schedule="cosine")
+        SupernetEvaluatorSettings(recipe=cosine)
+    assert not (tmp_path / "run").exists()
 
 
-def test_from_a_supernet_to_a_trained_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((20, 6, 4, 3, 2), id="small"),
+        pytest.param((100, 40, 15, 8, 4), id="as documented", marks=pytest.mark.long),
+    ],
+)
+def test_from_a_supernet_to_a_trained_network(
+    configure: Configure, tmp_path: Path, size: tuple[int, int, int, int, int]
+) -> None:
     """The chain of docs/imagenet.md, on fewer pictures and for fewer steps."""
-    write_pictures(tmp_path / "pictures", 100, 50)
-    images = ["data=pictures", "data.images.num_validation=60", "data.images.num_calibration=32"]
-    small = ["space=mobilenet_small", "space.max_macs=1.5e6", *images]
-    search = [
-        "experiment=pictures",
-        "evaluator.first_steps=40",
-        "evaluator.round_steps=15",
-        *SMALL_CONTROLLER,
-    ]
-    sizes = ["search.num_labeled=8", "search.num_new=4", "search.num_rounds=1", "strategy.pool=200"]
-    done = command(
-        "seminas-search", *small, *search, *sizes, "hydra.run.dir=search", cwd=tmp_path, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "search" / "result.json").read_text())
-    history = [json.loads(line) for line in (tmp_path / "search" / "history.jsonl").read_text().splitlines()]
-    space = MobileNet(1.5e6, (3, 32, 32), 4, 0.25)
-    assert all(space.macs(space.from_json(record["architecture"])) <= 1.5e6 for record in history)
-    revisions = (tmp_path / "search" / "revisions.jsonl").read_text().splitlines()
+    each, first_steps, round_steps, num_labeled, num_new = size
+    pictures = write_pictures(tmp_path / "pictures", each, each // 2)
+    images = ["data=pictures", f"data.images.root={pictures}", "data.images.num_calibration=16"]
+    small = ["space=mobilenet_small", "space.max_macs=1.5e6", "data.images.num_validation=24", *images]
+    steps = [f"evaluator.first_steps={first_steps}", f"evaluator.round_steps={round_steps}"]
+    sizes = [f"search.num_labeled={num_labeled}", f"search.num_new={num_new}", "search.num_rounds=1"]
+    overrides = ["experiment=pictures", *small, *steps, *sizes, *SMALL_CONTROLLER, "strategy.pool=200"]
+    folder = RunFolder(tmp_path / "search")
+    search.run(configure("search", *overrides), folder, quiet=True)
+    searched = folder.result()
+    assert isinstance(searched, SearchResult)
+    space = small_space(max_macs=1.5e6, stem_stride=2)
+    assert all(space.macs(space.from_json(record.architecture)) <= 1.5e6 for record in folder.history())
+    revisions = (folder.path / "revisions.jsonl").read_text().splitlines()
     last = json.loads(revisions[-1])["val_accuracies"]
-    assert len(revisions) == 2 and len(last) == 12
-    # Rounds are compared by what they are worth now, not by what the supernet said when they were asked for.
-    assert found["best_val_accuracy"] == max(last) and found["test_accuracy"] is None
-    train = ["architecture_from=search", "trainer.max_epochs=15", "hydra.run.dir=train"]
-    done = command("seminas-train", *small, *train, cwd=tmp_path, timeout=600)
-    assert done.returncode == 0, done.stderr
-    trained = json.loads((tmp_path / "train" / "result.json").read_text())
-    assert trained["key"] == found["best_key"] and trained["test_accuracy"] > 0.5
+    assert len(revisions) == 2 and len(last) == num_labeled + num_new
+    # Rounds are compared by the weights of now, and not by those that each round was measured with at first.
+    assert searched.best_val_accuracy == max(last) and searched.test_accuracy is None
+    epochs = 15 if each == 100 else 2
+    chosen = [f"architecture_from={folder.path}", f"trainer.max_epochs={epochs}"]
+    trained = RunFolder(tmp_path / "train")
+    train.run(configure("train", *small, *chosen), trained, quiet=True)
+    result = trained.result()
+    assert isinstance(result, TrainingResult) and result.key == searched.best_key
+    assert each < 100 or result.test_accuracy > 0.5
     assert (tmp_path / "train" / "network.safetensors").exists()
 
 
-def test_a_supernet_alone(root: Path, tmp_path: Path) -> None:
+def test_a_supernet_alone(configure: Configure, root: Path, tmp_path: Path) -> None:
     arguments = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=3"]
     arguments += ["data.images.num_validation=40", "data.images.num_calibration=16", "trainer.max_steps=4"]
-    done = command(
-        "seminas-supernet", *arguments, "recipe.augmentation=flip", "hydra.run.dir=run", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert len(result["measured"]) == 3
-    assert result["mean_val_accuracy"] == pytest.approx(
-        np.mean([measured["val_accuracy"] for measured in result["measured"]])
+    folder = RunFolder(tmp_path / "run")
+    mean = supernet.run(configure("supernet", *arguments, "recipe.augmentation=flip"), folder, quiet=True)
+    result = folder.result()
+    assert isinstance(result, SupernetResult) and len(result.measured) == 3
+    assert (
+        result.mean_val_accuracy
+        == mean
+        == pytest.approx(np.mean([measured["val_accuracy"] for measured in result.measured]))
     )
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.long
 def test_a_supernet_of_ranks_that_something_else_starts(root: Path, tmp_path: Path) -> None:
     arguments = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=3"]
     arguments += ["data.images.num_validation=40", "data.images.num_calibration=16", "trainer.max_steps=2"]

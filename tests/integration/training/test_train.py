@@ -1,9 +1,8 @@
 import json
 import os
-import re
-import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,38 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from omegaconf import OmegaConf
 from pictures import CLASSES, write_pictures
 from PIL import Image
 from safetensors.torch import load_file
-from seminas.commands.app import build
+from typer.testing import CliRunner
 
 from learning import images_config, one_group
-from seminas.commands.train import train
+from seminas.commands import train as command
+from seminas.commands.main import app
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import MobileNetSettings
+from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.ranks import launch
-from seminas.spaces.mobilenet.space import MobileNet
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import TrainingResult
+from seminas.spaces.mobilenet import MobileNet
 from seminas.training.classifier import Classifier
-from support import background, command, started_ranks
+from seminas.training.data.make import make_images
+from seminas.training.standalone import StandaloneJob, train
+from support import started_ranks
 
-SPACE = {
-    "_target_": "seminas.spaces.mobilenet.space.MobileNet",
-    "image": [3, 32, 32],
-    "num_classes": 4,
-    "factor": 0.25,
-    "stem_stride": 1,
+Configure = Callable[..., dict[str, Any]]
+SPACE = MobileNetSettings(image=[3, 32, 32], num_classes=4, factor=0.25, stem_stride=1)
+RECIPE = {
+    "epochs": 2,
+    "learning_rate": 0.05,
+    "weight_decay": 4e-5,
+    "schedule": "cosine",
+    "decay_norms": False,
+    "label_smoothing": 0.1,
+    "augmentation": "flip",
+    "networks": {"mobilenet": {"dropout": 0.1}},
 }
 SMALL = "1 7 7 7 2 7 7 7 3 7 7 7 1 7 7 7 1 7 7 7 1"
 
@@ -40,35 +51,28 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
-def config(root: Path, **changes: Any) -> dict[str, Any]:
-    recipe = {
-        "_target_": "seminas.training.classifier.Recipe",
-        "epochs": 2,
-        "learning_rate": 0.05,
-        "weight_decay": 4e-5,
-        "schedule": "cosine",
-        "decay_norms": False,
-        "label_smoothing": 0.1,
-        "augmentation": "flip",
-        "networks": {"mobilenet": {"dropout": 0.1}},
-    }
-    given: dict[str, Any] = {
+def job(root: Path, folder: Path, **changes: Any) -> StandaloneJob:
+    """The training of a small network; changes are of the recipe, the trainer, the images and what is exported."""
+    recipe = Recipe(**(RECIPE | changes.pop("recipe", {})))
+    trainer = TrainerSettings(**({"accelerator": "cpu", "devices": 1} | changes.pop("trainer", {})))
+    config = {
         "seed": 0,
-        "space": SPACE,
-        "architecture": SMALL,
-        "architecture_from": None,
-        "data": {"images": images_config(root)},
-        "recipe": recipe,
-        "trainer": {"accelerator": "cpu", "devices": 1},
-        "export": ["safetensors"],
+        "space": vars(SPACE),
+        "data": {"images": images_config(root, **changes.pop("images", {}))},
+        "recipe": vars(recipe),
+        "logger": None,
+        "export": changes.pop("export", ["safetensors"]),
     }
-    for key, value in changes.items():
-        part, _, name = key.partition("__")
-        if name:
-            given[part] = {**given[part], name: value}
-        else:
-            given[part] = value
-    return given
+    assert not changes
+    space = MobileNet(SPACE)
+    return StandaloneJob(space, space.parse(SMALL), recipe, trainer, folder, config, True)
+
+
+def arguments(root: Path, *overrides: str) -> list[str]:
+    """The same as a command's overrides."""
+    images = [f"data.images.{k}={v}" for k, v in images_config(root).items() if k != "_target_"]
+    space = [f"space.{k}={v}".replace(" ", "") for k, v in vars(SPACE).items() if k != "_target_" and v]
+    return ["data=imagefolder", *images, *space, "trainer.accelerator=cpu", *overrides]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -81,20 +85,19 @@ def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None
         assert torch.equal(value, b[name]), name
 
 
-def train_in(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
-    folder.mkdir(exist_ok=True)
-    train(given, folder, True)
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+def train_in(work: StandaloneJob) -> TrainingResult:
+    work.folder.mkdir(exist_ok=True)
+    train(work)
+    result = RunFolder(work.folder).result()
+    assert isinstance(result, TrainingResult)
     return result
 
 
 def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
-    given = config(
-        root, recipe__epochs=12, recipe__ema=0.9, recipe__mixup=0.1, export=["safetensors", "onnx"]
-    )
-    result = train_in(tmp_path / "run", given)
-    assert result["test_accuracy"] > 0.5 and result["val_accuracy"] > 0.5
-    space = MobileNet(**{k: v for k, v in SPACE.items() if k != "_target_"})
+    recipe = {"epochs": 12, "ema": 0.9, "mixup": 0.1}
+    result = train_in(job(root, tmp_path / "run", recipe=recipe, export=["safetensors", "onnx"]))
+    assert result.test_accuracy > 0.5 and result.val_accuracy is not None and result.val_accuracy > 0.5
+    space = MobileNet(SPACE)
     network = space.build_network(space.parse(SMALL), 4, 3)
     network.load_state_dict(weights(tmp_path / "run"))
     about = json.loads((tmp_path / "run" / "network.json").read_text())
@@ -114,8 +117,8 @@ class Killed(BaseException):
 def test_a_run_that_was_killed_ends_like_one_that_was_not(
     root: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = config(root, recipe__epochs=2, recipe__mixup=0.2, recipe__ema=0.5, trainer__checkpoint_every=2)
-    train_in(tmp_path / "whole", given)
+    changes: dict[str, Any] = {"recipe": {"mixup": 0.2, "ema": 0.5}, "trainer": {"checkpoint_every": 2}}
+    train_in(job(root, tmp_path / "whole", **changes))
     original = Classifier.training_step
 
     def killed(self: Any, batch: Any, batch_idx: int) -> Any:
@@ -125,39 +128,14 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Classifier, "training_step", killed)
-        train_in(tmp_path / "killed", given)
+        train_in(job(root, tmp_path / "killed", **changes))
     assert not (tmp_path / "killed" / "result.json").exists()
-    train_in(tmp_path / "killed", given)
+    train_in(job(root, tmp_path / "killed", **changes))
     assert_equal(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_sigterm_writes_a_checkpoint(root: Path, tmp_path: Path, ranks: int) -> None:
-    settings = [f"data.images.{k}={v}" for k, v in images_config(root).items() if k != "_target_"]
-    space = [f"space.{k}={v}".replace(" ", "") for k, v in SPACE.items() if k != "_target_"]
-    arguments = ["data=imagefolder", *settings, *space, "trainer.accelerator=cpu", "trainer.max_epochs=200"]
-    arguments.append(f"trainer.devices={ranks}")
-    running = background("seminas-train", *arguments, "hydra.run.dir=run", cwd=tmp_path)
-    metrics = tmp_path / "run" / "metrics.csv"
-    for _ in range(600):
-        if metrics.exists() or running.poll() is not None:
-            break
-        time.sleep(0.1)
-    os.kill(running.pid, signal.SIGTERM)
-    assert running.wait(60) == 128 + signal.SIGTERM
-    logs = [log.read_text() for log in (tmp_path / "run").glob("logs/rank*.log")]
-    assert len(logs) == (ranks if ranks > 1 else 0)
-    assert not any(Path(f"/proc/{re.findall('process ([0-9]+)', log)[0]}").exists() for log in logs)
-    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
-    stands = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert stands > 0
-    # The same command goes on from there; fewer epochs would be another config.
-    refused = command("seminas-train", *arguments, "trainer.max_epochs=3", "hydra.run.dir=run", cwd=tmp_path)
-    assert refused.returncode == 2 and "trainer.max_epochs is 200 there, 3 here" in refused.stderr
-
-
-def ranks_and_steps(given: dict[str, Any], folder: Path) -> None:
-    """What a rank does here: trains, without statistics over a batch, and writes what every step did."""
+def record_steps(work: StandaloneJob) -> None:
+    """Train as a rank, without statistics over a batch, and write what every step did."""
     torch.nn.BatchNorm2d = one_group  # type: ignore[assignment, misc]
     rank = os.environ["LOCAL_RANK"]
     done: list[Any] = []
@@ -167,33 +145,33 @@ def ranks_and_steps(given: dict[str, Any], folder: Path) -> None:
         done.append((flat.double().sum().item(), flat.double().square().sum().item(), float(outputs["loss"])))
 
     Classifier.on_train_batch_end = after  # type: ignore[method-assign, assignment]
-    train(given, folder, True)
-    (folder / f"steps{rank}.json").write_text(json.dumps(done))
+    train(work)
+    (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
 
 
 def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "two").mkdir()
-    two = config(root, data={"images": images_config(root, batch_size=16)}, trainer__devices=2)
-    two["recipe"] |= {"learning_rate": 0.02, "per_batch": 32, "networks": {}}
-    launch(ranks_and_steps, (two, tmp_path / "two"), 2, tmp_path / "two" / "logs")
-    first, second = (json.loads((tmp_path / "two" / f"steps{rank}.json").read_text()) for rank in range(2))
+    recipe = {"learning_rate": 0.02, "per_batch": 32, "networks": {}}
+    two = job(root, tmp_path / "two", recipe=recipe, images={"batch_size": 16}, trainer={"devices": 2})
+    one = job(root, tmp_path / "one", recipe=recipe, images={"batch_size": 32})
+    for work, ranks in ((two, 2), (one, 1)):
+        work.folder.mkdir()
+        launch(record_steps, (work,), ranks, work.folder / "logs")
+    first, second = (json.loads((two.folder / f"steps{rank}.json").read_text()) for rank in range(2))
     assert len(first) == 6 and [s[:2] for s in first] == [s[:2] for s in second]
-    (tmp_path / "one").mkdir()
-    one = config(root, data={"images": images_config(root, batch_size=32)}, recipe=two["recipe"])
-    launch(ranks_and_steps, (one, tmp_path / "one"), 1, tmp_path / "one" / "logs")
-    alone = json.loads((tmp_path / "one" / "steps0.json").read_text())
+    alone = json.loads((one.folder / "steps0.json").read_text())
     losses = np.mean([[s[2] for s in first], [s[2] for s in second]], axis=0)
     np.testing.assert_allclose(losses, [s[2] for s in alone], rtol=1e-4)
     np.testing.assert_allclose([s[1] for s in first], [s[1] for s in alone], rtol=1e-5)
-    results = [json.loads((tmp_path / n / "result.json").read_text()) for n in ("one", "two")]
-    assert results[0]["steps"] == results[1]["steps"] == 6
+    results = [RunFolder(work.folder).result() for work in (one, two)]
+    assert [result.steps for result in results if isinstance(result, TrainingResult)] == [6, 6]
 
 
+@pytest.mark.long
 def test_ranks_that_something_else_starts_share_a_folder(tmp_path: Path) -> None:
     """As under torchrun or Slurm: the same command for each, its place in the environment."""
-    arguments = ["space=nasbench101", "data=digits", "trainer=ddp", "trainer.accelerator=cpu"]
-    arguments += ["trainer.devices=2", "trainer.max_epochs=1", "hydra.run.dir=run"]
-    started_ranks("seminas-train", *arguments, cwd=tmp_path)
+    overrides = ["space=nasbench101", "data=digits", "trainer=ddp", "trainer.accelerator=cpu"]
+    overrides += ["trainer.devices=2", "trainer.max_epochs=1", "hydra.run.dir=run"]
+    started_ranks("seminas-train", *overrides, cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["steps"] == 896 // 64 // 2
 
@@ -232,31 +210,74 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
     }
     for name, folder in folders.items():
         with pytest.raises(UserError) as error:
-            build(OmegaConf.create({"images": images_config(folder)}), "images")
+            make_images(images_config(folder), augmentation="flip", seed=0)
         assert said[name] in str(error.value).lower() and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("overrides", "line"),
     [
-        ({"architecture": "1 2 3"}, "architecture=1 2 3: '1 2 3' has 3 choices"),
-        ({"architecture": "7" + SMALL[1:]}, "s1b1=7: must be one of 1, 2, 3, 4, 5, 6"),
+        (["architecture='1 2 3'"], "architecture=1 2 3: '1 2 3' has 3 choices"),
+        ([f"architecture='7{SMALL[1:]}'"], "s1b1=7: must be one of 1, 2, 3, 4, 5, 6"),
+        (["architecture_from=nowhere"], "architecture_from=nowhere: there is no such run folder or file"),
         (
-            {"architecture": None, "architecture_from": "nowhere"},
-            "architecture_from=nowhere: there is no such",
+            [f"architecture='{SMALL}'", "architecture_from=a"],
+            "architecture_from: architecture is set as well",
         ),
-        ({"architecture_from": "somewhere"}, "architecture_from: architecture is set as well"),
-        ({"space": SPACE | {"max_macs": 1e5}}, "space.max_macs=100000: must be at least"),
-        ({"recipe__epochs": 0}, "recipe.epochs=0: must be at least 1"),
-        ({"trainer__precision": "17"}, "trainer: "),
+        (["space.max_macs=1e5"], "space.max_macs=100000: must be at least"),
+        (["data.recipe.epochs=0"], "recipe.epochs=0: must be at least 1"),
+        (["trainer.precision=17"], "trainer.precision=17: must be one of 32-true"),
+        (
+            ["trainer.accelerator=gpu"],
+            "trainer.accelerator=gpu: must be auto or cpu on a machine without a GPU",
+        ),
+        (["trainer.strategy=nonsense"], "trainer.strategy=nonsense: must be one of auto, "),
+        (
+            ["trainer.devices=[1]", "trainer.accelerator=auto"],
+            "trainer.devices=[1]: must be auto or a number",
+        ),
+        (
+            ["data.images.batch_size=1000"],
+            "data.images.batch_size=1000: must be at most the 120 training images",
+        ),
     ],
 )
-def test_a_config_that_will_not_do_is_one_line(
-    root: Path, tmp_path: Path, changes: dict[str, Any], said: str
+def test_a_config_that_will_not_do_is_one_line_and_leaves_no_folder(
+    configure: Configure, root: Path, tmp_path: Path, overrides: list[str], line: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        train_in(tmp_path / "run", config(root, **changes))
-    assert said in str(error.value) and "\n" not in str(error.value)
+        config = configure("train", *arguments(root), *overrides)
+        command.run(config, RunFolder(tmp_path / "run"), quiet=True)
+    assert str(error.value).startswith(line) or line in str(error.value)
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_a_training_that_ends_before_its_first_validation_has_a_result(root: Path, tmp_path: Path) -> None:
+    result = train_in(job(root, tmp_path / "run", trainer={"max_steps": 2}))
+    assert result.steps == 2 and result.val_accuracy is not None
+
+
+def test_a_finished_training_goes_on_where_its_schedule_has_no_end(
+    configure: Configure, root: Path, tmp_path: Path
+) -> None:
+    def run(schedule: str, epochs: int) -> TrainingResult:
+        settings = [f"data.recipe.schedule={schedule}", f"trainer.max_epochs={epochs}"]
+        config = configure("train", *arguments(root), *settings, f"architecture='{SMALL}'", "logger=[]")
+        command.run(config, RunFolder(tmp_path / schedule), quiet=True)
+        result = RunFolder(tmp_path / schedule).result()
+        assert isinstance(result, TrainingResult)
+        return result
+
+    assert run("constant", 1).epochs == 1
+    longer = run("constant", 2)
+    assert longer.epochs == 2 and longer.config["trainer"]["max_epochs"] == 2
+    with pytest.raises(UserError, match=r"trainer.max_epochs=1: must be at least 2"):
+        run("constant", 1)
+    assert RunFolder(tmp_path / "constant").result() == longer
+    first = run("cosine", 1)
+    with pytest.raises(UserError, match=r"trainer.max_epochs: cannot grow: recipe.schedule=cosine") as error:
+        run("cosine", 2)
+    assert "\n" not in str(error.value) and RunFolder(tmp_path / "cosine").result() == first
 
 
 def test_odd_pictures_are_converted_and_broken_ones_skipped_and_counted(tmp_path: Path) -> None:
@@ -267,9 +288,9 @@ def test_odd_pictures_are_converted_and_broken_ones_skipped_and_counted(tmp_path
     files[2].write_bytes(files[2].read_bytes()[:300])
     for file in sorted((root / "train" / "square").iterdir())[:3]:
         file.write_text("no picture")
-    images = images_config(root, num_validation=8, num_calibration=0, split_seed=1)
-    result = train_in(tmp_path / "run", config(root, data={"images": images}))
-    assert 1 <= result["skipped_images"] <= 4
-    done = command("seminas", "data", "info", str(root), cwd=tmp_path)
-    assert "4 files cannot be read" in done.stdout and str(files[2]) in done.stdout
-    assert done.returncode == 1
+    images = {"num_validation": 8, "num_calibration": 0, "split_seed": 1}
+    result = train_in(job(root, tmp_path / "run", images=images))
+    assert 1 <= result.skipped_images <= 4
+    done = CliRunner().invoke(app, ["data", "info", str(root)])
+    assert "4 files cannot be read" in done.output and str(files[2]) in done.output
+    assert done.exit_code == 1

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from seminas.commands.main import app
-from seminas.config.spaces import MobileNetSettings
 from typer.testing import CliRunner
 
+from seminas.commands.main import app
+from seminas.config.spaces import MobileNetSettings
 from seminas.errors import UserError
 from seminas.spaces.chain import BudgetChain, ForbiddenChain
 from seminas.spaces.cost import count_macs, count_parameters, parts

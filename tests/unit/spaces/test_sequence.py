@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from seminas.commands.space import load_space
 
+from seminas.commands.space import load_space
 from seminas.errors import UserError
 from seminas.spaces.sequence import SequenceSpace
 from support import DATA

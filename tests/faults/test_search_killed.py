@@ -1,0 +1,231 @@
+"""Searches and fits that are killed, interrupted or told to end.
+
+The user's module inside the command says where it is, so that no test waits for a time.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seminas.commands import search
+from seminas.execution.engines import Engine
+from seminas.runs.folder import RunFolder
+from support import BIN
+
+Configure = Callable[..., dict[str, Any]]
+USERS_MODULE = '''
+"""What a user may write; says on the standard output where the command is, and waits there."""
+
+import multiprocessing
+import os
+import threading
+
+from seminas.config.data import DigitsSettings
+from seminas.controller.module import ControllerModule
+from seminas.evaluators.base import Evaluator
+from seminas.predictors.controller import ControllerPredictor
+from seminas.runs.archive import Archive
+from seminas.training.data.memory import digits
+
+WAITS = "WAITS" in os.environ
+
+
+def say(event):
+    if WAITS:
+        os.write(1, f"event: {event}\\n".encode())
+
+
+def wait():
+    if WAITS:
+        threading.Event().wait()
+
+
+def images(batch_size):
+    """A few digits. The second training of each worker waits; the search says what it has written down."""
+    if WAITS and multiprocessing.parent_process() is None:
+        add = Archive.add
+
+        def written(archive, record):
+            gained = add(archive, record)
+            say("written")
+            return gained
+
+        Archive.add = written
+    data = digits(DigitsSettings(batch_size=batch_size))
+    data.splits = {name: (images[:256], labels[:256]) for name, (images, labels) in data.splits.items()}
+    loader, trainings = data.train_dataloader, []
+
+    def train_dataloader():
+        trainings.append(None)
+        if len(trainings) == 2:
+            say("waits")
+            wait()
+        return loader()
+
+    data.train_dataloader = train_dataloader
+    return data
+
+
+class Slow(Evaluator):
+    """The third evaluation waits."""
+
+    count = 0
+
+    def evaluate_one(self, architecture):
+        self.count += 1
+        if self.count == 3:
+            say("waits")
+            wait()
+        return 0.5
+
+
+class Controlled(ControllerPredictor):
+    """Says that its fit is running."""
+
+    def fit(self, *arguments):
+        step = ControllerModule.training_step
+
+        def training_step(module, batch, batch_idx):
+            if batch_idx == 1:
+                say("fits")
+            return step(module, batch, batch_idx)
+
+        ControllerModule.training_step = training_step
+        return super().fit(*arguments)
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with the user's module."""
+    (tmp_path / "waiting.py").write_text(USERS_MODULE)
+    (tmp_path / "evaluator").mkdir()
+    (tmp_path / "evaluator" / "slow.yaml").write_text("_target_: waiting.Slow\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("waiting", None)
+
+
+class Started:
+    """One of the project's commands, with the user's module waiting."""
+
+    def __init__(self, name: str, *arguments: str, cwd: Path) -> None:
+        self._process = subprocess.Popen(
+            [str(BIN / name), *arguments],
+            cwd=cwd,
+            env=os.environ | {"WAITS": "yes"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def reach(self, *events: str) -> None:
+        """Return when the command has said these, in any order."""
+        assert self._process.stdout is not None
+        missing = list(events)
+        while missing:
+            line = self._process.stdout.readline()
+            assert line, f"ended before {missing}: {self._process.communicate()[1]}"
+            event = line.removeprefix("event: ").strip()
+            if event in missing:
+                missing.remove(event)
+
+    def end(self, sent: signal.Signals) -> tuple[int, str]:
+        """Send a signal to the process; returns its status and what it said last.
+
+        That is known when the last process that the command has started is gone: each holds the pipes.
+        """
+        os.kill(self._process.pid, sent)
+        error = self._process.communicate()[1]
+        return self._process.returncode, error
+
+
+class ThisProcess(Engine):
+    """Makes the calls one after the other, as a worker process does."""
+
+    num_workers = 1
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self.num_calls = 0
+
+    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            for i, call in enumerate(arguments):
+                self.num_calls += 1
+                yield i, getattr(self._target, method)(*call)
+        finally:
+            torch.set_num_threads(threads)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_killed_search_on_trainings_goes_on(
+    configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL while worker processes are training; accuracies are those of a run that was left alone."""
+    overrides = ["search.num_labeled=5", "search.num_rounds=0", "data.recipe.epochs=1", "strategy=random"]
+    overrides += ["data.images._target_=waiting.images", "evaluator.num_workers=2"]
+    started = Started("seminas-search", *overrides, "hydra.run.dir=killed", cwd=folder)
+    # Both workers have trained one architecture and train another.
+    started.reach("written", "written", "waits", "waits")
+    status, _ = started.end(signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    killed, whole = RunFolder(folder / "killed"), RunFolder(folder / "whole")
+    assert killed.result() is None
+    # The second to end may wait for its turn.
+    kept = [line for name in ("history", "pending") for line in lines_of(killed.path / f"{name}.jsonl")]
+    assert len(set(kept)) == 2
+    engines: list[ThisProcess] = []
+
+    def make_engine(name: str, target: Any, *arguments: Any) -> ThisProcess:
+        engines.append(ThisProcess(target))
+        return engines[-1]
+
+    monkeypatch.setattr("seminas.evaluators.training.make_engine", make_engine)
+    for run in (killed, whole):
+        search.run(configure("search", *overrides), run, quiet=True)
+    # Beside the trainings, the best architecture is tested.
+    assert [engine.num_calls for engine in engines] == [3 + 1, 5 + 1]
+    assert set(kept) < set(lines_of(killed.path / "history.jsonl"))
+    told = [[(r.key, r.val_accuracy) for r in run.history()] for run in (killed, whole)]
+    assert told[0] == told[1] and len(told[0]) == 5
+    assert len({accuracy for _, accuracy in told[0]}) > 1
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_an_interrupted_search_says_how_it_goes_on(configure: Configure, folder: Path) -> None:
+    overrides = ["strategy=random", "search.max_queries=6", "search.num_labeled=6"]
+    arguments = ["--config-dir", ".", *overrides, "evaluator=slow", "hydra.run.dir=run"]
+    started = Started("seminas-search", *arguments, cwd=folder)
+    started.reach("waits")
+    status, said = started.end(signal.SIGINT)
+    run = RunFolder(folder / "run")
+    assert status == 130 and "Traceback" not in said
+    assert said.endswith(f"interrupted: the same command with hydra.run.dir={run} goes on\n")
+    assert len(run.history()) == 2 and run.state().name == "stopped"
+
+
+def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(folder: Path) -> None:
+    """Lightning takes the signal while it fits, and would end with a status of 0, or forget it."""
+    fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.teachers.steps=1000000"]
+    fit += ["model._target_=waiting.Controlled", "predictor.pseudo_label_ratio=0"]
+    started = Started("seminas-predictor", *fit, "hydra.run.dir=run", cwd=folder)
+    started.reach("fits")
+    status, _ = started.end(signal.SIGTERM)
+    assert status in (128 + signal.SIGTERM, -signal.SIGTERM)
+    assert not (folder / "run" / "result.json").exists()
