@@ -104,7 +104,9 @@ def register_resolvers() -> None:
 
 def quoted(text: str) -> str:
     """Return a text as a quoted value of Hydra's override grammar."""
-    return "'{}'".format(text.replace("\\", "\\\\").replace("'", "\\'"))
+    # Hydra reads a backslash as an escape only before a quote, and at the end.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'"
 
 
 def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -4,7 +4,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -55,30 +55,37 @@ class LocalProcesses(Engine):
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """See the base class."""
         waiting = dict(enumerate(arguments))
-        attempts = dict.fromkeys(waiting, 0)
+        deaths = dict.fromkeys(waiting, 0)
+        suspects: list[int] = []
         while waiting:
+            # A process that dies takes the others of its pool with it. The calls that may have killed it are made again
+            # one by one, so that no other call is lost.
+            batch = [suspects.pop(0)] if suspects else list(waiting)
             pool = self._start()
-            running: dict[Future[Any], int] = {
-                pool.submit(_call, method, call): i for i, call in waiting.items()
-            }
+            running = {pool.submit(_call, method, waiting[i]): i for i in batch}
+            died: list[int] = []
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
-                broken = False
                 for future in sorted(done, key=running.__getitem__):
                     i = running.pop(future)
-                    result: Any
                     try:
                         result = future.result()
-                    except BrokenProcessPool as error:
-                        broken = True
-                        attempts[i] += 1
-                        if attempts[i] < ATTEMPTS:
-                            continue
-                        result = LostError(str(error))
+                    except BrokenProcessPool:
+                        died.append(i)
+                        continue
                     del waiting[i]
                     yield i, result
-                if broken and not running:
-                    self.close()
+            if died:
+                self.close()
+                # Calls begin in their order, and one more than there are processes is handed out.
+                suspects = sorted(died)[: self.num_workers + 1] + suspects
+                for i in suspects[: len(died)]:
+                    deaths[i] += 1
+                lost = [i for i in suspects if deaths[i] == ATTEMPTS]
+                suspects = [i for i in suspects if i not in lost]
+                for i in lost:
+                    del waiting[i]
+                    yield i, LostError(f"its process died {ATTEMPTS} times")
 
     def close(self) -> None:
         """See the base class."""

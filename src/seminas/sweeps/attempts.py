@@ -37,6 +37,8 @@ class Attempts:
         Raises:
             Exception: The reason, where no job has begun: then the launcher is at fault.
         """
+        if self._folder.is_stopped():
+            return []
         states = {name: self._settled(name).state.name for name in names}
         if reason is not None and all(state == "missing" for state in states.values()):
             raise reason
@@ -45,7 +47,7 @@ class Attempts:
         died = ("stopped", "missing") if reason is None and self._any_begun else ("stopped",)
         for name in (name for name, state in states.items() if state in died):
             self._ended[name] = self._ended.get(name, 0) + 1
-            if self._ended[name] >= MOST_ATTEMPTS and not self._folder.is_stopped():
+            if self._ended[name] >= MOST_ATTEMPTS:
                 text = f"its process ended without an error, {MOST_ATTEMPTS} times"
                 self._folder.job(name).folder.write_error(text)
         again = died if reason is None else ("stopped", "missing")

@@ -3,6 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from seminas.config.names import quoted
 from seminas.sweeps.folder import SweepFolder
@@ -25,18 +28,15 @@ def resume(folder: SweepFolder) -> None:
 def resume_command(folder: SweepFolder) -> tuple[Path, list[str]]:
     """Return the program and the arguments of the command that a sweep was made with."""
     config = folder.config()
+    overrides: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)
     program = Path(sys.argv[0]).with_name(f"seminas-{config.hydra.job.name}")
-    overrides = [
-        override
-        for override in config.hydra.overrides.hydra
-        if not override.startswith(("hydra.sweep.dir=", "hydra.mode="))
-    ]
+    of_hydra = [o for o in overrides["hydra"] if not o.startswith(("hydra.sweep.dir=", "hydra.mode="))]
     config_dirs = [s.path for s in config.hydra.runtime.config_sources if s.provider == "command-line"]
     return program, [
         str(program),
         "-m",
         *(f"--config-dir={path}" for path in config_dirs),
-        *config.hydra.overrides.task,
-        *overrides,
+        *overrides["task"],
+        *of_hydra,
         f"hydra.sweep.dir={quoted(str(folder.path.resolve()))}",
     ]

@@ -24,7 +24,7 @@ STRATEGIES = (
     "random",
 )
 EXACT = ("evolution", "local_search", "random")
-"""Strategies without floating-point arithmetic of torch or scikit-learn, whose last digits differ between processors."""
+"""Strategies without floating-point arithmetic of libraries, whose last digits differ between processors."""
 Configure = Callable[..., dict[str, Any]]
 
 

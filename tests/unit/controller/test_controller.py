@@ -339,7 +339,7 @@ def test_a_warm_start_goes_on_from_the_last_controller(
         first, _ = fit_controller(space, settings, cells[:100], accuracies[:100], (0, 0))
         before = first.scores(cells[100:200])
         still = with_sections(settings, optimisation={"learning_rate": 1e-9})
-        again, _ = fit_controller(space, still, cells[:100], accuracies[:100], (0, 1), (), first)
+        again, _ = fit_controller(space, still, cells[:100], accuracies[:100], (0, 1), (), start=first)
         np.testing.assert_allclose(again.scores(cells[100:200]), before, atol=1e-4)
         np.testing.assert_array_equal(first.scores(cells[100:200]), before)
         cold, _ = fit_controller(space, still, cells[:100], accuracies[:100], (0, 1))

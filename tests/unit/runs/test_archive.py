@@ -83,11 +83,3 @@ def test_a_full_disk_leaves_what_was_written_readable(
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == [0]
     assert Archive(tmp_path).records == [record(0)]
-
-
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    archive = Archive(tmp_path)
-    with pytest.raises(UserError, match="another process"):
-        Archive(tmp_path)
-    archive.close()
-    Archive(tmp_path)

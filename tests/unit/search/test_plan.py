@@ -1,7 +1,13 @@
 import pytest
 
+from seminas.config.search import SearchSettings
 from seminas.errors import UserError
-from seminas.search.plan import OwnSizes, SearchSettings, round_sizes
+from seminas.search.plan import make_plan
+from seminas.strategies.base import RoundSizes
+
+
+def round_sizes(settings: SearchSettings, candidates: int, wanted: RoundSizes | None = None) -> list[int]:
+    return make_plan(settings, candidates, wanted).sizes()
 
 
 def test_nothing_set_is_25_and_three_rounds_of_25() -> None:
@@ -30,7 +36,7 @@ def test_what_is_set_is_kept() -> None:
 
 
 def test_sizes_of_a_strategys_own_spend_the_same() -> None:
-    own = OwnSizes(20, 5)
+    own = RoundSizes(20, 5)
     assert round_sizes(SearchSettings(), 1000, own) == [20, *[5] * 16]
     assert round_sizes(SearchSettings(max_queries=33), 1000, own) == [20, 5, 5, 3]
     assert round_sizes(SearchSettings(max_queries=12), 1000, own) == [12]
@@ -41,9 +47,14 @@ def test_sizes_of_a_strategys_own_spend_the_same() -> None:
 
 
 def test_own_sizes_may_grow_with_what_has_been_evaluated() -> None:
-    sizes = round_sizes(SearchSettings(max_queries=100), 1000, OwnSizes(20, 5, 0.25))
+    sizes = round_sizes(SearchSettings(max_queries=100), 1000, RoundSizes(20, 5, 0.25))
     assert sizes == [20, 5, 5, 5, 5, 5, 6, 8, 10, 12, 15, 4]
-    assert round_sizes(SearchSettings(max_queries=40, num_new=8), 1000, OwnSizes(20, 5, 0.5)) == [20, 8, 8, 4]
+    assert round_sizes(SearchSettings(max_queries=40, num_new=8), 1000, RoundSizes(20, 5, 0.5)) == [
+        20,
+        8,
+        8,
+        4,
+    ]
 
 
 def test_no_more_than_there_is() -> None:
@@ -67,3 +78,12 @@ def test_no_more_than_there_is() -> None:
 def test_what_cannot_be_is_refused_by_its_key(settings: dict[str, float]) -> None:
     with pytest.raises(UserError, match=f"search.{next(iter(settings))}="):
         round_sizes(SearchSettings(**settings), 1000)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wanted", [None, RoundSizes(20, 5), RoundSizes(20, 5, 0.4)])
+def test_rounds_that_were_planned_stay_when_a_search_is_extended(wanted: RoundSizes | None) -> None:
+    planned = round_sizes(SearchSettings(max_queries=47), 1000, wanted)
+    plan = make_plan(SearchSettings(max_queries=80), 1000, wanted)
+    sizes = plan.sizes(planned)
+    assert sizes[: len(planned)] == planned and sum(sizes) == 80 and min(sizes) > 0
+    assert make_plan(SearchSettings(max_queries=47), 1000, wanted).sizes(planned) == planned

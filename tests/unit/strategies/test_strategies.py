@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from seminas.config.controller import ControllerSettings, EncoderSettings, StudentSettings, TeacherSettings
+from seminas.config.fields import Settings
 from seminas.config.search import SearchSettings
 from seminas.config.strategies import (
     BananasSettings,
@@ -15,6 +16,7 @@ from seminas.config.strategies import (
     SemiNASSettings,
 )
 from seminas.errors import UserError
+from seminas.search.plan import make_plan
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
 from seminas.spaces.subset import Subset
@@ -27,6 +29,7 @@ from seminas.strategies.local_search import LocalSearch
 from seminas.strategies.random import RandomSearch
 from seminas.strategies.seminas import NAO, SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
+from support import with_sections
 
 SMALL = ControllerSettings(
     EncoderSettings(hidden=16),
@@ -35,9 +38,7 @@ SMALL = ControllerSettings(
 )
 LONGER = ControllerSettings(teachers=TeacherSettings(steps=150), student=StudentSettings(steps=100))
 PAPER = replace(
-    with_sections(
-        SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}
-    ),
+    with_sections(SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}),
     warm_start=True,
 )
 FEW_STEPS = SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
@@ -52,7 +53,7 @@ def semi(space: NASBench101, seed: int, ratio: float = 10) -> SemiNAS[Cell]:
 MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
-    "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL),
+    "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
     "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),
     "seminas_evolution": lambda space, seed: SemiNASEvolution(
         space, seed, SemiNASEvolutionSettings(children=3), SMALL, 10
@@ -79,7 +80,7 @@ def test_asks_for_new_ones_and_follows_from_what_it_was_told(space: NASBench101,
     asked: list[list[Cell]] = []
     strategy = MAKERS[name](space, 0)
     for size in (10, 7, 7):
-        asked.append(strategy.ask(size))
+        asked.append(strategy.ask(size).architectures)
         assert len(set(asked[-1])) == size
         strategy.tell(asked[-1], [accuracy(cell) for cell in asked[-1]])
     everything = [cell for part in asked for cell in part]
@@ -88,8 +89,8 @@ def test_asks_for_new_ones_and_follows_from_what_it_was_told(space: NASBench101,
     resumed = MAKERS[name](space, 0)
     for part in asked[:2]:
         resumed.tell(part, [accuracy(cell) for cell in part])
-    assert resumed.ask(7) == asked[2]
-    assert MAKERS[name](space, 1).ask(10) != asked[0]
+    assert resumed.ask(7).architectures == asked[2]
+    assert MAKERS[name](space, 1).ask(10).architectures != asked[0]
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -98,12 +99,12 @@ def test_of_a_part_of_the_space_only_members_and_in_the_end_all(space: NASBench1
     strategy = MAKERS[name](part, 0)  # type: ignore[arg-type]
     seen: set[Cell] = set()
     for size in (20, 20, 15, 15):
-        cells = strategy.ask(size)
+        cells = strategy.ask(size).architectures
         part.index(cells)
         strategy.tell(cells, [accuracy(cell) for cell in cells])
         seen |= set(cells)
     assert len(seen) == 60
-    assert strategy.ask(5) == []
+    assert strategy.ask(5).architectures == []
 
 
 def test_nothing_but_failures_is_answered_at_random(space: NASBench101) -> None:
@@ -128,7 +129,7 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
     monkeypatch.setattr(controlled, "fit_controller", watched)
     strategy = semi(space, 0, ratio)
     for size in (10, 4):
-        cells = strategy.ask(size)
+        cells = strategy.ask(size).architectures
         strategy.tell(cells, [0.9 + 0.01 * i for i in range(len(cells))])
     strategy.ask(4)
     assert fitted == [(10, expected), (14, expected)]
@@ -212,11 +213,12 @@ def test_children_that_the_controller_picks_are_better_than_those_proposed(space
         return 0.7 + 0.04 * cell.labels.count("conv3x3-bn-relu")
 
     strategy = SemiNASEvolution(space, 0, ControllerSettings(labeled_steps=150, pseudo_steps=100), 5)
-    first = strategy.ask(40)
+    first = strategy.ask(40).architectures
     strategy.tell(first, [good(cell) for cell in first])
     proposed = strategy.evolution.children(200, strategy.rng())
-    picked = strategy.ask(10)
-    assert set(strategy.predictions) == set(picked)
+    proposal = strategy.ask(10)
+    picked = proposal.architectures
+    assert set(proposal.predictions) == set(picked)
     assert np.mean([good(cell) for cell in picked]) > np.mean([good(cell) for cell in proposed]) + 0.02
 
 
@@ -226,12 +228,12 @@ def test_a_baseline_beats_random_search(space: NASBench101, name: str) -> None:
         return 0.7 + 0.04 * cell.labels.count("conv3x3-bn-relu") + 0.002 * (cell.edges % 7)
 
     part = Subset(space, np.arange(2_532))
-    makers = {**MAKERS, "bananas": Bananas}
+    makers = {**MAKERS, "bananas": lambda space, seed: Bananas(space, seed, BananasSettings())}
     values = {}
     for kind in (name, "random"):
         strategy = makers[kind](part, 0)  # type: ignore[arg-type]
-        for size in round_sizes(SearchSettings(max_queries=60), part.size, strategy.own_sizes):
-            cells = strategy.ask(size)
+        for size in make_plan(SearchSettings(max_queries=60), part.size, strategy.round_sizes).sizes():
+            cells = strategy.ask(size).architectures
             strategy.tell(cells, [good(cell) for cell in cells])
         values[kind] = np.sort([v for v in strategy.told.values() if v is not None])[-20:].mean()
     assert values[name] > values["random"] + 0.005
@@ -255,29 +257,25 @@ def test_expected_improvement_is_what_draws_give() -> None:
         {"pool": -1},
     ],
 )
-def test_settings_that_cannot_be_are_refused_by_their_key(
-    space: NASBench101, change: dict[str, float]
-) -> None:
+def test_settings_that_cannot_be_are_refused_by_their_key(change: dict[str, float]) -> None:
     with pytest.raises(UserError, match=f"strategy.{next(iter(change))}="):
-        SemiNAS(space, 0, SMALL, 10, **change)  # type: ignore[arg-type]
+        SemiNASSettings(**change)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="search.pseudo_label_ratio=-1"):
-        SemiNAS(space, 0, SMALL, -1)
+        SearchSettings(pseudo_label_ratio=-1)
 
 
 @pytest.mark.parametrize(
-    ("strategy", "change"),
+    ("settings", "change"),
     [
-        (Evolution, {"population_size": 0}),
-        (Evolution, {"tournament_size": 0}),
-        (LocalSearch, {"num_start": 1}),
-        (Bananas, {"ensemble_size": 1}),
-        (Bananas, {"learning_rate": 0.0}),
-        (GaussianProcess, {"num_random": 1}),
-        (GaussianProcess, {"max_candidates": 0}),
+        (EvolutionSettings, {"population_size": 0}),
+        (EvolutionSettings, {"tournament_size": 0}),
+        (LocalSearchSettings, {"num_start": 1}),
+        (BananasSettings, {"ensemble_size": 1}),
+        (BananasSettings, {"learning_rate": 0.0}),
+        (GaussianProcessSettings, {"num_random": 1}),
+        (GaussianProcessSettings, {"max_candidates": 0}),
     ],
 )
-def test_so_are_those_of_the_baselines(
-    space: NASBench101, strategy: type[Strategy[Cell]], change: dict[str, float]
-) -> None:
+def test_so_are_those_of_the_baselines(settings: type[Settings], change: dict[str, float]) -> None:
     with pytest.raises(UserError, match=f"strategy.{next(iter(change))}="):
-        strategy(space, 0, **change)  # type: ignore[arg-type]
+        settings(**change)

@@ -44,3 +44,12 @@ def test_a_name_is_a_file_name_and_tells_jobs_apart() -> None:
 def test_the_folder_that_is_pinned_is_read_back(name: str) -> None:
     job = pinned(["seed=1", "hydra.sweep.subdir=other"], name)
     assert job[:2] == ["seed=1", "hydra.sweep.subdir=other"] and pinned_name(job) == name
+
+
+def test_an_interpolation_of_a_jobs_own_does_not_keep_jobs_from_being_counted() -> None:
+    hydra = {
+        "job": {"num": "???"},
+        "sweeper": {"params": {"seed": "0,1", "search.num_new": "${hydra.job.num}"}},
+        "overrides": {"task": ["predictor.num_labeled=10,20", "search.num_labeled=${hydra.job.num}"]},
+    }
+    assert num_jobs(OmegaConf.create({"hydra": hydra})) == 4

@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig
-from seminas.commands.app import build
 
+from seminas.config.build import build_section, read
+from seminas.config.recipe import Recipe
+from seminas.evaluators.base import Evaluator
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables import find_table
@@ -24,11 +26,14 @@ def test_it_holds_every_cell_of_at_most_5_vertices_and_is_small(space: NASBench1
 
 
 def test_it_says_what_training_says(
-    space: NASBench101, table: Table, configure: Callable[..., DictConfig]
+    space: NASBench101, table: Table, configure: Callable[..., dict[str, Any]]
 ) -> None:
     """Another machine may compute other last bits, and a training go another way, but hardly by more than this."""
     rows = np.array([5, 700, 2_000])
-    evaluator = build(configure("search", "evaluator=training"), "evaluator", space=space, seed=1)
+    config = configure("search", "evaluator=training")
+    recipe = read(config["data"]["recipe"], "data.recipe", Recipe)
+    context = {"space": space, "seed": 1, "images": config["data"]["images"], "recipe": recipe}
+    evaluator: Any = build_section(config, "evaluator", Evaluator, **context)
     try:
         outcomes = dict(evaluator.measure(space.at(table.index[rows]), ("val", "test")))
     finally:
@@ -39,9 +44,9 @@ def test_it_says_what_training_says(
 
 
 def test_it_states_what_the_networks_cost(
-    space: NASBench101, table: Table, configure: Callable[..., DictConfig]
+    space: NASBench101, table: Table, configure: Callable[..., dict[str, Any]]
 ) -> None:
-    skeleton = configure("search", "evaluator=training").data.recipe.networks.nasbench101
+    skeleton = configure("search", "evaluator=training")["data"]["recipe"]["networks"]["nasbench101"]
     (cell,) = space.at(table.index[[1_234]])
     network = space.build_network(cell, 10, 1, **skeleton)
     row = np.array([1_234])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seminas.tables.fetch import fetch
 
 from seminas.errors import UserError
+from seminas.storage.fetch import fetch
 
 DATA = np.random.default_rng(0).bytes(3_000_000)
 SUM = hashlib.sha256(DATA).hexdigest()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seminas.config.evaluators import TableSettings
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
 from seminas.spaces.nasbench101 import NASBench101
@@ -43,7 +44,7 @@ def test_the_shared_sample_is_imported_packed_and_loaded(
     with gzip.open(nasbench101_sample, "rt") as file:
         rows = list(csv.DictReader(file))[:300]
     by_key = {row["hash"]: row for row in rows}
-    evaluator = TableEvaluator(space, str(tmp_path / "table.npz"), seed=0)
+    evaluator = TableEvaluator(space, 0, TableSettings(path=str(tmp_path / "table.npz")))
     cells = space.at(loaded.index[:2_000])
     checked = 0
     for cell, (_, evaluation) in zip(cells, evaluator.evaluate(cells), strict=True):
@@ -60,7 +61,7 @@ def test_percent_and_test_accuracy(space: NASBench101, tmp_path: Path) -> None:
     ]
     table = import_csv(write_csv(tmp_path / "a.csv", rows), space, ["val"], ["test"], scale="percent")
     save_table(table, tmp_path / "a.npz")
-    evaluator = TableEvaluator(space, str(tmp_path / "a.npz"), seed=0)
+    evaluator = TableEvaluator(space, 0, TableSettings(path=str(tmp_path / "a.npz")))
     cells = space.at(evaluator.members())  # type: ignore[arg-type]
     assert [e.val_accuracy for _, e in evaluator.evaluate(cells)] == pytest.approx([0.8, 0.9])
     assert evaluator.test(cells[1]) == pytest.approx(0.88)
@@ -143,21 +144,23 @@ def test_foreign_files_and_spaces_are_refused(space: NASBench101, tmp_path: Path
 def test_a_search_sees_one_run_or_the_mean(space: NASBench101, small_table: Path) -> None:
     table = load_table(small_table, space)
     cells = space.at(table.index)
-    seen = TableEvaluator(space, str(small_table), seed=0).val_accuracies(cells)
-    again = TableEvaluator(space, str(small_table), seed=0).val_accuracies(cells[::-1])[::-1]
-    other = TableEvaluator(space, str(small_table), seed=1).val_accuracies(cells)
+    seen = TableEvaluator(space, 0, TableSettings(path=str(small_table))).val_accuracies(cells)
+    again = TableEvaluator(space, 0, TableSettings(path=str(small_table))).val_accuracies(cells[::-1])[::-1]
+    other = TableEvaluator(space, 1, TableSettings(path=str(small_table))).val_accuracies(cells)
     np.testing.assert_array_equal(seen, again)
     runs = table.columns["val"].at()
     assert ((seen == runs[:, 0]) | (seen == runs[:, 1])).all()
     assert 0.3 < (seen == runs[:, 0]).mean() < 0.7 and (seen != other).any()
-    mean = TableEvaluator(space, str(small_table), seed=0, repeat="mean").val_accuracies(cells)
+    mean = TableEvaluator(space, 0, TableSettings(path=str(small_table), repeat="mean")).val_accuracies(cells)
     np.testing.assert_allclose(mean, runs.mean(axis=1))
     # The validation column may be another one, and the test column too.
-    reported = TableEvaluator(space, str(small_table), seed=0, val="test").val_accuracies(cells)
+    reported = TableEvaluator(space, 0, TableSettings(path=str(small_table), val="test")).val_accuracies(
+        cells
+    )
     np.testing.assert_allclose(reported, table.columns["test"].at()[:, 0])
     for role in ("val", "test", "cost"):
         with pytest.raises(UserError, match=rf"evaluator.{role}=loss: must be a column of"):
-            TableEvaluator(space, str(small_table), seed=0, **{role: "loss"})  # type: ignore[arg-type]
+            TableEvaluator(space, 0, TableSettings(path=str(small_table), **{role: "loss"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("images", [450, 9_984, 10_000, 50_000])

@@ -1,0 +1,111 @@
+"""Results: written and read back, and refused in one line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seminas.errors import UserError
+from seminas.runs.results import (
+    PredictorResult,
+    Result,
+    SearchResult,
+    SupernetResult,
+    TrainingResult,
+    read_result,
+    write_result,
+)
+
+COMMON: dict[str, Any] = {"space": "nasbench101", "seed": 3, "wall_s": 1.5, "config": {"seed": 3}}
+RESULTS: list[Result] = [
+    SearchResult(
+        **COMMON,
+        strategy="random",
+        evaluator="table",
+        num_queries=5,
+        num_failures=1,
+        best_architecture={"matrix": [[0, 1], [0, 0]]},
+        best_key="k",
+        best_val_accuracy=0.9,
+        test_accuracy=None,
+        parameters=None,
+        incumbents=[{"index": 0, "val_accuracy": 0.9, "test_accuracy": None}],
+        best_there_is=None,
+        cost_s=2.0,
+    ),
+    PredictorResult(
+        **COMMON,
+        model="seminas",
+        num_labeled=10,
+        num_pseudo_labeled=0,
+        num_ranked=90,
+        kendall_tau=None,
+        spearman_rho=0.5,
+        fit_s=0.1,
+        top_k={"top_1_regret": 0.1},
+        pseudo_label_ratio=0.0,
+    ),
+    TrainingResult(
+        **COMMON,
+        architecture=[1, 2],
+        key="1 2",
+        epochs=2,
+        steps=8,
+        val_accuracy=0.5,
+        val_top5=None,
+        test_accuracy=0.4,
+        test_top5=None,
+        skipped_images=0,
+        parameters=10,
+        macs=20,
+    ),
+    SupernetResult(**COMMON, mean_val_accuracy=0.3, measured=[{"key": "k", "val_accuracy": 0.3}]),
+]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda r: r.KIND)
+def test_a_result_is_read_back_as_it_was_written(tmp_path: Path, result: Result) -> None:
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+    about = json.loads((tmp_path / "result.json").read_text())
+    assert about["kind"] == result.KIND and about["version"] == 2
+
+
+def test_there_is_no_result_where_there_is_no_file(tmp_path: Path) -> None:
+    assert read_result(tmp_path / "result.json") is None
+
+
+def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_result(tmp_path / "result.json", replace(RESULTS[0], wall_s=float("nan")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"version": 3}, "is a result of version 3, this seminas reads up to 2"),
+        ({"kind": "poem"}, "is a result of the unknown kind 'poem'"),
+        ({"config": None}, "is no result (it has no config)"),
+        ({"best_key": ...}, "is no result (it has no best_key)"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, RESULTS[0])
+    values = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({k: v for k, v in values.items() if v is not ...}))
+    with pytest.raises(UserError) as error:
+        read_result(path)
+    assert str(error.value).startswith(f"{path}: {line}") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"wall_s": NaN}', "\x00", '"x"'])
+def test_what_is_no_result_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="is no result|unknown kind") as error:
+        read_result(path)
+    assert "\n" not in str(error.value)
