@@ -1,7 +1,6 @@
 """A space and an evaluator of one's own: the widths of a perceptron that reads handwritten digits."""
 
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -20,28 +19,8 @@ class Widths(EnumerableSpace[tuple[int, ...]]):
     def at(self, indices):
         return [tuple(WIDTHS[i // 4**layer % 4] for layer in range(3)) for i in np.asarray(indices).tolist()]
 
-    def index(self, architectures):
-        return (self.encode(architectures) - 1) @ [1, 4, 16]
-
-    def fingerprint(self):
-        return "widths 4-8-16-32, three layers"
-
     def encode(self, architectures):
-        return np.array([[1 + WIDTHS.index(w) for w in a] for a in architectures], dtype=np.int64).reshape(
-            -1, 3
-        )
-
-    def decode(self, tokens):
-        return [tuple(WIDTHS[t - 1] for t in row) for row in tokens.tolist()]
-
-    def legal_tokens(self, prefix):
-        return torch.tensor([False, True, True, True, True]).expand(len(prefix), 5)
-
-    def to_json(self, architecture):
-        return list(architecture)
-
-    def from_json(self, value):
-        return tuple(value)
+        return np.array([[1 + WIDTHS.index(w) for w in a] for a in architectures]).reshape(-1, 3)
 
 
 class Perceptron(Evaluator[tuple[int, ...]]):

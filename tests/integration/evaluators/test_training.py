@@ -1,6 +1,8 @@
+import hashlib
+import io
 import os
 import signal
-import time
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from integration.evaluators.working import SeesGpus
 from seminas.config.build import build_section, read
 from seminas.config.data import Cifar10Settings, DigitsSettings
 from seminas.config.evaluators import RaySettings, TrainingEvaluatorSettings
@@ -17,8 +20,9 @@ from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.evaluators.training import TrainingEvaluator
+from seminas.evaluators.training import TrainingEvaluator, Trial
 from seminas.execution.engines import LocalProcesses, make_engine, visible_gpus
+from seminas.execution.processes import spawning
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.sequence import SequenceSpace
@@ -57,6 +61,11 @@ def trainings(space: Any, recipe: Recipe, seed: int = 0, **settings: Any) -> Tra
     return TrainingEvaluator(space, seed, TrainingEvaluatorSettings(**settings), DIGITS, recipe)
 
 
+def accuracy(space: Any, architecture: Any, recipe: Recipe, seed: int = 0, split: str = "val") -> float:
+    """Train in this process, whose threads are as many as a worker's."""
+    return Trial(space, DIGITS, recipe, seed, "cpu").run(architecture, (split,))[split]
+
+
 def chain(space: NASBench101, length: int) -> Cell:
     matrix = np.diag(np.ones(length + 1, dtype=np.int64), k=1)
     return space.from_matrix(matrix, ["conv3x3-bn-relu"] * length)
@@ -68,21 +77,18 @@ def accuracies(evaluations: dict[int, Evaluation]) -> list[float | None]:
 
 def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench101) -> None:
     cells = [chain(space, n) for n in (1, 2, 3)]
-    results = []
-    for workers, order in ((2, [0, 1, 2]), (1, [2, 0])):
-        evaluator = trainings(space, RECIPE, num_workers=workers)
-        done = dict(evaluator.evaluate([cells[i] for i in order]))
-        results.append({i: done[position].val_accuracy for position, i in enumerate(order)})
-        assert all(evaluation.cost_s > 0 and evaluation.error is None for evaluation in done.values())
-        test = evaluator.test(cells[0])
-        evaluator.close()
-    assert results[0][0] == results[1][0] and results[0][2] == results[1][2]
-    assert all(accuracy is not None and 0.3 < accuracy < 1 for accuracy in results[0].values())
-    assert test != results[0][0] and test is not None and 0.3 < test < 1
-    other = trainings(space, RECIPE, seed=1, num_workers=1)
-    assert accuracies(dict(other.evaluate(cells[:1]))) != [results[0][0]]
+    evaluator = trainings(space, RECIPE, num_workers=2)
+    done = dict(evaluator.evaluate(cells))
+    test = evaluator.test(cells[0])
+    evaluator.close()
+    assert all(evaluation.cost_s > 0 and evaluation.error is None for evaluation in done.values())
+    for i in (2, 0):
+        assert done[i].val_accuracy == accuracy(space, cells[i], RECIPE)
+    assert all(value is not None and 0.3 < value < 1 for value in accuracies(done))
+    assert test != done[0].val_accuracy and test is not None and 0.3 < test < 1
+    assert test == accuracy(space, cells[0], RECIPE, split="test")
+    assert accuracy(space, cells[0], RECIPE, seed=1) != done[0].val_accuracy
     assert evaluator.num_parameters(cells[0]) < evaluator.num_parameters(cells[1])
-    other.close()
 
 
 def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> None:
@@ -101,77 +107,60 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
     space = Brittle(tmp_path)
     cells = [chain(space, n) for n in (1, 2, 3, 1)]
     recipe = replace(RECIPE, epochs=1)
-    alone = trainings(space, recipe, num_workers=1)
     on_ray = trainings(space, recipe, engine="ray")
     try:
         done = dict(on_ray.evaluate(cells))
         assert (tmp_path / "killed").exists()
         assert done[2].val_accuracy is None and done[2].error == "MemoryError: too large"
-        assert accuracies(done) == accuracies(dict(alone.evaluate(cells)))
+        for i in (0, 1, 3):
+            assert done[i].val_accuracy == accuracy(space, cells[i], recipe)
         assert accuracies(done)[0] == accuracies(done)[3] != accuracies(done)[1]
-        assert on_ray.test(cells[0]) == alone.test(cells[0])
+        assert on_ray.test(cells[0]) == accuracy(space, cells[0], recipe, split="test")
+        with pytest.raises(UserError, match="evaluator.ray: an evaluation wants 1000 CPUs and 0 GPUs"):
+            trainings(space, recipe, engine="ray", ray=RaySettings(num_cpus=1000))
     finally:
         on_ray.close()
-        alone.close()
-    with pytest.raises(UserError, match="evaluator.ray: an evaluation wants 1000 CPUs and 0 GPUs"):
-        trainings(space, recipe, engine="ray", ray=RaySettings(num_cpus=1000)).close()
     with pytest.raises(UserError, match="evaluator.engine=dask: must be one of processes, ray"):
         trainings(space, recipe, engine="dask")
 
 
-class Sees:
-    """Tells which GPUs its process may use, once as many processes have been asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def gpus(self, processes: int) -> str:
-        (self.folder / str(os.getpid())).touch()
-        while len(list(self.folder.iterdir())) < processes:
-            time.sleep(0.05)
-        return os.environ["CUDA_VISIBLE_DEVICES"]
-
-
-def test_processes_share_the_gpus_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_gpus_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,7")
     assert visible_gpus("auto") == ["3", "GPU-5"] and visible_gpus("cpu") == []
     assert make_engine("processes", None, None, RaySettings(), "gpu").num_workers == 2
-    engine = make_engine("processes", Sees(tmp_path), 3, RaySettings(), "gpu")
+    engine = make_engine("processes", SeesGpus(spawning().Barrier(3)), 3, RaySettings(), "gpu")
     try:
-        seen = sorted(result for _, result in engine.calls("gpus", [(3,)] * 3))
+        seen = sorted(result for _, result in engine.calls("gpus", [()] * 3))
     finally:
         engine.close()
     assert seen == ["3", "3", "GPU-5"]
 
 
-def test_closing_ends_the_processes(space: NASBench101) -> None:
+def test_closing_ends_the_processes(space: NASBench101, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluator = trainings(space, replace(RECIPE, epochs=100), num_workers=1)
-    iterator = evaluator.evaluate([chain(space, 5)] * 2)
-    import threading
-
-    thread = threading.Thread(target=lambda: list(iterator), daemon=True)
-    thread.start()
     engine = evaluator._engine
     assert isinstance(engine, LocalProcesses)
-    while not (engine._pool and engine._pool._processes):
-        time.sleep(0.05)
-    (pid,) = engine._pool._processes
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("seminas.execution.engines.wait", interrupted)
+        list(evaluator.evaluate([chain(space, 5)] * 2))
+    assert engine._pool is not None
+    (worker,) = (engine._pool._processes or {}).values()
+    assert worker.is_alive()
     evaluator.close()
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("the worker is still there")
+    worker.join(60)
+    assert not worker.is_alive()
 
 
 def test_every_space_with_networks_has_a_skeleton_that_trains(
-    configure: Callable[..., dict[str, Any]], tmp_path: Path
+    configure: Callable[..., dict[str, Any]],
 ) -> None:
-    config = configure("search", "space=nasbench201", "data.recipe.epochs=2", "evaluator.num_workers=1")
+    config = configure("search", "space=nasbench201", "data.recipe.epochs=2")
     cells: Any = build_section(config, "space", SearchSpace)
     recipe = read(config["data"]["recipe"], "data.recipe", Recipe)
     context = {"space": cells, "seed": 0, "images": config["data"]["images"], "recipe": recipe}
@@ -179,8 +168,8 @@ def test_every_space_with_networks_has_a_skeleton_that_trains(
     best = cells.parse(
         "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
     )
-    assert accuracies(dict(evaluator.evaluate([best])))[0] > 0.3
-    evaluator.close()
+    assert isinstance(evaluator, TrainingEvaluator)
+    assert evaluator._trial.run(best, ("val",))["val"] > 0.3
     networks = configure("search", "data=cifar10")["data"]["recipe"]["networks"]
     assert set(networks) == set(config["data"]["recipe"]["networks"])
 
@@ -220,10 +209,6 @@ def test_cifar10_that_is_not_there_or_wrong_is_one_line(
 
 
 def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-    import io
-    import tarfile
-
     rng = np.random.default_rng(0)
     archive = tmp_path / "cifar-10-binary.tar.gz"
     records = {}
