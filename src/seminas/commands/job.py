@@ -56,6 +56,12 @@ def start(entry: Callable[[], Any]) -> None:
         entry()
     except _USER_ERRORS as error:
         fail(error)
+    except ValueError as error:
+        if not str(error).startswith("Config group override must be"):
+            raise
+        # Hydra does not say which.
+        groups = [o for o in sys.argv[1:] if (CONFIG_DIR / o.partition("=")[0]).is_dir()]
+        fail(UserError(f"{', '.join(groups)}: must be the name of an option"))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -110,7 +110,8 @@ def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[A
         if "settings" in parameters:
             return target, {"settings": settings}
         values = {n: v for n, v in vars(settings).items() if n != TARGET}
-        return target, {n: v for n, v in values.items() if n in parameters}
+        takes_any = _takes_any(parameters)
+        return target, {n: v for n, v in values.items() if takes_any or n in parameters}
     _check_arguments(values, parameters, key)
     return target, values
 
@@ -141,11 +142,15 @@ def target_name(section: Any) -> str:
     return str(section.get(TARGET)) if isinstance(section, Mapping | DictConfig) else str(section)
 
 
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def _check_arguments(
     values: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter], key: str
 ) -> None:
     """Refuse an argument that a target does not take, or of another plain type than it states."""
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    takes_any = _takes_any(parameters)
     for name, value in values.items():
         if name not in parameters:
             if takes_any:

@@ -68,6 +68,8 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
     if isinstance(error, InterpolationResolutionError):
         return f"{key}: {text}"
     written = key if value is None else f"{key}={value}"
+    if value is not None and (moved := _moved(key)):
+        return moved
     for pattern, allowed in _EXPECTED:
         if pattern.search(text):
             return f"{written}: must be {allowed}"
@@ -82,9 +84,8 @@ def _unknown(error: OmegaConfBaseException, key: str) -> str:
 
 def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
     """Return the line of a key that there is not: where it is now, or which ones come near."""
-    for old, new in RENAMED.items():
-        if key == old or key.endswith(f".{old}"):
-            return f"{key}: is unknown; it is {new} since version 0.2"
+    if moved := _moved(key):
+        return moved
     known = _siblings(error)
     name = key.rpartition(".")[2]
     near = difflib.get_close_matches(name, known, 1)
@@ -92,6 +93,14 @@ def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
     if near:
         return f"{key}: is unknown; did you mean {prefix}{near[0]}?"
     return f"{key}: is unknown; {prefix.rstrip('.') or 'the config'} has {', '.join(known) or 'no keys'}"
+
+
+def _moved(key: str) -> str | None:
+    """Return the line of a key of version 0.1 that is elsewhere now."""
+    for old, new in RENAMED.items():
+        if key == old or key.endswith(f".{old}"):
+            return f"{key}: is unknown; it is {new} since version 0.2"
+    return None
 
 
 def _siblings(error: OmegaConfBaseException | None) -> list[str]:

@@ -53,8 +53,10 @@ def num_jobs(config: DictConfig) -> int:
 
 def _num_values_by_key(config: Any) -> dict[str, int]:
     """Return how many values each key of a sweep has; 1 for a key that is the same in all jobs."""
-    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    # A job's own interpolations mean nothing here.
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    params = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *hydra["overrides"]["task"]])
     return {o.get_key_element(): _num_values(o) for o in overrides}
 
 

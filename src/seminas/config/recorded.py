@@ -26,7 +26,7 @@ def recorded_space(config: Any, source: str, interface: type[Any]) -> Any:
     for name, value in section.items():
         if name != TARGET and holds_target(value):
             raise config_error(f"{source}: space.{name}", TARGET, "plain data")
-    target, arguments = bound(section, "space", interface)
+    target, arguments = bound(section, f"{source}: space", interface)
     try:
         return target(**arguments)
     except (TypeError, ValueError, OverflowError) as error:

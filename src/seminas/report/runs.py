@@ -90,10 +90,12 @@ class Run:
 
 def problem_of(result: Result) -> str:
     """Return the name of the problem that a result is of: the space, and the table or the data."""
-    evaluator = result.config["evaluator"]
+    evaluator = result.config.get("evaluator")
+    if not isinstance(evaluator, dict):
+        raise UserError(f"a result of {result.space}: its config names no evaluator")
     parts = [result.space]
     if "path" in evaluator:
-        parts.append(Path(evaluator["path"]).stem)
+        parts.append(Path(str(evaluator["path"])).stem)
         parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
         if evaluator.get("repeat", "random") != "random":
             parts.append(f"repeat {evaluator['repeat']}")

@@ -131,7 +131,11 @@ class RunFolder(Folder):
             if not file.exists() or file.read_bytes() != data:
                 write_file(file, data)
             self.clear_error()
-            yield
+            try:
+                yield
+            except UserError as error:
+                self.write_error(str(error))
+                raise
 
     def write_result(self, result: Result) -> None:
         """Write the result, whole or not at all."""
@@ -195,13 +199,21 @@ class RunFolder(Folder):
                     folder.rmdir()
 
     def import_paths(self) -> list[Path]:
-        """Return the folders where the run found classes of the user's: its working directory and its config folder."""
+        """Return the folders where the run found classes of the user's: its working directory and its config folder.
+
+        A folder that came from elsewhere names none: what it brings along is never imported. Such a folder does not
+        lie where its run wrote it, or names folders inside itself.
+        """
         file = self.path / HYDRA_FOLDER / "hydra.yaml"
         try:
             runtime: Any = OmegaConf.load(file).hydra.runtime
             sources = [s.path for s in runtime.config_sources if s.provider == "command-line"]
-            return [Path(runtime.cwd), *(Path(runtime.cwd) / path for path in sources)]
-        except (OSError, OmegaConfBaseException, YAMLError, AttributeError):
+            here = self.path.resolve()
+            if Path(runtime.output_dir).resolve() != here:
+                return []
+            paths = [Path(runtime.cwd), *(Path(runtime.cwd) / path for path in sources)]
+            return [p for p in paths if p.is_absolute() and not p.resolve().is_relative_to(here)]
+        except (OSError, OmegaConfBaseException, YAMLError, AttributeError, TypeError):
             return []
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Any, ClassVar, get_args, get_origin
 
 from seminas.config.renamed import todays
 from seminas.errors import UserError
@@ -162,7 +163,9 @@ def read_result(path: Path) -> Result | None:
         return _result(values, path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except KeyError as error:
+        raise UserError(f"{path}: is no result (it has no {error.args[0]})") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no result ({error})") from error
 
 
@@ -183,10 +186,26 @@ def _result(values: dict[str, Any], path: Path) -> Result:
     arguments = {}
     for field in fields(kind):
         if field.name in values:
-            arguments[field.name] = values[field.name]
+            arguments[field.name] = value = values[field.name]
+            if not _is(value, field.type):
+                raise ValueError(f"its {field.name} is {value!r}")
         elif field.default is MISSING:
             raise ValueError(f"it has no {field.name}")
     return kind(**arguments)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value of JSON has the type that a field states."""
+    if kind is Any:
+        return True
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_is(value, part) for part in parts)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(v, parts[0]) for v in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is(v, parts[1]) for v in value.values())
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def held(folder: Path, work: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE, timeout=0)
+        lock = FileLock(folder / LOCK_FILE, timeout=0, fallback_to_soft=False)
         lock.acquire()
     except Timeout as error:
         raise UserError(f"{folder}: another process {work}") from error

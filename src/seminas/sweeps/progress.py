@@ -48,3 +48,4 @@ class SweepDisplay:
                 if not self._console.is_terminal and done - printed >= max(1, self._num_jobs / 10):
                     printed = done
                     self._console.print(f"{done} of {self._num_jobs} jobs are done")
+            bar.update(task, completed=self._folder.num_done())
