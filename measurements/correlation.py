@@ -17,25 +17,15 @@ from scipy.stats import kendalltau, spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from pictures import write_pictures
+from training import RECIPE
 
 from seminas.config.data import FolderSettings
-from seminas.config.recipe import Recipe
 from seminas.config.spaces import MobileNetSettings
 from seminas.config.trainer import TrainerSettings
 from seminas.spaces.mobilenet import MobileNet
 from seminas.training.classifier import Classifier
 from seminas.training.data.make import seeded_images
 from seminas.training.supernet import SupernetJob
-
-RECIPE = Recipe(
-    epochs=1,
-    learning_rate=0.1,
-    weight_decay=4e-5,
-    schedule="constant",
-    decay_norms=False,
-    label_smoothing=0.1,
-    augmentation="flip",
-)
 
 
 def correlation(

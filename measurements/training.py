@@ -183,11 +183,11 @@ def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes
 
 @app.command()
 def exchange(
-    side: Side = 64,
-    batch_size: Annotated[int, typer.Option(help="Images a step, of each process.")] = 16,
-    steps: Steps = 12,
-    repeats: Repeats = 5,
     processes: Annotated[int, typer.Option(help="With gloo, on this machine.")] = 2,
+    batch_size: Annotated[int, typer.Option(help="Images a step, of each process.")] = 16,
+    side: Side = 64,
+    repeats: Repeats = 5,
+    steps: Steps = 12,
 ) -> None:
     """Compare the seconds of a supernet's step on several processes: medians over all steps of both, made in turns."""
     seconds: dict[str, list[float]] = {"path": [], "find_unused_parameters": []}

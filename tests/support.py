@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from seminas.config.controller import ControllerSettings
+from seminas.runs.results import TrainingResult
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.table import Table, accuracy_column, seconds_column
 
@@ -112,3 +113,11 @@ def wait_for(
         assert process is None or process.poll() is None, "the process has ended"
         assert time.monotonic() < until, "the condition does not come about"
         time.sleep(0.02)
+
+
+def training_result(space: str, seed: int, wall_s: float, config: dict[str, Any]) -> TrainingResult:
+    """A result of two epochs that never were."""
+    accuracies = {"val_accuracy": 0.5, "val_top5": None, "test_accuracy": 0.4, "test_top5": None}
+    sizes = {"epochs": 2, "steps": 8, "skipped_images": 0, "parameters": 10, "macs": 20}
+    about = {"space": space, "seed": seed, "wall_s": wall_s, "config": config}
+    return TrainingResult(architecture=[1, 2], key="1 2", **about, **accuracies, **sizes)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ SpaceName = Annotated[
         metavar="SPACE", help="A name in conf/space, such as nasbench101, or a YAML file of a space."
     ),
 ]
+Unique = Annotated[bool, typer.Option("--unique", help="Count those that compute the same thing once.")]
 
 
 def load_space(name: str) -> SearchSpace[Any]:
@@ -58,9 +59,7 @@ def import_path(paths: Sequence[Path]) -> None:
 @user_errors
 def count(
     name: SpaceName,
-    unique: Annotated[
-        bool, typer.Option("--unique", help="Count those that compute the same thing once.")
-    ] = False,
+    unique: Unique = False,
 ) -> None:
     """Print the number of distinct architectures."""
     loaded = load_space(name)

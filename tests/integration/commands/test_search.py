@@ -238,6 +238,8 @@ def test_too_many_failures_stop_the_search_and_it_can_go_on(
         with pytest.raises(UserError, match=r"search.max_failures=2: 3 evaluations failed.*out of luck"):
             run(configure("search", *overrides, "search.max_failures=2"), tmp_path)
     assert len(read_history(tmp_path)) == 3 and not (tmp_path / "result.json").exists()
+    state = RunFolder(tmp_path).state()
+    assert state.name == "failed" and "search.max_failures=2" in str(state.error)
     run(configure("search", *overrides, "search.max_failures=3"), tmp_path)
     assert result_of(tmp_path)["num_failures"] == 3 and len(read_history(tmp_path)) == 20
 

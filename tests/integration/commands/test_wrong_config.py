@@ -30,6 +30,8 @@ WRONG = {
     "serach.num_labeled=5": "serach: is unknown; did you mean search?",
     # Keys of version 0.1.
     "controller.hidden=16": "controller.hidden: is unknown; it is controller.encoder.hidden since version 0.2",
+    "controller.encoder=lstm": "controller.encoder: is unknown; it is controller.encoder.kind since version 0.2",
+    "controller.targets=tail": "controller.targets: is unknown; it is controller.targets.kind since version 0.2",
     "strategy.controller.hidden=16": "strategy.controller: is unknown; it is controller since version 0.2",
     "strategy.pseudo_label_ratio=5": (
         "strategy.pseudo_label_ratio: is unknown; it is search.pseudo_label_ratio since version 0.2"

@@ -20,7 +20,8 @@ from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import PredictorResult, SearchResult, TrainingResult
+from seminas.runs.results import PredictorResult, SearchResult
+from support import training_result
 
 QUERIES = 12
 
@@ -149,23 +150,7 @@ def test_runs_that_are_not_done_are_counted(study: Path) -> None:
 def write_training(folder: Path) -> None:
     folder.mkdir()
     (folder / "config.yaml").write_text("seed: 0")
-    result = TrainingResult(
-        space="nasbench_macro",
-        seed=0,
-        wall_s=1.0,
-        config={"seed": 0},
-        architecture={},
-        key="0",
-        epochs=1,
-        steps=1,
-        val_accuracy=0.5,
-        val_top5=None,
-        test_accuracy=0.5,
-        test_top5=None,
-        skipped_images=0,
-        parameters=1,
-        macs=1,
-    )
+    result = training_result(space="nasbench_macro", seed=0, wall_s=1.0, config={"seed": 0})
     RunFolder(folder).write_result(result)
 
 
@@ -268,11 +253,9 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
         folder.mkdir()
         config = {"evaluator": {"path": "cells.npz"}, "names": {"evaluator": "table"}}
         tau = n / 200 + 0.1 * seed + (model == "seminas") / 10
+        about = {"space": "nasbench101", "seed": seed, "wall_s": 1.0, "config": config}
         result = PredictorResult(
-            space="nasbench101",
-            seed=seed,
-            wall_s=1.0,
-            config=config,
+            **about,
             model=model,
             num_labeled=n,
             num_pseudo_labeled=10 * n if model == "seminas" else 0,

@@ -114,3 +114,30 @@ def test_architecture_from_executes_no_architecture(
     with pytest.raises(UserError, match=r"^architecture_from=foreign: [^\n]+$"):
         train.run(config, RunFolder(tmp_path / "run"), quiet=True)
     assert not Path(CANARY).exists() and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["where its files say", "elsewhere"])
+def test_a_class_that_a_run_folder_brings_along_is_never_imported(
+    finished: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    """The files of Hydra say where the run found the user's classes. Those of a foreign run may say anything."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = tmp_path / "foreign"
+    classes = tmp_path / "classes" if moved else folder
+    for place in (folder / ".hydra", classes):
+        place.mkdir(parents=True, exist_ok=True)
+    (classes / "evil.py").write_text(f"open({CANARY!r}, 'w').close()")
+    runtime = {
+        "cwd": str(classes),
+        "output_dir": str(tmp_path / "there" if moved else folder),
+        "config_sources": [],
+    }
+    (folder / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": runtime}}))
+    result = json.loads(finished["result.json"])
+    result["config"]["space"] = {"_target_": "evil.Space"}
+    (folder / "history.jsonl").write_bytes(finished["history.jsonl"])
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "config.yaml").write_text(json.dumps(result["config"]))
+    assert_refused(seminas("arch", "show", folder), folder)
+    assert_refused(seminas("report", folder), folder)

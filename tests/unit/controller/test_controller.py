@@ -52,7 +52,7 @@ def accuracies(space: NASBench101, cells: list[Cell]) -> np.ndarray:
 PAPER = ControllerSettings(
     encoder=EncoderSettings(kind="paper", hidden=32, layers=1),
     head=HeadSettings(widths=[16]),
-    teachers=TeacherSettings(members=1, epochs=100),
+    teachers=TeacherSettings(members=1, epochs=30),
     student=StudentSettings(epochs=2),
     targets=TargetSettings(kind="standard"),
     optimisation=OptimisationSettings(
@@ -69,7 +69,9 @@ PAPER = ControllerSettings(
 SETTINGS = {
     "graph": SMALL,
     "one graph": with_sections(SMALL, teachers={"members": 1}),
-    "lstm": with_sections(SMALL, encoder={"kind": "lstm", "layers": 1}),
+    "lstm": with_sections(
+        SMALL, encoder={"kind": "lstm", "layers": 1}, teachers={"steps": 40}, student={"steps": 40}
+    ),
     "paper": PAPER,
 }
 STEPS = SemiNASSettings(step_size=0.2, max_steps=5)
@@ -85,7 +87,7 @@ def small_network(space: NASBench101, kind: str, members: int = 1, layers: int =
 def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, kind: str
 ) -> None:
-    settings = with_sections(SETTINGS[kind], teachers={"steps": 100}, student={"steps": 100})
+    settings = SETTINGS[kind]
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first, _ = fit_controller(space, settings, cells[:100], accuracies[:100], (0, 1))
@@ -335,7 +337,7 @@ def test_epochs_are_passes_over_all_rows(
 def test_a_warm_start_goes_on_from_the_last_controller(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    for settings in (replace(SMALL, warm_start=True), PAPER):
+    for settings in (replace(SMALL, warm_start=True), with_sections(PAPER, teachers={"epochs": 10})):
         first, _ = fit_controller(space, settings, cells[:100], accuracies[:100], (0, 0))
         before = first.scores(cells[100:200])
         still = with_sections(settings, optimisation={"learning_rate": 1e-9})

@@ -13,10 +13,10 @@ from seminas.runs.results import (
     Result,
     SearchResult,
     SupernetResult,
-    TrainingResult,
     read_result,
     write_result,
 )
+from support import training_result
 
 COMMON: dict[str, Any] = {"space": "nasbench101", "seed": 3, "wall_s": 1.5, "config": {"seed": 3}}
 RESULTS: list[Result] = [
@@ -47,20 +47,7 @@ RESULTS: list[Result] = [
         top_k={"top_1_regret": 0.1},
         pseudo_label_ratio=0.0,
     ),
-    TrainingResult(
-        **COMMON,
-        architecture=[1, 2],
-        key="1 2",
-        epochs=2,
-        steps=8,
-        val_accuracy=0.5,
-        val_top5=None,
-        test_accuracy=0.4,
-        test_top5=None,
-        skipped_images=0,
-        parameters=10,
-        macs=20,
-    ),
+    training_result(**COMMON),
     SupernetResult(**COMMON, mean_val_accuracy=0.3, measured=[{"key": "k", "val_accuracy": 0.3}]),
 ]
 
@@ -90,6 +77,10 @@ def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
         ({"kind": "poem"}, "is a result of the unknown kind 'poem'"),
         ({"config": None}, "is no result (it has no config)"),
         ({"best_key": ...}, "is no result (it has no best_key)"),
+        ({"test_accuracy": "0.9"}, "is no result (its test_accuracy is '0.9')"),
+        ({"seed": [1]}, "is no result (its seed is [1])"),
+        ({"best_there_is": "x"}, "is no result (its best_there_is is 'x')"),
+        ({"incumbents": [1]}, "is no result (its incumbents is [1])"),
     ],
 )
 def test_another_file_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], line: str) -> None:

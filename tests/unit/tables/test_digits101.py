@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seminas.config.build import build_section, read
+from seminas.config.build import read
 from seminas.config.recipe import Recipe
-from seminas.evaluators.base import Evaluator
+from seminas.evaluators.training import Trial
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables import find_table
@@ -32,14 +32,10 @@ def test_it_says_what_training_says(
     rows = np.array([5, 700, 2_000])
     config = configure("search", "evaluator=training")
     recipe = read(config["data"]["recipe"], "data.recipe", Recipe)
-    context = {"space": space, "seed": 1, "images": config["data"]["images"], "recipe": recipe}
-    evaluator: Any = build_section(config, "evaluator", Evaluator, **context)
-    try:
-        outcomes = dict(evaluator.measure(space.at(table.index[rows]), ("val", "test")))
-    finally:
-        evaluator.close()
+    trial = Trial(space, config["data"]["images"], recipe, 1, "cpu")
+    accuracies = [trial.run(cell, ("val", "test")) for cell in space.at(table.index[rows])]
     for split in ("val", "test"):
-        trained = np.array([outcomes[i].accuracies[split] for i in range(3)])
+        trained = np.array([of_cell[split] for of_cell in accuracies])
         assert np.abs(trained - table.columns[split].at(rows)[:, 1]).max() <= 0.03
 
 

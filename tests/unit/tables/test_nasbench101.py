@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.nasbench101 import import_tfrecord, make_record
 from seminas.tables.table import load_table, save_table
 from seminas.tables.tfrecord import masked_crc, read_records, write_records
-from support import command
 
 EPOCHS = (4, 108)
 
@@ -141,11 +142,13 @@ def test_missing_and_surplus_trainings_are_noticed(
         import_tfrecord(tmp_path / "none.tfrecord", space)
 
 
-def test_the_command_packs_it(file: Path, tmp_path: Path) -> None:
-    done = command("seminas", "data", "import", "nasbench101", str(file), "-o", "t.npz", cwd=tmp_path)
-    assert done.returncode == 0 and "300 architectures" in done.stdout, done.stderr
-    about = command("seminas", "data", "info", "t.npz", cwd=tmp_path).stdout
+def test_the_command_packs_it(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    done = runner.invoke(app, ["data", "import", "nasbench101", str(file), "-o", "t.npz"])
+    assert done.exit_code == 0 and "300 architectures" in done.stdout, done.stderr
+    about = runner.invoke(app, ["data", "info", "t.npz"]).stdout
     assert "Apache-2.0" in about and "test_4ep" in about and "seconds_108ep" in about
-    wrong = command("seminas", "data", "import", "nasbench201", str(file), "-o", "u.npz", cwd=tmp_path)
-    assert wrong.returncode == 2 and "is no official form of a benchmark on space=nasbench201" in wrong.stderr
+    wrong = runner.invoke(app, ["data", "import", "nasbench201", str(file), "-o", "u.npz"])
+    assert wrong.exit_code == 2 and "is no official form of a benchmark on space=nasbench201" in wrong.stderr
     assert not (tmp_path / "u.npz").exists()

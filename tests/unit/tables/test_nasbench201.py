@@ -3,17 +3,23 @@
 import bz2
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from seminas.commands.main import app
+from seminas.commands.search import run
 from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
 from seminas.spaces.nasbench201.space import NASBench201
 from seminas.tables.csv_import import import_csv
 from seminas.tables.nats_bench_import import DATASETS, import_folder
 from seminas.tables.table import Table, load_table, save_table
-from support import DATA, command
+from support import DATA
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +64,15 @@ def test_random_search_ends_where_it_was_measured_outside(table: Table, tmp_path
     assert np.mean(ends) == pytest.approx(93.8, abs=0.15) and np.std(ends) == pytest.approx(0.3, abs=0.1)
 
 
-def test_a_search_on_one_column_reports_another(table: Table, tmp_path: Path, cells: NASBench201) -> None:
+def test_a_search_on_one_column_reports_another(
+    table: Table, tmp_path: Path, cells: NASBench201, configure: Callable[..., dict[str, Any]]
+) -> None:
     save_table(table, tmp_path / "t.npz")
-    done = command(
-        "seminas-search", "space=nasbench201", "evaluator=table", "evaluator.path=t.npz", "strategy=random",
-        "evaluator.val=c100_val", "evaluator.test=c100_test", "search.max_queries=50", "hydra.run.dir=run",
-        cwd=tmp_path,
+    config = configure(
+        "search", "space=nasbench201", "evaluator=table", f"evaluator.path={tmp_path / 't.npz'}",
+        "strategy=random", "evaluator.val=c100_val", "evaluator.test=c100_test", "search.max_queries=50",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run(config, RunFolder(tmp_path / "run"))
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     row = cells.index([cells.parse(result["best_architecture"])])
     assert result["best_val_accuracy"] == table.columns["c100_val"].at(row)[0, 0]
@@ -119,10 +126,10 @@ def test_the_official_folder_is_read_on_the_users_word(cells: NASBench201, tmp_p
         assert numbers["cifar10_test_200ep"] == pytest.approx(0.605 + i / 100)
         assert numbers["cifar100_test_200ep"] == pytest.approx(0.606 + i / 100)
         assert numbers["cifar10_seconds_12ep"] == pytest.approx(12 * 2.0 + 0.5, rel=0.1)
-    refused = command("seminas", "data", "import", "nasbench201", "simple", "-o", "u.npz", cwd=tmp_path)
-    assert (
-        refused.returncode == 2 and "--trust-pickles" in refused.stderr and not (tmp_path / "u.npz").exists()
-    )
+    arguments = [str(tmp_path / "simple"), "-o", str(tmp_path / "u.npz")]
+    refused = CliRunner().invoke(app, ["data", "import", "nasbench201", *arguments])
+    assert refused.exit_code == 2 and "--trust-pickles" in refused.stderr
+    assert not (tmp_path / "u.npz").exists()
 
 
 def test_another_folder_is_refused(cells: NASBench201, tmp_path: Path) -> None:
