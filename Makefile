@@ -1,10 +1,10 @@
 # make search: a search on real trainings (ARGS="seed=1" and the like); make test: the tests of a few minutes;
-# make test-all: the long ones too; make lint: the linters.
+# make test-long: the long campaigns; make test-all: both; make lint: the linters.
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: search test test-all lint clean
+.PHONY: search test test-long test-all lint clean
 
 # Installed once, and again only when the dependencies change.
 $(STAMP): pyproject.toml
@@ -18,8 +18,10 @@ search: $(STAMP)
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m "not long" $(PYTEST_ARGS)
 
-test-all: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+test-long: $(STAMP)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)
+
+test-all: test test-long
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -60,6 +60,41 @@ def test_a_result_is_read_back_as_it_was_written(tmp_path: Path, result: Result)
     assert about["kind"] == result.KIND and about["version"] == 2
 
 
+def test_a_search_of_version_1_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, RESULTS[0])
+    values = json.loads(path.read_text())
+    del values["kind"], values["version"]
+    path.write_text(json.dumps(values))
+    assert read_result(path) == RESULTS[0]
+
+
+def test_a_study_of_a_predictor_of_version_1_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, RESULTS[1])
+    values = json.loads(path.read_text())
+    for name in ("kind", "version", "pseudo_label_ratio"):
+        del values[name]
+    values |= {"num_pseudo_labeled": 20, **values.pop("top_k")}  # Beside the others in that version.
+    values["config"] = {
+        "seed": 3,
+        "predictor": {"num_labeled": 10},
+        "model": {"_target_": "seminas.regressors.ControllerRegressor", "pseudo_label_ratio": 2},
+    }
+    path.write_text(json.dumps(values))
+    result = read_result(path)
+    assert isinstance(result, PredictorResult)
+    assert (result.top_k, result.pseudo_label_ratio) == ({"top_1_regret": 0.1}, 2.0)
+    assert result.config == {
+        "seed": 3,
+        "predictor": {"num_labeled": 10, "pseudo_label_ratio": 2},
+        "model": {"_target_": "seminas.predictors.controller.ControllerPredictor"},
+    }
+    assert (
+        replace(result, config=COMMON["config"], pseudo_label_ratio=0.0, num_pseudo_labeled=0) == RESULTS[1]
+    )
+
+
 def test_there_is_no_result_where_there_is_no_file(tmp_path: Path) -> None:
     assert read_result(tmp_path / "result.json") is None
 
@@ -93,7 +128,21 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path, changes: dict[str, 
     assert str(error.value).startswith(f"{path}: {line}") and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"wall_s": NaN}', "\x00", '"x"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "7",
+        '{"wall_s": NaN}',
+        "\x00",
+        '"x"',
+        '{"config": []}',
+        '{"config": {"model": 3}}',
+    ],
+)
 def test_what_is_no_result_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)

@@ -18,15 +18,15 @@ NONSENSE = [float("nan"), float("inf"), 2.0, -0.1, "x", [0.5]]
 
 
 class Odd(Evaluator[Any]):
-    """Answers the third question with a value that is no accuracy."""
+    """Answers the third question in another way."""
 
-    def __init__(self, value: Any) -> None:
-        self.value, self.asked = value, 0
+    def __init__(self, value: Any, error: str | None = None, traceback: str | None = None) -> None:
+        self.answer, self.asked = Evaluation(value, 1.0, error, traceback), 0
 
     def evaluate(self, architectures: Sequence[Any]) -> Iterator[tuple[int, Evaluation]]:
         for i, _ in enumerate(architectures):
             self.asked += 1
-            yield i, Evaluation(self.value if self.asked == 3 else 0.5, 1.0)
+            yield i, self.answer if self.asked == 3 else Evaluation(0.5, 1.0)
 
 
 class Raising(Evaluator[Any]):
@@ -58,6 +58,17 @@ def test_a_value_that_is_no_accuracy_is_one_failed_evaluation(tmp_path: Path, va
     assert "must be a number from 0 to 1" in str(archive.failures[0].error)
     assert archive.best is not None and archive.best.val_accuracy == 0.5
     assert len(tracebacks) == 1 and "NaN" not in (tmp_path / "history.jsonl").read_text()
+
+
+@pytest.mark.parametrize("traceback", ["Traceback:\n  signal 9", None])
+def test_a_failure_that_the_evaluator_states_is_one_failed_evaluation(
+    tmp_path: Path, traceback: str | None
+) -> None:
+    archive, tracebacks = run(tmp_path, Odd(None, "its process died", traceback))
+    assert [r.index for r in archive.failures] == [2] and len(archive) == 8
+    (failure,) = archive.failures
+    assert (failure.error, failure.cost_s) == ("its process died", 1.0)
+    assert tracebacks == [f"evaluation 2, {failure.key}:\n{traceback or failure.error}"]
 
 
 def test_an_exception_is_one_failed_evaluation_and_its_traceback_is_kept(tmp_path: Path) -> None:

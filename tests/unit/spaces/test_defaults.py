@@ -74,9 +74,11 @@ def test_legal_tokens_are_those_that_lead_to_an_architecture() -> None:
     space = Tiny()
     tokens = space.encode(space.at(np.arange(space.size)))
     for length in range(3):
-        prefixes = np.unique(tokens[:, :length], axis=0)
-        legal = space.legal_tokens(torch.as_tensor(prefixes)).numpy()
-        for prefix, mask in zip(prefixes.tolist(), legal, strict=True):
+        prefixes = [list(prefix) for prefix in product(range(space.num_tokens), repeat=length)]
+        legal = space.legal_tokens(
+            torch.tensor(prefixes, dtype=torch.long).reshape(len(prefixes), length)
+        ).numpy()
+        for prefix, mask in zip(prefixes, legal, strict=True):
             following = {row[length] for row in tokens.tolist() if row[:length] == prefix}
             assert set(np.flatnonzero(mask)) == following
 
@@ -101,6 +103,23 @@ def test_json_views_and_neighbours_follow_from_the_tokens(space: Any) -> None:
             space.from_json(nonsense)
     with pytest.raises(ValueError, match="is no JSON"):
         space.parse("(4, 8")
+
+
+def test_neighbours_are_all_with_another_token_at_one_position() -> None:
+    space = Tiny()
+    for architecture in ALL:
+        same_length = [a for a in ALL if len(a) == len(architecture)]
+        expected = {a for a in same_length if sum(x != y for x, y in zip(a, architecture, strict=True)) == 1}
+        neighbors = space.neighbors(architecture)
+        assert set(neighbors) == expected and len(neighbors) == len(expected)
+
+
+def test_a_space_of_many_architectures_is_not_listed() -> None:
+    class Large(Tiny):
+        name, size = "large", 1_000_001
+
+    with pytest.raises(UserError, match="space=large: 1000001 architectures are too many to list"):
+        Large().fingerprint()
 
 
 def test_samples_are_distinct_new_and_uniform() -> None:

@@ -1,6 +1,5 @@
 import csv
 import gzip
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,9 +35,7 @@ def test_the_shared_sample_is_imported_packed_and_loaded(
     table = import_csv(nasbench101_sample, space, ["val_acc_108ep"], cost=["training_time_s"])
     assert len(table) == 13_299
     save_table(table, tmp_path / "table.npz")
-    start = time.perf_counter()
     loaded = load_table(tmp_path / "table.npz", space)
-    assert time.perf_counter() - start < 1
     for name, column in table.columns.items():
         np.testing.assert_array_equal(loaded.columns[name].stored, column.stored)
     with gzip.open(nasbench101_sample, "rt") as file:
