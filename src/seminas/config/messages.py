@@ -14,6 +14,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from seminas.config.compose import CONFIG_DIR
 from seminas.config.renamed import RENAMED
 from seminas.errors import first_line
 
@@ -33,7 +34,9 @@ def one_line(error: BaseException) -> str:
     """Return what a user needs to know of an error, in one line that names the key or the file."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        allowed = f"one of {', '.join(error.options)}" if error.options else "in the config folder"
+        # Of a list of options Hydra does not say which there are.
+        options = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+        allowed = f"one of {', '.join(options)}" if options else "in the config folder"
         return f"{group}={option}: must be {allowed}"
     if isinstance(error, MissingMandatoryValue) and error.full_key:
         return f"{error.full_key}: must be set"
