@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 import typer
 from scipy.stats import kendalltau, spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from pictures import write_pictures
-from training import RECIPE
+from training import RECIPE, bare_trainer
 
 from seminas.config.data import FolderSettings
 from seminas.config.spaces import MobileNetSettings
@@ -58,16 +57,7 @@ def correlation(
             data = seeded_images(images, seed, "flip")
             torch.manual_seed(seed)
             module = Classifier(space.build_network(architectures[i], 4, 3), 4, recipe, seed)
-            trainer = pl.Trainer(
-                max_epochs=epochs,
-                devices=1,
-                limit_val_batches=0,
-                accelerator="cpu",
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
+            trainer = bare_trainer(max_epochs=epochs, devices=1, limit_val_batches=0)
             trainer.fit(module, datamodule=data)
             measured = trainer.test(module, data, verbose=False)[0]["test_accuracy"]
             values = {name: f"{accuracies[i]:.4f}" for name, accuracies in by_kind.items()}

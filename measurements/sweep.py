@@ -74,8 +74,9 @@ def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) ->
         sweep = Path(place) / "sweep"
         subprocess.run([*command, "seed=0"], cwd=place, check=True, capture_output=True)
         (first,) = (path for path in sweep.iterdir() if path.is_dir())
-        size = sum(file.stat().st_size for file in first.iterdir())
-        print(f"a job leaves {len(list(first.iterdir()))} files, {size / 1024:.0f} KiB")
+        files = [path for path in first.rglob("*") if path.is_file()]
+        size = sum(file.stat().st_size for file in files)
+        print(f"a job leaves {len(files)} files, {size / 1024:.0f} KiB")
         for i in range(1, jobs):
             folder = sweep / first.name.replace("seed=0", f"seed={i}")
             folder.mkdir()

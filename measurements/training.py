@@ -160,7 +160,7 @@ class Searching(SupernetModule):
 
 def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes: int, out: Path) -> None:
     """Write the seconds of a rank's steps and the sum of its parameters' magnitudes at the end."""
-    for name in ("pytorch_lightning", "lightning.fabric", "lightning.pytorch"):
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)

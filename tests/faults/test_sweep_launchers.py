@@ -137,6 +137,7 @@ def states(sweep: Path) -> list[str]:
     return sorted(job.state.name for job in SweepFolder(sweep).jobs())
 
 
+@pytest.mark.long
 def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
     slurm: Path, small_table: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seminas.config.evaluators import TableSettings
-from seminas.errors import UserError
+from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
@@ -33,7 +33,10 @@ class TableEvaluator(Evaluator[A]):
         if not isinstance(space, EnumerableSpace):
             raise UserError(f"evaluator=table: the architectures of space={space.name} are not enumerated")
         self._space = space
-        self._table = load_table(find_table(settings.path), space)
+        file = find_table(settings.path)
+        if not file.exists():
+            raise config_error("evaluator.path", settings.path, "a file, or digits101")
+        self._table = load_table(file, space)
         val_column = self._table.column("val", settings.val)
         if val_column is None:
             columns = ", ".join(self._table.columns)

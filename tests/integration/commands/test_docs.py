@@ -3,21 +3,35 @@
 import json
 import re
 import shlex
+import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from seminas.commands.main import app
 from seminas.config.check import checked
 from seminas.config.compose import compose
-from seminas.errors import UserError
 from support import ROOT, SMALL_CONTROLLER, command
 
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("sweeps", "imagenet", "scale"))]
+PAGES += sorted((ROOT / "experiments").glob("*/README.md"))
 
-def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> None:
+
+def test_the_own_space_of_the_readme_is_the_example() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert code == (ROOT / "examples" / "own_space" / "widths.py").read_text()
+
+
+def test_ones_own_results_become_a_table_and_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # The command adds the working directory.
     text = (ROOT / "docs" / "tables.md").read_text()
     table, space, commands = (
         re.search(rf"```{kind}\n(.*?)```", text, re.S)[1]  # type: ignore[index]
@@ -32,28 +46,50 @@ def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> Non
     ]
     (tmp_path / "results.csv").write_text("\n".join([table.splitlines()[0], *rows]) + "\n")
     imported, searched = (shlex.split(line) for line in commands.splitlines())
-    done = command(*imported, cwd=tmp_path)
-    assert done.returncode == 0 and "16 architectures" in done.stdout, done.stderr
+    assert imported[0] == "seminas"
+    packed = CliRunner().invoke(app, imported[1:])
+    assert packed.exit_code == 0 and "16 architectures" in packed.output, packed.output
     done = command(*searched, *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["num_queries"] == 8 and result["best_val_accuracy"] > 0.88
     assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
-    counted = command("seminas", "space", "count", "space/mine.yaml", cwd=tmp_path)
-    assert counted.stdout == "16\n"
+    assert CliRunner().invoke(app, ["space", "count", "space/mine.yaml"]).output == "16\n"
 
 
 def commands_of(page: Path) -> list[list[str]]:
-    """The project's commands in a page's indented lines, continued ones joined, without comments."""
+    """The project's commands in a page's indented lines, continued ones joined, without comments.
+
+    A command of experiments/run.sh stands for the sweep that it runs.
+    """
     lines = page.read_text().replace("\\\n", " ").splitlines()
-    split = [shlex.split(line, comments=True) for line in lines if line.startswith("    ")]
-    ours = [words for words in split if words and words[0].startswith("seminas-")]
-    return [words for words in ours if not any(word.startswith("--config") for word in words)]
+    split: list[list[str]] = []
+    for line in (line for line in lines if line.startswith("    ")):
+        split.append([])
+        for word in shlex.split(line, comments=True):
+            split[-1].append(word.removesuffix(";"))
+            if word.endswith(";"):
+                split.append([])
+    found = []
+    for words in split:
+        while words and not re.fullmatch(r"seminas(-\w+)?|experiments/run\.sh", words[0]):
+            words.pop(0)  # Such as srun, with its options, or a variable.
+        if words and words[0] == "experiments/run.sh":
+            study = words[1]
+            name = "seminas-predictor" if study == "predictor" else "seminas-search"
+            words = [name, "-m", f"experiment={study}", *words[3:]]
+        if words and not any(word.startswith("--config") for word in words):
+            found.append(words)
+    return found
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/imagenet.md"])
-def test_every_command_on_a_page_can_be_composed(page: str) -> None:
-    commands = commands_of(ROOT / page)
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_experiment_on_a_page_can_be_composed(page: Path) -> None:
+    commands = [words for words in commands_of(page) if words[0] != "seminas"]
     assert commands
     parser = OverridesParser.create()
     for name, *words in commands:
@@ -63,14 +99,21 @@ def test_every_command_on_a_page_can_be_composed(page: str) -> None:
             for o in overrides
         ]
         kind = name.removeprefix("seminas-")
-        try:
-            assert checked(compose(kind, one), kind)["seed"] is not None
-        except (UserError, HydraException) as error:
-            # A page may leave out what only its reader knows, such as where the images are.
-            assert str(error).endswith(": must be set"), (name, words)
+        assert checked(compose(kind, one), kind)["seed"] is not None
 
 
 def first_of(override: Override) -> str:
     if override.is_interval_sweep():
         return str(override.value().start)
     return next(iter(override.sweep_string_iterator()))
+
+
+def test_every_other_command_on_a_page_is_one_with_such_options() -> None:
+    commands = [words[1:] for page in PAGES for words in commands_of(page) if words[0] == "seminas"]
+    assert ["status", "RUN"] in commands
+    for words in commands:
+        group = get_command(app)
+        while words and hasattr(group, "commands"):
+            group = group.commands[words[0]]
+            words = words[1:]
+        group.make_context("seminas", list(words))  # Raises an error for an option that does not exist.

@@ -72,7 +72,7 @@ WRONG = {
     # Tables.
     "search.num_labeled=2001": "search.num_labeled=2001: must be at most the 2000 candidates",
     "evaluator.val=nowhere": "evaluator.val=nowhere: must be a column of accuracy: val, test",
-    "evaluator.path=missing.npz": "missing.npz: there is no such file",
+    "evaluator.path=missing.npz": "evaluator.path=missing.npz: must be a file, or digits101",
     "evaluator.path=short.npz": "short.npz: is no packed table, or a damaged one; see seminas data import",
     "evaluator.path=foreign.npz": "foreign.npz: is no packed table; see seminas data import",
     "space=nasbench201": "small.npz: is a table of space nasbench101, not of nasbench201",

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from integration.evaluators.working import SeesGpus
 from seminas.config.build import build_section, read
 from seminas.config.data import Cifar10Settings, DigitsSettings
 from seminas.config.evaluators import RaySettings, TrainingEvaluatorSettings
@@ -21,8 +20,7 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.training import TrainingEvaluator, Trial
-from seminas.execution.engines import LocalProcesses, make_engine, visible_gpus
-from seminas.execution.processes import spawning
+from seminas.execution.engines import LocalProcesses
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.sequence import SequenceSpace
@@ -122,20 +120,6 @@ def test_ray_gives_what_processes_give_and_replaces_a_worker_that_dies(tmp_path:
         on_ray.close()
     with pytest.raises(UserError, match="evaluator.engine=dask: must be one of processes, ray"):
         trainings(space, recipe, engine="dask")
-
-
-def test_processes_share_the_gpus_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,7")
-    assert visible_gpus("auto") == ["3", "GPU-5"] and visible_gpus("cpu") == []
-    assert make_engine("processes", None, None, RaySettings(), "gpu").num_workers == 2
-    engine = make_engine("processes", SeesGpus(spawning().Barrier(3)), 3, RaySettings(), "gpu")
-    try:
-        seen = sorted(result for _, result in engine.calls("gpus", [()] * 3))
-    finally:
-        engine.close()
-    assert seen == ["3", "3", "GPU-5"]
 
 
 def test_closing_ends_the_processes(space: NASBench101, monkeypatch: pytest.MonkeyPatch) -> None:

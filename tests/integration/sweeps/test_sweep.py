@@ -49,7 +49,7 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     status = call("seminas", "sweep", "status", "sweep", cwd=tmp_path)
     assert status.returncode == 1 and "4 jobs: 1 done, 3 failed" in status.stdout
     assert status.stdout.count("strategy=nobody: must be one of bananas") == 2
-    assert f"{table}: there is no such file" in status.stdout
+    assert f"evaluator.path={table}: must be a file" in status.stdout
     table.write_bytes(small_table.read_bytes())
     resumed = call("seminas", "sweep", "resume", str(sweep), cwd=Path("/"))
     assert resumed.returncode == 2 and "2 of 4 jobs are not done" in resumed.stderr
@@ -67,7 +67,7 @@ def test_the_first_failure_ends_a_sweep_where_that_is_wanted(small_table: Path, 
     assert "goes on" not in done.stdout
     status = call("seminas", "sweep", "status", "sweep", "--errors", cwd=tmp_path)
     assert status.returncode == 1 and status.stdout.startswith("4 jobs: 2 done, 1 failed, 1 missing\n")
-    assert f"{table}: there is no such file" in status.stdout
+    assert f"evaluator.path={table}: must be a file" in status.stdout
     (line,) = [line for line in status.stdout.splitlines() if "traceback: " in line]
     log = tmp_path / line.partition("traceback: ")[2]
     assert log.name == "error.log" and log.read_text().startswith("Traceback (most recent call last)")
@@ -82,7 +82,7 @@ def test_a_sweep_in_a_folder_of_any_name_is_resumed(small_table: Path, tmp_path:
     table = tmp_path / "later.npz"
     jobs = ["-m", "evaluator=table", f"evaluator.path={table}", "strategy=random", "search.max_queries=5"]
     done = call("seminas-search", *jobs, "hydra.sweep.dir='a=b, (c)'", cwd=tmp_path)
-    assert done.returncode == 2 and f"{table}: there is no such file" in done.stderr
+    assert done.returncode == 2 and f"evaluator.path={table}: must be a file" in done.stderr
     table.write_bytes(small_table.read_bytes())
     resumed = call("seminas", "sweep", "resume", "a=b, (c)", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr

@@ -176,6 +176,7 @@ def test_each_round_trains_on_and_measures_what_came_before_again(
     assert killed._job.step() == 6
 
 
+@pytest.mark.long
 def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: MobileNet) -> None:
     pytest.importorskip("ray")
     asked = space.sample(5, np.random.default_rng(0))
