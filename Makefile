@@ -2,8 +2,6 @@
 # make test-long: the long campaigns; make test-all: both; make lint: the linters.
 PYTHON ?= python3.11
 VENV := .venv
-# Tests at once; some of them only wait for processes.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 STAMP := $(VENV)/.installed
 
 .PHONY: search test test-long test-all lint clean
@@ -18,10 +16,10 @@ search: $(STAMP)
 	$(VENV)/bin/seminas-search $(ARGS)
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not long" $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m "not long" $(PYTEST_ARGS)
 
 test-long: $(STAMP)
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal -m long $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)
 
 test-all: test test-long
 
