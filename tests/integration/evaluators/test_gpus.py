@@ -1,4 +1,4 @@
-"""Processes that train on the GPUs of a machine. A module of its own: each process imports it, and it imports little."""
+"""Processes that train on the GPUs of a machine. Each process imports this module, so it imports little."""
 
 import os
 from multiprocessing.synchronize import Barrier
