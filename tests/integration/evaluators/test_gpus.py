@@ -1,4 +1,4 @@
-"""Processes that train on the GPUs of a machine. Each process imports this module, so it imports little."""
+"""Processes share the GPUs of a machine. Each process imports this module, so it imports little."""
 
 import os
 from multiprocessing.synchronize import Barrier

@@ -1,7 +1,8 @@
 import copy
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import pytest
 import torch
 from pictures import write_pictures
 
-from learning import images_config, one_group
+from learning import SPACE, images_config, one_group
 from seminas.commands import search, supernet, train
 from seminas.config.evaluators import RaySettings, SupernetEvaluatorSettings
 from seminas.config.recipe import Recipe
-from seminas.config.spaces import MobileNetSettings
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.evaluators.supernet import SupernetEvaluator
+from seminas.execution.engines import Engine, LostError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SearchResult, SupernetResult, TrainingResult
@@ -50,8 +51,7 @@ def space() -> MobileNet:
 
 
 def small_space(**changes: Any) -> MobileNet:
-    settings = {"image": [3, 32, 32], "num_classes": 4, "factor": 0.25, "stem_stride": 1} | changes
-    return MobileNet(MobileNetSettings(**settings))
+    return MobileNet(replace(SPACE, **changes))
 
 
 def job(root: Path, folder: Path, space: MobileNet, **changes: Any) -> SupernetJob:
@@ -118,17 +118,18 @@ def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: 
 
 
 def record_steps(work: SupernetJob, steps: int) -> None:
-    """What a rank does here: trains, without statistics over a batch, and writes what every step did."""
-    torch.nn.BatchNorm2d = one_group  # type: ignore[assignment, misc]
+    """Train without statistics over a batch, and write what every step did; on each rank, or in this process."""
     done: list[Any] = []
 
     def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         flat = torch.cat([p.detach().flatten() for p in self.parameters()])
         done.append((flat.double().sum().item(), flat.double().abs().sum().item(), float(outputs["loss"])))
 
-    SupernetModule.on_train_batch_end = after  # type: ignore[method-assign, assignment]
-    work.train(steps)
-    rank = os.environ["LOCAL_RANK"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.nn, "BatchNorm2d", one_group)
+        patched.setattr(SupernetModule, "on_train_batch_end", after)
+        work.train(steps)
+    rank = os.environ.get("LOCAL_RANK", "0")
     (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
 
 
@@ -141,7 +142,7 @@ def test_two_processes_stay_equal_and_share_what_is_measured(
     first, second = (json.loads((tmp_path / "two" / f"steps{rank}.json").read_text()) for rank in range(2))
     assert len(first) == 3 and [s[:2] for s in first] == [s[:2] for s in second]
     one = job(root, tmp_path / "one", space, images={"batch_size": 32})
-    launch(record_steps, (one, 3), 1, tmp_path / "one" / "logs")
+    record_steps(one, 3)
     alone = json.loads((tmp_path / "one" / "steps0.json").read_text())
     losses = np.mean([[s[2] for s in first], [s[2] for s in second]], axis=0)
     np.testing.assert_allclose(losses, [s[2] for s in alone], rtol=1e-4)
@@ -193,6 +194,36 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
         on_ray.close()
 
 
+class TwoWorkers(Engine):
+    """Answers in this process, the last call first."""
+
+    num_workers = 2
+
+    def __init__(self, answer: Callable[[list[Any]], Any]) -> None:
+        self.answer = answer
+
+    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        assert method == "accuracies" and len(arguments) <= 2
+        for i in reversed(range(len(arguments))):
+            yield i, self.answer(*arguments[i])
+
+    def close(self) -> None:
+        """Nothing has begun."""
+
+
+def test_workers_share_what_is_measured(root: Path, tmp_path: Path, space: MobileNet) -> None:
+    asked = space.sample(5, np.random.default_rng(0))
+    measures = evaluator(root, tmp_path / "run", space)
+    measures._ray = TwoWorkers(lambda part: [asked.index(a) / 10 for a in part])
+    assert measures.revised(asked[:1]) == [0.0]
+    assert measures.revised(asked) == [0.0, 0.1, 0.2, 0.3, 0.4]
+    lost = evaluator(root, tmp_path / "run", space)
+    lost._ray = TwoWorkers(lambda part: LostError("its process died 2 times"))
+    with pytest.raises(UserError, match="evaluator.engine=ray: a worker died twice") as error:
+        lost.revised(asked)
+    assert "\n" not in str(error.value)
+
+
 def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> None:
     other = job(root, tmp_path / "other", small_space(factor=0.5))
     other.train(1)
@@ -209,6 +240,39 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> 
     with pytest.raises(UserError, match="evaluator.recipe.schedule=cosine: must be exponential or constant"):
         cosine = Recipe(epochs=1, learning_rate=0.1, weight_decay=0.0, schedule="cosine")
         SupernetEvaluatorSettings(recipe=cosine)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "line"),
+    [
+        ("search", "data.images.batch_size=1000", "data.images.batch_size=1000: must be at most the 120 "),
+        ("search", "evaluator.trainer.accelerator=gpu", "evaluator.trainer.accelerator=gpu: must be auto or"),
+        ("search", "evaluator.trainer.strategy=nonsense", "evaluator.trainer.strategy=nonsense: must be one"),
+        ("supernet", "data.images.batch_size=1000", "data.images.batch_size=1000: must be at most the 120 "),
+        ("supernet", "trainer.accelerator=gpu", "trainer.accelerator=gpu: must be auto or cpu"),
+        ("supernet", "trainer.strategy=nonsense", "trainer.strategy=nonsense: must be one of auto, "),
+    ],
+)
+def test_a_config_that_will_not_do_leaves_no_folder(
+    configure: Configure,
+    root: Path,
+    tmp_path: Path,
+    name: str,
+    override: str,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    overrides = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}"]
+    overrides += ["data.images.num_validation=24", "data.images.num_calibration=16"]
+    if name == "search":
+        overrides.append("experiment=pictures")
+    run = search.run if name == "search" else supernet.run
+    with pytest.raises(UserError) as error:
+        run(configure(name, *overrides, override), RunFolder(tmp_path / "run"), quiet=True)
+    assert str(error.value).startswith(line) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
 

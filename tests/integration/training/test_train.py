@@ -1,7 +1,6 @@
 import json
 import os
-import subprocess
-import time
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,21 @@ import pytest
 import torch
 from pictures import CLASSES, write_pictures
 from PIL import Image
-from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from learning import images_config, one_group
+from learning import (
+    SMALL,
+    SPACE,
+    images_config,
+    one_group,
+    train_in,
+    training_job,
+    training_overrides,
+    training_result_in,
+    weights,
+)
 from seminas.commands import train as command
 from seminas.commands.main import app
-from seminas.config.recipe import Recipe
-from seminas.config.spaces import MobileNetSettings
-from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
@@ -30,20 +35,9 @@ from seminas.training.classifier import Classifier
 from seminas.training.data.make import make_images
 from seminas.training.standalone import StandaloneJob, train
 from support import started_ranks
+from unit.execution.working import fail_on_second
 
 Configure = Callable[..., dict[str, Any]]
-SPACE = MobileNetSettings(image=[3, 32, 32], num_classes=4, factor=0.25, stem_stride=1)
-RECIPE = {
-    "epochs": 2,
-    "learning_rate": 0.05,
-    "weight_decay": 4e-5,
-    "schedule": "cosine",
-    "decay_norms": False,
-    "label_smoothing": 0.1,
-    "augmentation": "flip",
-    "networks": {"mobilenet": {"dropout": 0.1}},
-}
-SMALL = "1 7 7 7 2 7 7 7 3 7 7 7 1 7 7 7 1 7 7 7 1"
 
 
 @pytest.fixture(scope="module")
@@ -51,51 +45,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
-def job(root: Path, folder: Path, **changes: Any) -> StandaloneJob:
-    """The training of a small network; changes are of the recipe, the trainer, the images and what is exported."""
-    recipe = Recipe(**(RECIPE | changes.pop("recipe", {})))
-    trainer = TrainerSettings(**({"accelerator": "cpu", "devices": 1} | changes.pop("trainer", {})))
-    config = {
-        "seed": 0,
-        "space": vars(SPACE),
-        "data": {"images": images_config(root, **changes.pop("images", {}))},
-        "recipe": vars(recipe),
-        "logger": None,
-        "export": changes.pop("export", ["safetensors"]),
-    }
-    assert not changes
-    space = MobileNet(SPACE)
-    return StandaloneJob(space, space.parse(SMALL), recipe, trainer, folder, config, True)
-
-
-def arguments(root: Path, *overrides: str) -> list[str]:
-    """The same as a command's overrides."""
-    images = [f"data.images.{k}={v}" for k, v in images_config(root).items() if k != "_target_"]
-    space = [f"space.{k}={v}".replace(" ", "") for k, v in vars(SPACE).items() if k != "_target_" and v]
-    return ["data=imagefolder", *images, *space, "trainer.accelerator=cpu", *overrides]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "network.safetensors")
-
-
-def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        assert torch.equal(value, b[name]), name
-
-
-def train_in(work: StandaloneJob) -> TrainingResult:
-    work.folder.mkdir(exist_ok=True)
-    train(work)
-    result = RunFolder(work.folder).result()
-    assert isinstance(result, TrainingResult)
-    return result
-
-
 def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
     recipe = {"epochs": 12, "ema": 0.9, "mixup": 0.1}
-    result = train_in(job(root, tmp_path / "run", recipe=recipe, export=["safetensors", "onnx"]))
+    result = train_in(training_job(root, tmp_path / "run", recipe=recipe, export=["safetensors", "onnx"]))
     assert result.test_accuracy > 0.5 and result.val_accuracy is not None and result.val_accuracy > 0.5
     space = MobileNet(SPACE)
     network = space.build_network(space.parse(SMALL), 4, 3)
@@ -109,53 +61,31 @@ def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, network.eval()(images).detach().numpy(), atol=1e-4)
 
 
-class Killed(BaseException):
-    """As if the process had ended."""
-
-
-@pytest.mark.parametrize("step", [3, 7])
-def test_a_run_that_was_killed_ends_like_one_that_was_not(
-    root: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changes: dict[str, Any] = {"recipe": {"mixup": 0.2, "ema": 0.5}, "trainer": {"checkpoint_every": 2}}
-    train_in(job(root, tmp_path / "whole", **changes))
-    original = Classifier.training_step
-
-    def killed(self: Any, batch: Any, batch_idx: int) -> Any:
-        if self.trainer.global_step == step:
-            raise Killed
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Classifier, "training_step", killed)
-        train_in(job(root, tmp_path / "killed", **changes))
-    assert not (tmp_path / "killed" / "result.json").exists()
-    train_in(job(root, tmp_path / "killed", **changes))
-    assert_equal(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
-
-
 def record_steps(work: StandaloneJob) -> None:
-    """Train as a rank, without statistics over a batch, and write what every step did."""
-    torch.nn.BatchNorm2d = one_group  # type: ignore[assignment, misc]
-    rank = os.environ["LOCAL_RANK"]
+    """Train without statistics over a batch, and write what every step did; on each rank, or in this process."""
     done: list[Any] = []
 
     def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         flat = torch.cat([p.detach().flatten() for p in self.parameters()])
         done.append((flat.double().sum().item(), flat.double().square().sum().item(), float(outputs["loss"])))
 
-    Classifier.on_train_batch_end = after  # type: ignore[method-assign, assignment]
-    train(work)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.nn, "BatchNorm2d", one_group)
+        patched.setattr(Classifier, "on_train_batch_end", after)
+        train(work)
+    rank = os.environ.get("LOCAL_RANK", "0")
     (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
 
 
 def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_path: Path) -> None:
     recipe = {"learning_rate": 0.02, "per_batch": 32, "networks": {}}
-    two = job(root, tmp_path / "two", recipe=recipe, images={"batch_size": 16}, trainer={"devices": 2})
-    one = job(root, tmp_path / "one", recipe=recipe, images={"batch_size": 32})
-    for work, ranks in ((two, 2), (one, 1)):
-        work.folder.mkdir()
-        launch(record_steps, (work,), ranks, work.folder / "logs")
+    two = training_job(
+        root, tmp_path / "two", recipe=recipe, images={"batch_size": 16}, trainer={"devices": 2}
+    )
+    one = training_job(root, tmp_path / "one", recipe=recipe, images={"batch_size": 32})
+    launch(record_steps, (two,), 2, two.folder / "logs")
+    one.folder.mkdir()
+    record_steps(one)
     first, second = (json.loads((two.folder / f"steps{rank}.json").read_text()) for rank in range(2))
     assert len(first) == 6 and [s[:2] for s in first] == [s[:2] for s in second]
     alone = json.loads((one.folder / "steps0.json").read_text())
@@ -176,17 +106,12 @@ def test_ranks_that_something_else_starts_share_a_folder(tmp_path: Path) -> None
     assert result["steps"] == 896 // 64 // 2
 
 
-def fails_on_the_second_rank(folder: Path) -> None:
-    if os.environ["LOCAL_RANK"] == "1":
-        raise RuntimeError("this rank is broken")
-    time.sleep(100)
-
-
-def test_a_rank_that_fails_ends_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    start = time.monotonic()
-    with pytest.raises(UserError, match="rank 1 failed: RuntimeError: this rank is broken"):
-        launch(fails_on_the_second_rank, (tmp_path,), 2, tmp_path / "logs")
-    assert time.monotonic() - start < 60
+def test_the_log_of_a_job_repeats_what_a_failed_rank_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="rank 1 failed: ValueError: it broke"):
+        launch(fail_on_second, (tmp_path, "raised"), 2, tmp_path / "logs")
     assert "Traceback" in (tmp_path / "logs" / "rank1.log").read_text() and "Traceback" in caplog.text
 
 
@@ -197,7 +122,7 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
     one = write_pictures(tmp_path / "one", 10, 3)
     for split in ("train", "val"):
         for name in CLASSES[1:]:
-            subprocess.run(["rm", "-r", str(one / split / name)], check=True)
+            shutil.rmtree(one / split / name)
     empty = write_pictures(tmp_path / "empty", 10, 3)
     for file in (empty / "train" / "line").iterdir():
         file.unlink()
@@ -240,57 +165,72 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
             ["data.images.batch_size=1000"],
             "data.images.batch_size=1000: must be at most the 120 training images",
         ),
+        (
+            ["data.images.batch_size=61", "trainer.devices=2"],
+            "data.images.batch_size=61 on 2 processes: must be at most the 120 training images",
+        ),
     ],
+    ids=lambda value: value.partition(":")[0] if isinstance(value, str) else "",
 )
 def test_a_config_that_will_not_do_is_one_line_and_leaves_no_folder(
-    configure: Configure, root: Path, tmp_path: Path, overrides: list[str], line: str
+    configure: Configure,
+    root: Path,
+    tmp_path: Path,
+    overrides: list[str],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UserError) as error:
-        config = configure("train", *arguments(root), *overrides)
+        config = configure("train", *training_overrides(root), *overrides)
         command.run(config, RunFolder(tmp_path / "run"), quiet=True)
     assert str(error.value).startswith(line) or line in str(error.value)
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
-def test_a_training_that_ends_before_its_first_validation_has_a_result(root: Path, tmp_path: Path) -> None:
-    result = train_in(job(root, tmp_path / "run", trainer={"max_steps": 2}))
-    assert result.steps == 2 and result.val_accuracy is not None
+def test_a_training_that_ends_before_its_first_validation_has_a_result(
+    configure: Configure, root: Path, tmp_path: Path
+) -> None:
+    overrides = training_overrides(root, "trainer.max_steps=2", f"architecture='{SMALL}'")
+    accuracy = command.run(configure("train", *overrides), RunFolder(tmp_path / "run"), quiet=True)
+    result = training_result_in(tmp_path / "run")
+    assert result.steps == 2 and result.val_accuracy == accuracy
+    assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
 
 
 def test_a_finished_training_goes_on_where_its_schedule_has_no_end(
     configure: Configure, root: Path, tmp_path: Path
 ) -> None:
     def run(schedule: str, epochs: int) -> TrainingResult:
-        settings = [f"data.recipe.schedule={schedule}", f"trainer.max_epochs={epochs}"]
-        config = configure("train", *arguments(root), *settings, f"architecture='{SMALL}'", "logger=[]")
-        command.run(config, RunFolder(tmp_path / schedule), quiet=True)
-        result = RunFolder(tmp_path / schedule).result()
-        assert isinstance(result, TrainingResult)
-        return result
+        settings = [f"data.recipe.schedule={schedule}", f"trainer.max_epochs={epochs}", "logger=[]"]
+        overrides = training_overrides(root, *settings, f"architecture='{SMALL}'")
+        command.run(configure("train", *overrides), RunFolder(tmp_path / schedule), quiet=True)
+        return training_result_in(tmp_path / schedule)
 
-    assert run("constant", 1).epochs == 1
-    longer = run("constant", 2)
-    assert longer.epochs == 2 and longer.config["trainer"]["max_epochs"] == 2
+    first = run("constant", 1)
+    assert (first.epochs, first.steps) == (1, 7)
+    began: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Classifier, "on_train_start", lambda self: began.append(self.trainer.global_step))
+        longer = run("constant", 2)
+    assert began == [7] and (longer.epochs, longer.steps) == (2, 14)
+    assert longer.config["trainer"]["max_epochs"] == 2
     with pytest.raises(UserError, match=r"trainer.max_epochs=1: must be at least 2"):
         run("constant", 1)
-    assert RunFolder(tmp_path / "constant").result() == longer
-    first = run("cosine", 1)
+    assert training_result_in(tmp_path / "constant") == longer
+    ended = run("cosine", 1)
     with pytest.raises(UserError, match=r"trainer.max_epochs: cannot grow: recipe.schedule=cosine") as error:
         run("cosine", 2)
-    assert "\n" not in str(error.value) and RunFolder(tmp_path / "cosine").result() == first
+    assert "\n" not in str(error.value) and training_result_in(tmp_path / "cosine") == ended
 
 
-def test_odd_pictures_are_converted_and_broken_ones_skipped_and_counted(tmp_path: Path) -> None:
+def test_odd_pictures_are_converted(tmp_path: Path) -> None:
     root = write_pictures(tmp_path / "pictures", 20, 5)
     files = sorted((root / "train" / "circle").iterdir())
     Image.open(files[0]).convert("L").save(files[0])
     Image.open(files[1]).convert("RGBA").save(files[1])
-    files[2].write_bytes(files[2].read_bytes()[:300])
-    for file in sorted((root / "train" / "square").iterdir())[:3]:
-        file.write_text("no picture")
     images = {"num_validation": 8, "num_calibration": 0, "split_seed": 1}
-    result = train_in(job(root, tmp_path / "run", images=images))
-    assert 1 <= result.skipped_images <= 4
+    assert train_in(training_job(root, tmp_path / "run", images=images)).skipped_images == 0
     done = CliRunner().invoke(app, ["data", "info", str(root)])
-    assert "4 files cannot be read" in done.output and str(files[2]) in done.output
-    assert done.exit_code == 1
+    assert done.exit_code == 0, done.output

@@ -1,0 +1,92 @@
+"""Trainings that are killed or told to end, and go on."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pictures import write_pictures
+
+from learning import SMALL, train_in, training_job, training_overrides, weights
+from seminas.commands import train as command
+from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
+from seminas.training.checkpoints import last_checkpoint
+from seminas.training.classifier import Classifier
+from support import background, wait_for
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+class Killed(BaseException):
+    """As if the process had ended."""
+
+
+@pytest.mark.parametrize("step", [3, 7])
+def test_a_run_that_was_killed_ends_like_one_that_was_not(
+    root: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {"recipe": {"mixup": 0.2, "ema": 0.5}, "trainer": {"checkpoint_every": 2}}
+    train_in(training_job(root, tmp_path / "whole", **changes))
+    original = Classifier.training_step
+
+    def killed(self: Any, batch: Any, batch_idx: int) -> Any:
+        if self.trainer.global_step == step:
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Classifier, "training_step", killed)
+        train_in(training_job(root, tmp_path / "killed", **changes))
+    assert not (tmp_path / "killed" / "result.json").exists()
+    train_in(training_job(root, tmp_path / "killed", **changes))
+    once, twice = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert twice.keys() == once.keys()
+    for name, value in twice.items():
+        assert torch.equal(value, once[name]), name
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_sigterm_writes_a_checkpoint(
+    configure: Callable[..., dict[str, Any]],
+    root: Path,
+    tmp_path: Path,
+    ranks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overrides = training_overrides(root, f"architecture='{SMALL}'", f"trainer.devices={ranks}")
+    whole = [*overrides, "trainer.max_epochs=200"]
+    running = background("seminas-train", *whole, "hydra.run.dir=run", cwd=tmp_path)
+    folder = RunFolder(tmp_path / "run")
+    wait_for((folder.path / "metrics.csv").exists, running)
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait(60) == 128 + signal.SIGTERM
+    logs = [log.read_text() for log in folder.path.glob("logs/rank*.log")]
+    assert len(logs) == (ranks if ranks > 1 else 0)
+    assert not any(Path(f"/proc/{re.findall('process ([0-9]+)', log)[0]}").exists() for log in logs)
+    checkpoint = last_checkpoint(folder.path)
+    assert checkpoint is not None
+    step = torch.load(checkpoint, weights_only=True)["global_step"]
+    assert step > 0
+    # Fewer epochs would be another run.
+    with pytest.raises(UserError, match="trainer.max_epochs=3: must be at least 200, the value that .* has"):
+        command.run(configure("train", *overrides, "trainer.max_epochs=3"), folder, quiet=True)
+    if ranks > 1:
+        return
+    begun: list[int] = []
+
+    def ends_at_once(self: Any, batch: Any, batch_idx: int) -> None:
+        begun.append(self.trainer.global_step)
+        raise Killed
+
+    monkeypatch.setattr(Classifier, "training_step", ends_at_once)
+    with pytest.raises(Killed):
+        command.run(configure("train", *whole), folder, quiet=True)
+    assert begun == [step]
