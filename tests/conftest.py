@@ -1,6 +1,7 @@
 """Fixtures: the real benchmark data where it is, a small table, configs; and a marker for each kind of test."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ KINDS = ("unit", "integration", "faults")
 # Tests run beside one another, and their networks are small: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every command that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

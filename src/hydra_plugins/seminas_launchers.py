@@ -30,7 +30,9 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
         names = [pinned_name(overrides) for overrides in job_overrides]
         folder = SweepFolder(Path(self.config.hydra.sweep.dir))
         jobs = _alive({name: at for name, at in self.submitted(folder).items() if name in names})
-        new = [i for i, name in enumerate(names) if name not in jobs]
+        # One that ended since the sweep looked has nothing left to do.
+        ended = {name for name in names if folder.job(name).state.name == "done"} - jobs.keys()
+        new = [i for i, name in enumerate(names) if name not in jobs and name not in ended]
         if new:
             parameters = [
                 (
@@ -46,7 +48,7 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
             jobs |= {names[i]: job for i, job in zip(new, submitted, strict=True)}
             ids = {name: [str(job.paths.folder), job.job_id] for name, job in jobs.items()}
             folder.write_submitted(ids)
-        return [_outcome(jobs[name]) for name in names]
+        return [_outcome(jobs[name]) if name in jobs else _done() for name in names]
 
     def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
         """Return submitit's folder and number of each job that may outlive the sweep's process, by its name."""
@@ -93,6 +95,13 @@ def _alive(submitted: dict[str, list[str]]) -> dict[str, Any]:
     jobs: dict[str, Any] = {name: SlurmJob(folder, i) for name, (folder, i) in submitted.items()}
     SlurmJob.watcher.update()  # Slurm is asked once, for all.
     return {name: job for name, job in jobs.items() if not job.done()}
+
+
+def _done() -> JobReturn:
+    """What a job returns that had ended before it was submitted; its folder holds its result."""
+    outcome = JobReturn()
+    outcome.status = JobStatus.COMPLETED
+    return outcome
 
 
 def _outcome(job: Any) -> JobReturn:

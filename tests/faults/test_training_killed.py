@@ -76,7 +76,9 @@ def test_sigterm_writes_a_checkpoint(
     step = torch.load(checkpoint, weights_only=True)["global_step"]
     assert step > 0
     # Fewer epochs would be another run.
-    with pytest.raises(UserError, match="trainer.max_epochs=3: must be at least 200, the value that .* has"):
+    with pytest.raises(
+        UserError, match="trainer.max_epochs=3: must be at least 200, since .* has run with that"
+    ):
         command.run(configure("train", *overrides, "trainer.max_epochs=3"), folder, quiet=True)
     if ranks > 1:
         return

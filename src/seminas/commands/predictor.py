@@ -1,6 +1,5 @@
 """``seminas-predictor``: how well a predictor ranks architectures, from N labels and M pseudo-labels."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
     from seminas.runs.loggers import build_loggers, closing_loggers
     from seminas.spaces.base import EnumerableSpace
 
-    started = time.perf_counter()
     settings: PredictorSettings = read_section(config, "predictor", PredictorSettings)
     space: EnumerableSpace[Any] = build_section(config, "space", EnumerableSpace)
     controller = read_section(config, "controller", ControllerSettings)
@@ -51,7 +49,7 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
             seed=config["seed"],
             model=config["names"]["model"],
             **measured,
-            wall_s=time.perf_counter() - started,
+            **folder.timing(),
             config=config,
         )
         loggers = build_loggers(config["logger"], folder.path)

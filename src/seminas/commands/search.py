@@ -1,6 +1,5 @@
 """``seminas-search``: one search."""
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,6 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     from seminas.spaces.subset import Subset
     from seminas.strategies.base import Strategy
 
-    started = time.perf_counter()
     settings: SearchSettings = read_section(config, "search", SearchSettings)
     space: SearchSpace[Any] = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
@@ -79,7 +77,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
                     folder.add_traceback,
                 ).run(sizes)
                 observers.note("testing the best architecture")
-                result = search_result(config, archive, space, evaluator, time.perf_counter() - started)
+                result = search_result(config, archive, space, evaluator, folder.timing())
                 # A report draws the figures of jobs side by side, of which there may be thousands.
                 if not quiet or "wandb" in (config["logger"] or {}):
                     write_figures(folder.path, space, archive)

@@ -1,6 +1,5 @@
 """``seminas-supernet``: the weight-sharing supernet of a space."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
     from seminas.training.devices import num_local_processes
     from seminas.training.supernet import SupernetJob
 
-    started = time.perf_counter()
     space, recipe, trainer = training_parts(config, "seminas-supernet", HasSupernet)
     job = SupernetJob(
         space,
@@ -68,8 +66,8 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
             seed=config["seed"],
             mean_val_accuracy=float(np.mean(accuracies)),
             measured=measured,
-            wall_s=time.perf_counter() - started,
             config=config,
+            **folder.timing(),
         )
         folder.write_result(result)
     return result

@@ -128,7 +128,8 @@ def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
     try:
         target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{key}.{TARGET}={name}: cannot be imported ({first_line(error)})") from error
+        hint = "; PYTHONPATH must name its folder" if isinstance(error, ModuleNotFoundError) else ""
+        raise UserError(f"{key}.{TARGET}={name}: cannot be imported ({first_line(error)}){hint}") from error
     derives = isinstance(target, type) and (interface is None or issubclass(target, interface))
     if interface is not None and not derives:
         raise UserError(f"{key}.{TARGET}={name}: is no {interface.__name__}")

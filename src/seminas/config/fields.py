@@ -33,6 +33,8 @@ class Rule:
         empty: Whether a text may be empty.
         may_change: Whether a run may go on under another value, since the value does not change the results.
         extends: Whether a finished run may go on under a larger value.
+        in_place_of: Dotted key of the setting that counts where this one is null.
+        endless: The value that means no limit.
     """
 
     at_least: float | None = None
@@ -46,6 +48,15 @@ class Rule:
     empty: bool = False
     may_change: bool = False
     extends: bool = False
+    in_place_of: str | None = None
+    endless: float | None = None
+
+    def amount(self, values: Mapping[str, Any], key: str) -> float | None:
+        """Return what a setting that extends asks for, None if it is open; ``values`` are a config's by dotted key."""
+        value = values.get(key)
+        if value is None and self.in_place_of is not None:
+            value = values.get(self.in_place_of)
+        return math.inf if value is not None and value == self.endless else value
 
     def allowed(self, value: Any = None) -> str:
         """Return the allowed values in words, such as ``at least 1``, in place of ``value``."""

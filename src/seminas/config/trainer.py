@@ -47,8 +47,10 @@ class TrainerSettings(Settings):
     num_nodes: int = setting(1, at_least=1)
     strategy: str = setting("auto")
     precision: str = setting("32-true", choices=PRECISIONS)
-    max_epochs: int | None = setting(None, at_least=1, extends=True, unit="epochs")
-    max_steps: int = setting(-1, at_least=-1, extends=True, unit="steps")
+    max_epochs: int | None = setting(
+        None, at_least=1, extends=True, in_place_of="recipe.epochs", unit="epochs"
+    )
+    max_steps: int = setting(-1, at_least=-1, extends=True, endless=-1, unit="steps")
     accumulate_grad_batches: int = setting(1, at_least=1, unit="batches")
     sync_batchnorm: bool = False
     deterministic: bool = False

@@ -1,7 +1,9 @@
 """The outcome of an evaluation."""
 
+import math
 import traceback
 from dataclasses import dataclass, replace
+from numbers import Real
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,22 @@ def whole_traceback(error: BaseException) -> str:
 
 
 def checked(evaluation: Evaluation) -> Evaluation:
-    """Return an evaluation; one whose accuracy is no fraction has failed."""
-    value = evaluation.val_accuracy
-    if value is None or (isinstance(value, int | float) and 0 <= value <= 1):
-        return evaluation
-    error = f"val_accuracy={value!r}: must be a number from 0 to 1"
-    return replace(evaluation, val_accuracy=None, error=error)
+    """Return an evaluation in plain numbers; one whose accuracy is no fraction, or whose cost is none, has failed."""
+    value, cost = _number(evaluation.val_accuracy), _number(evaluation.cost_s)
+    error = evaluation.error
+    if cost is None or not 0 <= cost < math.inf:
+        error = error or f"cost_s={evaluation.cost_s!r}: must be seconds, a finite number from 0"
+        cost = 0.0
+    if evaluation.val_accuracy is not None and (value is None or not 0 <= value <= 1):
+        error = error or f"val_accuracy={evaluation.val_accuracy!r}: must be a number from 0 to 1"
+    if value is None:
+        error = error or "the evaluator gave neither an accuracy nor a reason"
+    return replace(evaluation, val_accuracy=value if error is None else None, cost_s=cost, error=error)
+
+
+def _number(value: object) -> float | None:
+    """Return a number, also one of NumPy's, as a float; None for anything else."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
 
 
 def one_line(error: Exception) -> str:

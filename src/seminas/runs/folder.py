@@ -1,10 +1,12 @@
 """The folder of one run: claimed, locked, read, and gone on with. No other module knows its files."""
 
 import contextlib
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,14 +16,22 @@ from seminas.config.check import changed_keys, flat, rule_at
 from seminas.config.renamed import todays
 from seminas.errors import UserError, first_line
 from seminas.runs.archive import HISTORY, Record, read_history
+from seminas.runs.attempts import Attempt, begin_attempt, end_attempt, read_attempts
 from seminas.runs.results import Result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
-from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held
+from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, last_sign_of_life
 
 CONFIG_FILE, RESULT_FILE, ERROR_FILE, TRACEBACK_FILE = "config.yaml", "result.json", "error.json", "error.log"
 PLAN_FILE, HYDRA_FOLDER = "plan.json", ".hydra"
 STATES = ("done", "running", "failed", "stopped", "missing")
+
+
+class Timing(TypedDict):
+    """What every result says of a run's time."""
+
+    wall_s: float
+    num_resumed: int
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,10 @@ class RunFolder(Folder):
             return None
         except (OSError, OmegaConfBaseException, YAMLError, ValueError) as error:
             raise UserError(f"{file}: is no config ({first_line(error)})") from error
-        if not isinstance(values, dict):
-            raise UserError(f"{file}: is no config")
-        return todays({str(key): value for key, value in values.items()})
+        try:
+            return todays({str(key): value for key, value in values.items()})  # type: ignore[union-attr]
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
+            raise UserError(f"{file}: is no config of a run ({first_line(error)})") from error
 
     def result(self) -> Result | None:
         """Return the result, None where there is none yet; raises UserError for a file that is no result."""
@@ -106,13 +117,16 @@ class RunFolder(Folder):
         before, after = flat(recorded), flat(config)
         extended = []
         for key in changed_keys(recorded, config):
-            old, new = before.get(key), after.get(key)
-            if not rule_at(config, key).extends:
+            rule = rule_at(config, key)
+            if not rule.extends:
                 raise UserError(
-                    f"{self}: belongs to another config: {key} is {old} in its {CONFIG_FILE}, and {new} in this command"
+                    f"{self}: belongs to another config: {key} is {before.get(key)} in its {CONFIG_FILE}, and "
+                    f"{after.get(key)} in this command"
                 )
+            old, new = rule.amount(before, key), rule.amount(after, key)
             if new is None or (old is not None and new < old):
-                raise UserError(f"{key}={new}: must be at least {old}, the value that {self} has")
+                least = f"{rule.endless:g}" if old == math.inf else f"at least {old}"
+                raise UserError(f"{key}={after.get(key)}: must be {least}, since {self} has run with that")
             extended.append(key)
         return extended
 
@@ -123,6 +137,7 @@ class RunFolder(Folder):
         Raises:
             UserError: The folder belongs to another config, is held by another process, or cannot be written.
         """
+        last_sign = last_sign_of_life(self.path)
         with held(self.path, "is working in this folder"):
             if self.extensions(config):
                 (self.path / RESULT_FILE).unlink(missing_ok=True)
@@ -131,11 +146,24 @@ class RunFolder(Folder):
             if not file.exists() or file.read_bytes() != data:
                 write_file(file, data)
             self.clear_error()
+            begin_attempt(self.path, len(self.history()), last_sign)
             try:
                 yield
             except UserError as error:
                 self.write_error(str(error))
                 raise
+            finally:
+                with contextlib.suppress(UserError):  # A full disk, which the run's own error tells.
+                    end_attempt(self.path)
+
+    def attempts(self) -> list[Attempt]:
+        """Return the attempts of processes at this run, oldest first."""
+        return read_attempts(self.path)
+
+    def timing(self) -> Timing:
+        """Return how long all attempts took so far, and how often the run was gone on with."""
+        attempts, now = self.attempts(), time.time()
+        return {"wall_s": sum(attempt.seconds(now) for attempt in attempts), "num_resumed": len(attempts) - 1}
 
     def write_result(self, result: Result) -> None:
         """Write the result, whole or not at all."""

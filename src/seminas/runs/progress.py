@@ -1,7 +1,6 @@
 """How far a run has come, for people."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from seminas.runs.archive import HISTORY
 from seminas.runs.folder import RunFolder
@@ -36,16 +35,23 @@ def _search_progress(folder: RunFolder) -> dict[str, str]:
     if values:
         best, key = max(values, key=lambda pair: pair[0])
         lines["best"] = f"{best:.4f} ({key})"
-    left = _seconds_left(folder.path, len(records), total)
+    left = _seconds_left(folder, len(records), total)
     if left is not None:
         lines["left"] = f"about {timedelta(seconds=round(left))}"
     return lines
 
 
-def _seconds_left(path: Path, done: int, total: int | None) -> float | None:
-    """Return the time left at the pace so far: from the start of the run to its last evaluation."""
+def _seconds_left(folder: RunFolder, done: int, total: int | None) -> float | None:
+    """Return the time left at the pace of the last attempt, or of all where the last has ended no evaluation yet."""
     if total is None or not 0 < done < total:
         return None
-    history = path / HISTORY
-    started, last = (path / "plan.json").stat().st_mtime, history.stat().st_mtime
-    return max(0.0, last - started) / done * (total - done)
+    attempts = folder.attempts()
+    if not attempts:
+        return None
+    *earlier, last = attempts
+    until = (folder.path / HISTORY).stat().st_mtime
+    if done > last.evaluations:
+        pace = last.seconds(max(until, last.started)) / (done - last.evaluations)
+    else:
+        pace = sum(attempt.seconds(until) for attempt in earlier) / done
+    return pace * (total - done)

@@ -1,7 +1,7 @@
 """What ``result.json`` holds: one dataclass for each kind of run, one reader and one writer."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, asdict, dataclass, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, get_args, get_origin
@@ -21,8 +21,9 @@ class Result:
     Attributes:
         space: Name of the space.
         seed: Of the run.
-        wall_s: Seconds that the run took.
+        wall_s: Seconds that the run took, in all its attempts.
         config: The run's config, resolved.
+        num_resumed: How often it was gone on with after a stop.
     """
 
     KIND: ClassVar[str] = ""
@@ -31,6 +32,8 @@ class Result:
     seed: int
     wall_s: float
     config: dict[str, Any]
+    _: KW_ONLY
+    num_resumed: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, checked, failed
@@ -90,8 +92,13 @@ class Search:
                 raised = False
                 try:
                     position, evaluation = next(answers)
+                    _check_answer(position, evaluation, len(todo), done)
                 except UserError:
                     raise
+                except StopIteration:
+                    raise UserError(
+                        f"evaluator: ended after {len(done)} of {len(todo)} evaluations of round {number}"
+                    ) from None
                 except Exception as error:
                     # The evaluator let the error of one architecture pass. The first one without an answer is taken for
                     # its cause, and the rest are asked for again.
@@ -133,3 +140,13 @@ class Search:
                 f"search.max_failures={self.max_failures}: {len(failures)} evaluations failed, "
                 f"the last one with {failures[-1].error}"
             )
+
+
+def _check_answer(position: object, evaluation: object, number: int, done: set[int]) -> None:
+    """Refuse an answer that is no evaluation, or whose question was not asked or has an answer already."""
+    if not isinstance(position, int | np.integer) or not 0 <= position < number or position in done:
+        raise UserError(
+            f"evaluator: yields position {position!r}, which is not open among {number} evaluations"
+        )
+    if not isinstance(evaluation, Evaluation):
+        raise UserError(f"evaluator: yields {evaluation!r}, which is no Evaluation")

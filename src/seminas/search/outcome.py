@@ -5,6 +5,7 @@ from typing import Any
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.runs.archive import Archive, Record
+from seminas.runs.folder import Timing
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
 
@@ -14,7 +15,7 @@ def search_result(
     archive: Archive,
     space: SearchSpace[Any],
     evaluator: Evaluator[Any],
-    wall_s: float,
+    timing: Timing,
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -29,7 +30,7 @@ def search_result(
     return SearchResult(
         space=space.name,
         seed=config["seed"],
-        wall_s=wall_s,
+        **timing,
         config=config,
         strategy=config["names"]["strategy"],
         evaluator=config["names"]["evaluator"],

@@ -10,15 +10,16 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seminas.errors import UserError
 from seminas.spaces.views import FeatureView, GraphView, RowView
+
+if TYPE_CHECKING:  # PyTorch takes a second to import.
+    from torch import Tensor
 
 A = TypeVar("A", bound=Hashable)
 """An architecture: a hashable value of the space's own. Equal values are the same architecture, and no others are."""
@@ -50,7 +51,7 @@ class SearchSpace(GraphView, FeatureView, RowView, ABC, Generic[A]):
         """Return the architecture of each token sequence, ``[n, max_length]``; None for a sequence of none."""
 
     @abstractmethod
-    def legal_tokens(self, prefix: Tensor) -> Tensor:
+    def legal_tokens(self, prefix: "Tensor") -> "Tensor":
         """Return the tokens that may come next so that the sequence can still become an architecture.
 
         Args:
@@ -145,8 +146,10 @@ class EnumerableSpace(SearchSpace[A]):
         known = iter(self.at(np.array([i for i in indices if i >= 0], dtype=np.int64)))
         return [next(known) if i >= 0 else None for i in indices]
 
-    def legal_tokens(self, prefix: Tensor) -> Tensor:
+    def legal_tokens(self, prefix: "Tensor") -> "Tensor":
         """Return the tokens that follow each prefix in some architecture, ``[n, num_tokens]``."""
+        import torch
+
         tokens, _ = self._listed
         length = prefix.shape[1]
         mask = np.zeros((len(prefix), self.num_tokens), dtype=bool)

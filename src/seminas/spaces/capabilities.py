@@ -3,11 +3,12 @@
 A space has a capability if it has the methods. Nothing must be inherited.
 """
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from seminas.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 A_contra = TypeVar("A_contra", contravariant=True)
 _A = TypeVar("_A")
@@ -25,7 +26,7 @@ class BuildsNetworks(Protocol[A_contra]):
 
     def build_network(
         self, architecture: A_contra, num_classes: int, in_channels: int, **skeleton: Any
-    ) -> nn.Module:
+    ) -> "nn.Module":
         """Return the classifier of an architecture, images ``[n, in_channels, height, width]`` to ``[n, num_classes]``.
 
         ``skeleton`` are the keyword arguments in ``recipe.networks`` of the config.
@@ -37,7 +38,7 @@ class BuildsNetworks(Protocol[A_contra]):
 class HasSupernet(Protocol[_A]):
     """Has a network that holds all architectures' and shares their weights, for ``evaluator=supernet``."""
 
-    def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> nn.Module:
+    def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> "nn.Module":
         """Return the supernet: ``forward(images, path)``, and ``standalone(path)``, a path as a network of its own."""
         ...
 

@@ -68,6 +68,17 @@ def is_held(folder: Path) -> bool:
         return False
 
 
+def last_sign_of_life(folder: Path) -> float | None:
+    """Return when the note of a folder's holder was last freshened, in Unix time; None where there is no note.
+
+    A process that was killed leaves its note behind.
+    """
+    try:
+        return (folder / HOLDER_FILE).stat().st_mtime
+    except OSError:
+        return None
+
+
 def _freshen(note: Path, stop: threading.Event) -> None:
     while not stop.wait(FRESHEN_S):
         try:

@@ -36,6 +36,11 @@ class SemiNASEvolution(ControllerStrategy[A]):
         super().tell(architectures, accuracies)
         self.evolution.tell(architectures, accuracies)
 
+    def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
+        """Take in new accuracies of architectures told earlier."""
+        super().revise(architectures, accuracies)
+        self.evolution.revise(architectures, accuracies)
+
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return the children that are predicted best."""
         children = self.evolution.children(self.settings.children * n, rng)

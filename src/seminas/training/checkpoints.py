@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from seminas.errors import UserError, first_line
 from seminas.execution.processes import under_submitit
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -28,6 +29,21 @@ def last_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint that a run folder's training goes on from, None where there is none yet."""
     path = checkpoint_folder(folder) / LAST
     return path if path.is_file() else None
+
+
+def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Return what a checkpoint holds; only tensors and plain values are read.
+
+    Raises:
+        UserError: It is no checkpoint, or is torn.
+    """
+    try:
+        # Mapped: what is not looked at is not read.
+        checkpoint = torch.load(path, device, weights_only=True, mmap=True)
+        checkpoint["state_dict"], checkpoint["global_step"]
+    except Exception as error:  # Whatever torch raises for bytes that are no checkpoint.
+        raise UserError(f"{path}: cannot be read as a checkpoint ({first_line(error)})") from error
+    return dict(checkpoint)
 
 
 class ResumableCheckpoint(Callback):

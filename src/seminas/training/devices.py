@@ -8,7 +8,10 @@ import torch
 
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError, config_error, first_line
-from seminas.execution.processes import ranks_are_started
+from seminas.execution.processes import number_of_ranks, ranks_are_started
+
+_OTHERS = ("spawn", "fork", "notebook", "xla", "tpu", "single")
+"""Parts of the names of Lightning's strategies that start processes by themselves, or need no choice."""
 
 
 def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
@@ -32,13 +35,17 @@ def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
             f"of the GPUs 0 to {num_gpus - 1}" if num_gpus else "auto or a number on a machine without a GPU"
         )
         raise config_error(f"{key}.devices", list(devices), allowed)
-    strategies = ("auto", *StrategyRegistry.available_strategies())
+    known = StrategyRegistry.available_strategies()
+    strategies = ["auto", *(name for name in known if not any(part in name for part in _OTHERS))]
     if settings.strategy not in strategies:
         raise config_error(f"{key}.strategy", settings.strategy, f"one of {', '.join(strategies)}")
-    num_local_processes(settings)
+    on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
+    if settings.sync_batchnorm and on_cpu and (num_local_processes(settings) > 1 or number_of_ranks() > 1):
+        raise config_error(f"{key}.sync_batchnorm", True, "false for several processes without GPUs")
     try:
         pl.Trainer(
             accelerator=accelerator,
+            strategy=settings.strategy,
             precision=settings.precision,  # type: ignore[arg-type]
             devices=1,
             logger=False,
@@ -50,6 +57,7 @@ def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
         ValueError,
         RuntimeError,
         ImportError,
+        TypeError,
         pl.utilities.exceptions.MisconfigurationException,
     ) as error:
         raise UserError(f"{key}: {first_line(error)}") from error

@@ -1,7 +1,6 @@
 """One network trained to the end, measured, and exported: what each rank of ``seminas-train`` does."""
 
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from seminas.runs.loggers import build_loggers, closing_loggers
 from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.cost import count_macs, count_parameters
-from seminas.training.checkpoints import BEST, LAST, checkpoint_folder, last_checkpoint
+from seminas.training.checkpoints import BEST, LAST, checkpoint_folder, last_checkpoint, read_checkpoint
 from seminas.training.classifier import Classifier
 from seminas.training.data.images import Images
 from seminas.training.data.make import seeded_images
@@ -67,7 +66,6 @@ class StandaloneJob:
 
 def train(job: StandaloneJob) -> None:
     """Train on this process; the first rank writes the result."""
-    started = time.perf_counter()
     images = job.images()
     torch.manual_seed(job.seed)
     network = job.network(images)
@@ -103,8 +101,8 @@ def train(job: StandaloneJob) -> None:
         skipped_images=images.num_skipped,
         parameters=count_parameters(network),
         macs=count_macs(network.cpu(), images.image_shape),
-        wall_s=time.perf_counter() - started,
         config=job.config,
+        **RunFolder(job.folder).timing(),
     )
     export(job.folder, network, images.image_shape, _description(result, images), job.config["export"])
     RunFolder(job.folder).write_result(result)
@@ -117,9 +115,7 @@ def _measured(
     checkpoints = checkpoint_folder(job.folder)
     best = checkpoints / BEST
     # A training that ends before its first validation has no best weights.
-    kept = torch.load(
-        best if has_validation and best.exists() else checkpoints / LAST, "cpu", weights_only=True
-    )
+    kept = read_checkpoint(best if has_validation and best.exists() else checkpoints / LAST)
     module.load_state_dict(kept["state_dict"])
     trainer = evaluating_trainer(job.trainer, job.folder)
     measured: dict[str, float] = {}

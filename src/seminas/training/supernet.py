@@ -21,7 +21,7 @@ from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.storage.files import parse_json, write_json
-from seminas.training.checkpoints import last_checkpoint
+from seminas.training.checkpoints import last_checkpoint, read_checkpoint
 from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
 from seminas.training.data.make import seeded_images
@@ -81,9 +81,7 @@ class SupernetJob:
     def step(self) -> int:
         """Return the steps that the folder's supernet has been trained for."""
         checkpoint = last_checkpoint(self.folder)
-        return (
-            0 if checkpoint is None else int(torch.load(checkpoint, "cpu", weights_only=True)["global_step"])
-        )
+        return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
 
     def train(self, steps: int, *, quiet: bool = True, loggers: Sequence[Any] = ()) -> None:
         """Train until so many steps have been made in all, on from the folder's checkpoint.
@@ -173,9 +171,9 @@ def load_supernet(network: nn.Module, checkpoint: Path) -> None:
     Raises:
         UserError: It is no checkpoint, or one of another space.
     """
+    state = read_checkpoint(checkpoint)["state_dict"]
     try:
-        state = torch.load(checkpoint, "cpu", weights_only=True)["state_dict"]
         network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(":")
         raise UserError(f"{checkpoint}: is no checkpoint of this space's supernet ({reason})") from error

@@ -49,6 +49,7 @@ def make_trainer(
     warnings.filterwarnings("ignore", "You passed in a `val_dataloader` but have no `validation_step`")
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", ".*number of training batches .* is smaller than the logging interval")
+    warnings.filterwarnings("ignore", ".*could not find the monitored key")
     checkpoints = checkpoint_folder(folder)
     # The mean of the weights is updated before a checkpoint is written.
     ours: list[Callback] = [EMAWeightAveraging(decay=recipe.ema)] if recipe.ema else []

@@ -86,7 +86,7 @@ def test_a_smaller_budget_is_refused_and_changes_nothing(
     old = before[-1].partition("=")[2]
     with pytest.raises(UserError) as raised:
         run(tmp_path, strategy, *before[:-1], f"{key}={smaller}")
-    assert str(raised.value) == f"{key}={smaller}: must be at least {old}, the value that {tmp_path} has"
+    assert str(raised.value) == f"{key}={smaller}: must be at least {old}, since {tmp_path} has run with that"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == files
 
 

@@ -34,12 +34,13 @@ def status(folder: Path) -> tuple[int, dict[str, str]]:
 
 
 def cut(folder: Path, kept: int) -> None:
-    """Make a finished search one that has evaluated ``kept`` architectures, ten seconds each."""
+    """Make a finished search one that was killed after ``kept`` architectures, ten seconds each."""
     lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
     (folder / "history.jsonl").write_text("".join(lines[:kept]))
     (folder / "result.json").unlink()
-    os.utime(folder / "plan.json", (1_000, 1_000))
-    os.utime(folder / "history.jsonl", (1_000 + 10 * kept, 1_000 + 10 * kept))
+    end = 1_000 + 10 * kept
+    (folder / "attempts.json").write_text(json.dumps([{"started": 1_000.0, "evaluations": 0, "ended": end}]))
+    os.utime(folder / "history.jsonl", (end, end))
 
 
 def best_line(folder: Path) -> str:
@@ -57,14 +58,43 @@ def test_done(config: dict[str, Any], tmp_path: Path) -> None:
 def test_running(config: dict[str, Any], tmp_path: Path) -> None:
     search.run(config, RunFolder(tmp_path), quiet=True)
     cut(tmp_path, 6)
-    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     # Six took a minute, and fourteen are left.
     lines = {"evaluations": "6 of 20", "best": best_line(tmp_path), "left": "about 0:02:20"}
     with RunFolder(tmp_path).claim(config):
         assert status(tmp_path) == (1, {"state": "running", **lines})
     # Nobody holds it any more.
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert status(tmp_path) == (1, {"state": "stopped", **lines})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_the_time_left_leaves_out_a_pause(config: dict[str, Any], tmp_path: Path) -> None:
+    search.run(config, RunFolder(tmp_path), quiet=True)
+    cut(tmp_path, 6)
+    # A day later two more were evaluated, in twenty seconds each.
+    later = 1_000 + 86_400
+    (tmp_path / "attempts.json").write_text(
+        json.dumps(
+            [
+                {"started": 1_000.0, "evaluations": 0, "ended": 1_040.0},
+                {"started": later, "evaluations": 4, "ended": None},
+            ]
+        )
+    )
+    os.utime(tmp_path / "history.jsonl", (later + 40, later + 40))
+    assert status(tmp_path)[1]["left"] == "about 0:04:40"
+
+
+def test_attempts_that_are_none_are_one_line(config: dict[str, Any], tmp_path: Path) -> None:
+    search.run(config, RunFolder(tmp_path), quiet=True)
+    cut(tmp_path, 6)
+    for content in ("", "7", "[7]", '[{"started": 1}]'):
+        (tmp_path / "attempts.json").write_text(content)
+        done = CliRunner().invoke(app, ["status", str(tmp_path)])
+        assert done.exit_code == 2 and done.stderr.startswith(
+            f"error: {tmp_path}/attempts.json: holds no attempts"
+        )
+        assert done.stderr.count("\n") == 1
 
 
 def test_running_without_an_evaluation_yet(config: dict[str, Any], tmp_path: Path) -> None:

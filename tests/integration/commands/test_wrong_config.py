@@ -66,7 +66,8 @@ WRONG = {
     "search.num_labeled=30 search.max_queries=20": ("search.num_labeled=30: is above search.max_queries=20"),
     # Targets.
     "space._target_=nowhere.Space": (
-        "space._target_=nowhere.Space: cannot be imported (No module named 'nowhere')"
+        "space._target_=nowhere.Space: cannot be imported (No module named 'nowhere'); "
+        "PYTHONPATH must name its folder"
     ),
     "space._target_=shutil.copyfile": "space._target_=shutil.copyfile: is no SearchSpace",
     # Tables.

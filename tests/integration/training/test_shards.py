@@ -1,7 +1,5 @@
 import io
-import multiprocessing
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,6 @@ from pictures import CLASSES, SIDE, picture
 from seminas.config.data import ShardSettings
 from seminas.errors import UserError
 from seminas.training.data.shards import ShardImages, image_shards
-
-
-@pytest.fixture(autouse=True, scope="module")
-def readers_that_start_quickly() -> Iterator[None]:
-    """The process that readers are forked from imports PyTorch once, and not each reader."""
-    multiprocessing.set_forkserver_preload(["seminas.training.data.shards", "webdataset"])
-    yield
-    multiprocessing.set_forkserver_preload(["__main__"])
 
 
 def write_shards(root: Path, name: str, shards: int, each: int, broken: int = 0) -> str:

@@ -157,6 +157,12 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
             "trainer.accelerator=gpu: must be auto or cpu on a machine without a GPU",
         ),
         (["trainer.strategy=nonsense"], "trainer.strategy=nonsense: must be one of auto, "),
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn: must be one of auto, "),
+        (["trainer.strategy=fsdp", "trainer.accelerator=cpu"], "trainer: The strategy `fsdp` requires a GPU"),
+        (
+            ["trainer.sync_batchnorm=true", "trainer.accelerator=cpu", "trainer.devices=2"],
+            "trainer.sync_batchnorm=True: must be false for several processes without GPUs",
+        ),
         (
             ["trainer.devices=[1]", "trainer.accelerator=auto"],
             "trainer.devices=[1]: must be auto or a number",

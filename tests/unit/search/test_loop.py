@@ -4,24 +4,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.runs.archive import Archive
+from seminas.runs.archive import Archive, read_history
 from seminas.search.loop import Search
 from seminas.search.observers import Observer
 from seminas.spaces.sequence import SequenceSpace
 from seminas.strategies.random import RandomSearch
 
-NONSENSE = [float("nan"), float("inf"), 2.0, -0.1, "x", [0.5]]
+NONSENSE = [float("nan"), float("inf"), np.float32("nan"), 2.0, -0.1, "x", [0.5], True]
 
 
 class Odd(Evaluator[Any]):
     """Answers the third question in another way."""
 
-    def __init__(self, value: Any, error: str | None = None, traceback: str | None = None) -> None:
-        self.answer, self.asked = Evaluation(value, 1.0, error, traceback), 0
+    def __init__(
+        self, value: Any, error: str | None = None, traceback: str | None = None, cost_s: Any = 1.0
+    ) -> None:
+        self.answer, self.asked = Evaluation(value, cost_s, error, traceback), 0
 
     def evaluate(self, architectures: Sequence[Any]) -> Iterator[tuple[int, Evaluation]]:
         for i, _ in enumerate(architectures):
@@ -69,6 +73,48 @@ def test_a_failure_that_the_evaluator_states_is_one_failed_evaluation(
     (failure,) = archive.failures
     assert (failure.error, failure.cost_s) == ("its process died", 1.0)
     assert tracebacks == [f"evaluation 2, {failure.key}:\n{traceback or failure.error}"]
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), 1, np.int64(1)], ids=repr)
+def test_numbers_of_numpy_are_accuracies(tmp_path: Path, value: Any) -> None:
+    archive, _ = run(tmp_path, Odd(value, cost_s=np.float32(2.0)))
+    assert not archive.failures and archive.records[2].val_accuracy == float(value)
+    assert archive.records[2].cost_s == 2.0 and read_history(tmp_path) == archive.records
+
+
+@pytest.mark.parametrize("cost_s", [float("nan"), float("inf"), -1.0, "x", None, True], ids=str)
+def test_a_cost_that_is_none_is_one_failed_evaluation(tmp_path: Path, cost_s: Any) -> None:
+    archive, _ = run(tmp_path, Odd(0.9, cost_s=cost_s))
+    (failure,) = archive.failures
+    assert (failure.index, failure.cost_s) == (2, 0.0) and "cost_s=" in str(failure.error)
+    assert read_history(tmp_path) == archive.records
+
+
+def test_a_failure_without_a_reason_has_one(tmp_path: Path) -> None:
+    archive, tracebacks = run(tmp_path, Odd(None))
+    assert archive.failures[0].error == "the evaluator gave neither an accuracy nor a reason"
+    assert len(tracebacks) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        ([(0, Evaluation(0.5, 1.0))], "ended after 1 of 4 evaluations of round 0"),
+        ([(4, Evaluation(0.5, 1.0))], "yields position 4"),
+        ([("x", Evaluation(0.5, 1.0))], "yields position 'x'"),
+        ([(0, Evaluation(0.5, 1.0))] * 2, "yields position 0"),
+        ([(0, 0.5)], "yields 0.5, which is no Evaluation"),
+    ],
+)
+def test_an_evaluator_that_breaks_the_rules_is_told_in_one_line(
+    tmp_path: Path, answers: list[Any], line: str
+) -> None:
+    class Lawless(Evaluator[Any]):
+        def evaluate(self, architectures: Sequence[Any]) -> Iterator[tuple[int, Evaluation]]:
+            yield from answers
+
+    with pytest.raises(UserError, match=f"^evaluator: {line}"):
+        run(tmp_path, Lawless())
 
 
 def test_an_exception_is_one_failed_evaluation_and_its_traceback_is_kept(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Images for training: splits, transforms, and the loaders of each process."""
 
 from collections.abc import Sequence
+from multiprocessing import set_forkserver_preload
 from typing import Any, NamedTuple, Protocol
 
 import pytorch_lightning as pl
@@ -75,6 +76,8 @@ class Images(pl.LightningDataModule):
         if num_workers:
             use_known_start_method()
             self._workers["multiprocessing_context"] = "forkserver"
+            # The process that readers are forked from imports PyTorch once, and not each reader.
+            set_forkserver_preload(["seminas.training.data.shards", "webdataset"])
         self._augmented: Augmented | None = None
 
     @property

@@ -1,0 +1,58 @@
+"""Finished trainings that a command cannot go on with keep their result. Fails until src refuses before it claims."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures import write_pictures
+
+from learning import SMALL, training_overrides, training_result_in
+from seminas.commands import supernet, train
+from seminas.errors import UserError
+from seminas.runs.folder import RunFolder
+
+Configure = Callable[..., dict[str, Any]]
+CONSTANT = ["data.recipe.schedule=constant", "data.recipe.epochs=2", "logger=[]", f"architecture='{SMALL}'"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.mark.parametrize("fewer", ["trainer.max_epochs=1", "trainer.max_steps=3"])
+def test_less_than_was_done_is_refused(configure: Configure, root: Path, tmp_path: Path, fewer: str) -> None:
+    overrides, folder = training_overrides(root, *CONSTANT), RunFolder(tmp_path / "run")
+    train.run(configure("train", *overrides), folder, quiet=True)
+    result = training_result_in(folder.path)
+    with pytest.raises(UserError, match=fewer) as error:
+        train.run(configure("train", *overrides, fewer), folder, quiet=True)
+    assert "\n" not in str(error.value) and training_result_in(folder.path) == result
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_broken_checkpoint_is_one_line(
+    configure: Configure, root: Path, tmp_path: Path, content: bytes
+) -> None:
+    overrides, folder = training_overrides(root, *CONSTANT), RunFolder(tmp_path / "run")
+    train.run(configure("train", *overrides), folder, quiet=True)
+    result = training_result_in(folder.path)
+    (folder.path / "checkpoints" / "last.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match="last.ckpt: ") as error:
+        train.run(configure("train", *overrides, "trainer.max_epochs=3"), folder, quiet=True)
+    assert "\n" not in str(error.value) and training_result_in(folder.path) == result
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_broken_checkpoint_of_a_supernet_is_one_line(
+    configure: Configure, root: Path, tmp_path: Path, content: bytes
+) -> None:
+    overrides = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=2"]
+    overrides += ["data.images.num_validation=24", "data.images.num_calibration=16"]
+    folder = RunFolder(tmp_path / "run")
+    supernet.run(configure("supernet", *overrides, "trainer.max_steps=1"), folder, quiet=True)
+    (folder.path / "checkpoints" / "last.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match="last.ckpt: ") as error:
+        supernet.run(configure("supernet", *overrides, "trainer.max_steps=2"), folder, quiet=True)
+    assert "\n" not in str(error.value)
