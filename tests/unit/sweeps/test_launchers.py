@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from hydra.core.utils import JobStatus
-from hydra_plugins.seminas_launchers import SlurmLauncher
 from omegaconf import OmegaConf
 
+from hydra_plugins.seminas_launchers import SlurmLauncher
 from seminas.config.names import pinned_name
 from seminas.runs.folder import RESULT_FILE
 
