@@ -26,7 +26,7 @@ from seminas.config.check import checked
 from seminas.config.compose import compose
 from seminas.config.recipe import Recipe
 from seminas.evaluators.base import Evaluator
-from seminas.search.drawing import draw_architecture
+from seminas.loop.drawing import draw_architecture
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.nasbench101.enumeration import NUM_CELLS

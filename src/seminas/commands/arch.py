@@ -81,7 +81,7 @@ def show(
         about |= {"parameters": count_parameters(network), "macs": count_macs(network, image)}
         costs = parts(network, image)
     if figure is not None:
-        from seminas.search.drawing import draw_architecture
+        from seminas.loop.drawing import draw_architecture
 
         try:
             draw_architecture(space, value).savefig(figure, dpi=130)

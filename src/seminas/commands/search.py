@@ -25,7 +25,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     Raises:
         UserError: The config or the folder will not do, or the search cannot go on.
     """
-    from seminas.search.screen import print_result
+    from seminas.loop.screen import print_result
 
     result = run_once(config, folder, quiet, search, print_result)
     assert result is not None
@@ -35,14 +35,14 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
 def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResult:
     """Build the parts of a search, run it, and write its result."""
     from seminas.evaluators.base import Evaluator
+    from seminas.loop.figures import write_figures
+    from seminas.loop.metrics import Metrics
+    from seminas.loop.observers import Observers, closing_observer
+    from seminas.loop.outcome import search_result
+    from seminas.loop.screen import Screen
+    from seminas.loop.search import Search
     from seminas.runs.archive import Archive
     from seminas.runs.loggers import build_loggers
-    from seminas.search.figures import write_figures
-    from seminas.search.loop import Search
-    from seminas.search.metrics import Metrics
-    from seminas.search.observers import Observers, closing_observer
-    from seminas.search.outcome import search_result
-    from seminas.search.screen import Screen
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.subset import Subset
     from seminas.strategies.base import Strategy
@@ -94,7 +94,7 @@ def _round_sizes(
     Raises:
         UserError: The settings contradict each other, or ask for fewer evaluations than were planned.
     """
-    from seminas.search.plan import make_plan
+    from seminas.loop.plan import make_plan
 
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()

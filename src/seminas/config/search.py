@@ -8,7 +8,7 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class SearchSettings(Settings):
-    """The ``search`` section. What is null follows from the rest, see ``seminas.search.plan``.
+    """The ``search`` section. What is null follows from the rest, see ``seminas.loop.plan``.
 
     Attributes:
         num_labeled: N, architectures of the first, random round.

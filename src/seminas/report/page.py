@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seminas.errors import UserError
+from seminas.loop.drawing import save_figure
 from seminas.report.predictors import predictor_section
 from seminas.report.runs import Runs, group, problem_of
 from seminas.report.searches import search_section
 from seminas.report.section import Section, as_csv, html_table
 from seminas.runs.results import PredictorResult
-from seminas.search.drawing import save_figure
 from seminas.storage.files import write_file
 
 STYLE = """

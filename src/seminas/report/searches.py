@@ -6,11 +6,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from seminas.config.recorded import recorded_space
+from seminas.loop.figures import draw_architecture, predictions
 from seminas.report import plots
 from seminas.report.runs import Setting
 from seminas.report.section import Section, percent
 from seminas.report.statistics import Row, table
-from seminas.search.figures import draw_architecture, predictions
 from seminas.spaces.base import SearchSpace
 
 HEADER = (

@@ -18,10 +18,10 @@ from wandb.proto import wandb_internal_pb2
 from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
+from seminas.loop.wandb_media import COLUMNS, MOST_DRAWN
 from seminas.runs.archive import read_history
 from seminas.runs.folder import RunFolder
 from seminas.runs.wandb import WandB
-from seminas.search.wandb_media import COLUMNS, MOST_DRAWN
 from support import command
 
 Configure = Callable[..., dict[str, Any]]

@@ -11,7 +11,7 @@ from seminas.config.compose import CONFIG_DIR
 from seminas.config.controller import ControllerSettings
 from seminas.config.names import num_jobs
 from seminas.config.search import SearchSettings
-from seminas.search.plan import make_plan
+from seminas.loop.plan import make_plan
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.strategies.base import Strategy
 

@@ -16,7 +16,7 @@ from seminas.config.strategies import (
     SemiNASSettings,
 )
 from seminas.errors import UserError
-from seminas.search.plan import make_plan
+from seminas.loop.plan import make_plan
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
 from seminas.spaces.subset import Subset

@@ -8,9 +8,9 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
+from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive, Record
 from seminas.runs.results import SearchResult
-from seminas.search.observers import Observer
 
 MOST_LINES = 20
 """Rounds that are each printed in a line. Of more rounds, about ten are printed."""

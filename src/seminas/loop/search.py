@@ -9,8 +9,8 @@ import numpy as np
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, checked, failed
+from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive, Record
-from seminas.search.observers import Observer
 from seminas.spaces.base import SearchSpace
 from seminas.strategies.base import Proposal, Strategy
 

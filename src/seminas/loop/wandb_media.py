@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from seminas.loop.drawing import draw_architecture
+from seminas.loop.figures import BEST_FILE, CURVE_FILE, PREDICTIONS_FILE
 from seminas.runs.archive import Archive
-from seminas.search.drawing import draw_architecture
-from seminas.search.figures import BEST_FILE, CURVE_FILE, PREDICTIONS_FILE
 from seminas.spaces.base import SearchSpace
 
 MOST_DRAWN = 20

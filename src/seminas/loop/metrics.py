@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive, Record
 from seminas.runs.loggers import close_loggers
 from seminas.runs.results import SearchResult
-from seminas.search.observers import Observer
 from seminas.spaces.base import SearchSpace
 
 FINAL = ("best_val_accuracy", "test_accuracy", "num_queries", "wall_s")
@@ -59,7 +59,7 @@ class Metrics(Observer):
             from pytorch_lightning.loggers import WandbLogger  # Slow, and not needed without loggers.
 
             if isinstance(logger, WandbLogger) and self._archive is not None:
-                from seminas.search.wandb_media import log_media
+                from seminas.loop.wandb_media import log_media
 
                 log_media(logger.experiment, self._archive.folder, self._space, self._archive)
             logger.save()

@@ -2,7 +2,7 @@ import pytest
 
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError
-from seminas.search.plan import make_plan
+from seminas.loop.plan import make_plan
 from seminas.strategies.base import RoundSizes
 
 

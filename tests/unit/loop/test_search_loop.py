@@ -10,9 +10,9 @@ import pytest
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
+from seminas.loop.observers import Observer
+from seminas.loop.search import Search
 from seminas.runs.archive import Archive, read_history
-from seminas.search.loop import Search
-from seminas.search.observers import Observer
 from seminas.spaces.sequence import SequenceSpace
 from seminas.strategies.random import RandomSearch
 
