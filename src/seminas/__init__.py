@@ -1,5 +1,72 @@
-"""Semi-supervised neural architecture search (SemiNAS) as an experiment framework."""
+"""Semi-supervised neural architecture search (SemiNAS) as an experiment framework.
 
-from importlib.metadata import version
+``seminas.search(…)`` searches, ``seminas.train(…)`` trains one network to the end, ``seminas.load_run(folder)`` reads
+the result of a run. A space derives from ``SearchSpace``, ``EnumerableSpace`` or ``SequenceSpace``, an evaluator from
+``Evaluator``, a strategy from ``Strategy``. What a user got wrong is a ``UserError`` of one line.
 
-__version__ = version("seminas")
+Each name is imported when it is first used, and PyTorch when a search or a training needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seminas.commands.api import load_run, search, train
+    from seminas.errors import UserError
+    from seminas.evaluators.base import Evaluator
+    from seminas.evaluators.evaluation import Evaluation
+    from seminas.runs.archive import Record
+    from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
+    from seminas.spaces.base import EnumerableSpace, SearchSpace
+    from seminas.spaces.sequence import SequenceSpace
+    from seminas.strategies.base import Proposal, Strategy
+
+    __version__: str
+
+__all__ = [
+    "EnumerableSpace",
+    "Evaluation",
+    "Evaluator",
+    "PredictorResult",
+    "Proposal",
+    "Record",
+    "SearchResult",
+    "SearchSpace",
+    "SequenceSpace",
+    "Strategy",
+    "SupernetResult",
+    "TrainingResult",
+    "UserError",
+    "__version__",
+    "load_run",
+    "search",
+    "train",
+]
+_MODULES = {
+    "seminas.commands.api": ("load_run", "search", "train"),
+    "seminas.errors": ("UserError",),
+    "seminas.evaluators.base": ("Evaluator",),
+    "seminas.evaluators.evaluation": ("Evaluation",),
+    "seminas.runs.archive": ("Record",),
+    "seminas.runs.results": ("PredictorResult", "SearchResult", "SupernetResult", "TrainingResult"),
+    "seminas.spaces.base": ("EnumerableSpace", "SearchSpace"),
+    "seminas.spaces.sequence": ("SequenceSpace",),
+    "seminas.strategies.base": ("Proposal", "Strategy"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("seminas")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

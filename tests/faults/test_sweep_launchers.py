@@ -86,7 +86,8 @@ def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
         assert process.wait(240) == 0
     assert extra or (tmp_path / "died").exists()
     assert [len(history) for history in histories(sweep).values()] == [40, 40]
-    assert all(len(paid(folder)) == 40 for folder in folders(sweep))
+    # Ray ends with the killed worker, and the other job with it, perhaps between an evaluation and its record.
+    assert all(40 <= len(paid(folder)) <= 41 for folder in folders(sweep))
 
 
 @pytest.mark.long

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seminas.config.check import checked, without_hydra
 from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
-from seminas.config.messages import one_line
+from seminas.config.messages import no_option, one_line
 from seminas.config.names import in_sweep, side_by_side
 from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END, take_rank_from_submitit
@@ -57,11 +57,7 @@ def start(entry: Callable[[], Any]) -> None:
     except _USER_ERRORS as error:
         fail(error)
     except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
-            raise
-        # Hydra does not say which.
-        groups = [o for o in sys.argv[1:] if (CONFIG_DIR / o.partition("=")[0]).is_dir()]
-        fail(UserError(f"{', '.join(groups)}: must be the name of an option"))
+        fail(no_option(error, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -83,9 +79,8 @@ def run_once(
 
     The work returns None on every rank but the first.
     """
-    result: Any = folder.finished(config)
-    if result is None:
-        result = work(config, folder, quiet)
+    finished: Any = folder.finished(config)
+    result: R | None = work(config, folder, quiet) if finished is None else finished
     if result is not None and not quiet:
         show(result, folder.path)
     return result
@@ -104,9 +99,9 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
     try:
         return run(checked(without_hydra(config), name), folder, side_by_side())
     except (UserError, OmegaConfBaseException, OSError) as error:
-        user_error = _as_user_error(error, folder)
+        user_error = as_user_error(error, folder)
         if user_error is None:
-            _record(folder, error)
+            record_crash(folder, error)
             raise
         folder.remove_if_unused(f"{hydra_config.job.name}.log")
         if sweep is None:
@@ -118,7 +113,7 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
     except (KeyboardInterrupt, SystemExit) as error:
         raise _interrupted(error, folder) from None
     except Exception as error:
-        _record(folder, error)
+        record_crash(folder, error)
         _stop_if_asked(sweep)
         raise
 
@@ -129,7 +124,7 @@ def _stop_if_asked(sweep: SweepFolder | None) -> None:
         sweep.stop()
 
 
-def _as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
+def as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
     """Return an error that is told in one line; None for a bug, which is told by its traceback."""
     if not isinstance(error, OSError):
         return error
@@ -138,7 +133,7 @@ def _as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
     return UserError(f"{error.filename or folder}: cannot be written ({error.strerror})")
 
 
-def _record(folder: RunFolder, error: BaseException) -> None:
+def record_crash(folder: RunFolder, error: BaseException) -> None:
     """Leave the traceback of an unexpected error in the folder."""
     folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())
 

@@ -1,9 +1,12 @@
-"""``seminas``: everything that is not an experiment."""
+"""``seminas``: all commands."""
+
+from collections.abc import Callable
 
 import typer
 
 from seminas.commands.arch import arch
 from seminas.commands.data import data
+from seminas.commands.experiments import add_experiments
 from seminas.commands.report import dashboard, report
 from seminas.commands.space import space
 from seminas.commands.status import status
@@ -12,16 +15,25 @@ from seminas.commands.sweep import sweep
 app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    add_completion=False,
-    help="Semi-supervised neural architecture search.",
+    help="Semi-supervised neural architecture search. COMMAND --help explains a command.",
 )
-app.add_typer(data, name="data")
-app.add_typer(space, name="space")
-app.add_typer(arch, name="arch")
-app.add_typer(sweep, name="sweep")
-app.command("status")(status)
-app.command("report")(report)
-app.command("dashboard")(dashboard)
+add_experiments(app)
+RUNS, SPACES = "Runs and sweeps", "Spaces, architectures and tables"
+COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
+    "status": (RUNS, status, "Print how one run stands. Example: seminas status RUN"),
+    "report": (RUNS, report, "Compare runs on one page. Example: seminas report runs"),
+    "dashboard": (RUNS, dashboard, "Save a view of ablations on W&B. Example: seminas dashboard"),
+}
+GROUPS = {
+    "sweep": (RUNS, sweep, "Watch and resume sweeps. Example: seminas sweep status DIR"),
+    "space": (SPACES, space, "Look at search spaces. Example: seminas space count nasbench201"),
+    "arch": (SPACES, arch, "Look at one architecture. Example: seminas arch show RUN --figure cell.png"),
+    "data": (SPACES, data, "Make tables of accuracies. Example: seminas data info digits101"),
+}
+for name, (panel, command, about) in COMMANDS.items():
+    app.command(name, short_help=about, rich_help_panel=panel)(command)
+for name, (panel, group, about) in GROUPS.items():
+    app.add_typer(group, name=name, short_help=about, rich_help_panel=panel)
 
 
 def main() -> None:

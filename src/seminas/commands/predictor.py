@@ -69,7 +69,9 @@ def print_result(result: PredictorResult, folder: Path) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, title=f"{result.model} on {result.space}")
-    values = {name: value for name, value in asdict(result).items() if name not in ("config", "top_k")}
+    values = {
+        name: value for name, value in asdict(result).items() if name not in ("config", "folder", "top_k")
+    }
     for name, value in {**values, **result.top_k}.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     console = Console()

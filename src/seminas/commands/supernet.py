@@ -9,7 +9,7 @@ from seminas.commands.job import command_line, run_once
 from seminas.commands.training import claimed_by_first_rank, training_parts
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SupernetResult
+from seminas.runs.results import Measured, SupernetResult
 from seminas.spaces.capabilities import HasSupernet
 
 
@@ -58,7 +58,7 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
         if not is_first_rank():
             return None
         measured = [
-            {"key": space.key(a), "architecture": space.to_json(a), "val_accuracy": accuracy}
+            Measured(key=space.key(a), architecture=space.to_json(a), val_accuracy=accuracy)
             for a, accuracy in zip(architectures, accuracies, strict=True)
         ]
         result = SupernetResult(

@@ -48,6 +48,8 @@ def config_groups(_root_: Any) -> str:
 def compose(command: str, overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
     """Return the config of a command as its command line gives it, without the ``hydra`` section.
 
+    Hydra's own config of the process is another afterwards, for the resolvers in the config.
+
     Args:
         command: ``search``, ``predictor``, ``train`` or ``supernet``.
         overrides: As on the command line.

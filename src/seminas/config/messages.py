@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
@@ -16,9 +16,10 @@ from omegaconf.errors import (
 
 from seminas.config.compose import CONFIG_DIR
 from seminas.config.renamed import RENAMED
-from seminas.errors import first_line
+from seminas.errors import UserError, first_line
 
 _OVERRIDE = re.compile(r"Error merging override (.*)|Could not override '(.*)'\.")
+_SEVERAL = re.compile("Ambiguous value for argument '(.*)'")
 _EXPECTED = (
     (re.compile("could not be converted to Integer"), "a whole number"),
     (re.compile("could not be converted to Float"), "a number"),
@@ -41,6 +42,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, MissingMandatoryValue) and error.full_key:
         return f"{error.full_key}: must be set"
     if isinstance(error, HydraException):
+        if several := _SEVERAL.match(first_line(error)):
+            return f"{several[1]}: is several values; -m runs a sweep over them, and [A,B] is a list"
         cause = error.__cause__
         match = _OVERRIDE.match(first_line(error))
         if match and isinstance(cause, OmegaConfBaseException):
@@ -52,6 +55,18 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return _explained(error, str(error.full_key), None)
     return first_line(error)
+
+
+def no_option(error: ValueError, overrides: Sequence[str]) -> UserError:
+    """Return the error of a group that is set to something else than the name of an option; Hydra does not say which.
+
+    Raises:
+        ValueError: It is another error.
+    """
+    if not str(error).startswith("Config group override must be"):
+        raise error
+    groups = [o for o in overrides if (CONFIG_DIR / o.partition("=")[0]).is_dir()]
+    return UserError(f"{', '.join(groups)}: must be the name of an option")
 
 
 def explained(error: OmegaConfBaseException, key: str, values: Mapping[str, Any]) -> str:

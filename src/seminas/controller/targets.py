@@ -10,7 +10,8 @@ FAR = 10.0
 
 def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the normal distribution's quantile of each accuracy's rank, ``[n]``; equal ones share theirs."""
-    return norm.ppf((rankdata(accuracies) - 0.5) / len(accuracies))
+    quantiles: NDArray[np.float64] = norm.ppf((rankdata(accuracies) - 0.5) / len(accuracies))
+    return quantiles
 
 
 class Targets:
@@ -52,4 +53,5 @@ class Targets:
 
     def accuracies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the accuracies that targets stand for, fractions ``[n]``."""
-        return np.interp(targets, self._targets, self._accuracies)
+        accuracies: NDArray[np.float64] = np.interp(targets, self._targets, self._accuracies)
+        return accuracies

@@ -12,6 +12,10 @@ from seminas.evaluators.evaluation import Evaluation, failed
 from seminas.spaces.base import A
 
 
+def _say_nothing(text: str) -> None:
+    """Show nothing."""
+
+
 class Evaluator(ABC, Generic[A]):
     """Says the validation accuracy of architectures. A subclass writes ``evaluate_one``, or ``evaluate``.
 
@@ -22,7 +26,7 @@ class Evaluator(ABC, Generic[A]):
 
     revises = False
 
-    note: Callable[[str], None] = staticmethod(lambda text: None)
+    note: Callable[[str], None] = staticmethod(_say_nothing)
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures that can be evaluated, None where all of the space can."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.config.evaluators import SupernetEvaluatorSettings
-from seminas.errors import UserError
+from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.execution.engines import LostError, RayTasks
@@ -66,6 +66,8 @@ class SupernetEvaluator(Evaluator[A]):
         check_devices(settings.trainer, "evaluator.trainer")
         supernet_folder = folder.absolute() / "supernet"
         start = None if settings.start_from is None else Path(settings.start_from)
+        if start is not None and not start.is_file():
+            raise config_error("evaluator.start_from", start, "a checkpoint of seminas-supernet")
         self._job = SupernetJob(
             space,
             images,

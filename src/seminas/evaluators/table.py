@@ -71,7 +71,8 @@ class TableEvaluator(Evaluator[A]):
         """Return mean test accuracies, None where the table has none."""
         if self._test is None:
             return None
-        return self._test.at(self._rows(architectures)).mean(axis=1).tolist()
+        tests: list[float] = self._test.at(self._rows(architectures)).mean(axis=1).tolist()
+        return tests
 
     def best_there_is(self) -> dict[str, float] | None:
         """Return the highest validation accuracy that can be answered, and the highest mean test accuracy."""
@@ -95,5 +96,6 @@ class TableEvaluator(Evaluator[A]):
         """One number a row: the run drawn for it, or the mean where that is asked for or runs do not correspond."""
         values = column.at(rows)
         if self._repeat == "mean" or column.num_runs != self._val.num_runs:
-            return values.mean(axis=1)
+            means: NDArray[np.float64] = values.mean(axis=1)
+            return means
         return values[np.arange(len(rows)), self._run[rows]]

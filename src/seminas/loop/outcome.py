@@ -6,7 +6,7 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.runs.archive import Archive, Record
 from seminas.runs.folder import Timing
-from seminas.runs.results import SearchResult
+from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
 
 
@@ -44,18 +44,19 @@ def search_result(
         incumbents=_incumbents(archive, space, evaluator),
         best_there_is=evaluator.best_there_is(),
         cost_s=sum(record.cost_s for record in archive.records),
+        folder=archive.folder,
     )
 
 
-def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[dict[str, Any]]:
+def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
     """Return each best so far, with its test accuracy if looking it up costs nothing."""
-    incumbents: list[Record] = []
+    best: list[tuple[Record, float]] = []
     for record in archive.records:
-        best = incumbents[-1].val_accuracy if incumbents else None
-        if record.val_accuracy is not None and (best is None or record.val_accuracy > best):
-            incumbents.append(record)
-    tests = evaluator.look_up_tests([space.from_json(r.architecture) for r in incumbents])
+        accuracy = record.val_accuracy
+        if accuracy is not None and (not best or accuracy > best[-1][1]):
+            best.append((record, accuracy))
+    tests = evaluator.look_up_tests([space.from_json(record.architecture) for record, _ in best])
     return [
-        {"index": r.index, "val_accuracy": r.val_accuracy, "test_accuracy": tests[i] if tests else None}
-        for i, r in enumerate(incumbents)
+        Incumbent(index=record.index, val_accuracy=accuracy, test_accuracy=tests[i] if tests else None)
+        for i, (record, accuracy) in enumerate(best)
     ]

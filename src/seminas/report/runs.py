@@ -100,9 +100,10 @@ def problem_of(result: Result) -> str:
         if evaluator.get("repeat", "random") != "random":
             parts.append(f"repeat {evaluator['repeat']}")
     else:
-        images = (result.config.get("data") or {}).get("images") or {}
+        config: Any = result.config
+        images = (config.get("data") or {}).get("images") or {}
         target = str(images.get("_target_", "")).rpartition(".")[2]
-        parts.append(target or str(result.config["names"]["evaluator"]))
+        parts.append(target or str(config["names"]["evaluator"]))
     return ", ".join(parts)
 
 

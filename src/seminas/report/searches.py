@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from seminas.config.recorded import recorded_space
-from seminas.loop.figures import draw_architecture, predictions
+from seminas.loop.drawing import draw_architecture
+from seminas.loop.figures import predictions
 from seminas.report import plots
 from seminas.report.runs import Setting
 from seminas.report.section import Section, percent

@@ -124,7 +124,8 @@ def stacked(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def mean_curve(setting: Setting) -> NDArray[np.float64]:
     """Return the mean over runs of the best validation accuracy so far, ``[q]`` of the shortest run."""
-    return stacked([run.best_val for run in setting.runs.values()]).mean(axis=0)
+    curve: NDArray[np.float64] = stacked([run.best_val for run in setting.runs.values()]).mean(axis=0)
+    return curve
 
 
 def _reaches(setting: Setting, base: Setting) -> int | None:

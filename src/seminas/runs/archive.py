@@ -4,10 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from seminas.errors import UserError
 from seminas.storage.files import as_json, parse_json, sync_folder
+from seminas.storage.values import Json
 
 HISTORY, PENDING, REVISIONS = "history.jsonl", "pending.jsonl", "revisions.jsonl"
 
@@ -29,7 +30,7 @@ class Record:
 
     index: int
     round: int
-    architecture: Any
+    architecture: Json
     key: str
     val_accuracy: float | None
     cost_s: float

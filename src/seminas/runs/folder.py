@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
@@ -217,14 +217,28 @@ class RunFolder(Folder):
         """Remove a folder that no run has claimed, with what Hydra put there, and its parents if they are empty."""
         if self.is_claimed() or self.is_held():
             return
-        for name in (log_file, LOCK_FILE, HOLDER_FILE):
-            (self.path / name).unlink(missing_ok=True)
-        for file in (self.path / HYDRA_FOLDER).glob("*.yaml"):
-            file.unlink()
         with contextlib.suppress(OSError):  # Stops at the first folder that holds something else.
+            for name in (log_file, LOCK_FILE, HOLDER_FILE):
+                (self.path / name).unlink(missing_ok=True)
+            for file in (self.path / HYDRA_FOLDER).glob("*.yaml"):
+                file.unlink()
             for folder in (self.path / HYDRA_FOLDER, self.path, *self.path.parents[:2]):
                 if folder.exists() and folder.resolve() != Path.cwd():
                     folder.rmdir()
+
+    def write_origin(self, config: DictConfig, hydra: dict[str, Any]) -> None:
+        """Write down how the run was asked for, where Hydra itself does not: config, overrides, Hydra's section.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        origin = {"config": config, "overrides": hydra["overrides"]["task"], "hydra": {"hydra": hydra}}
+        for name, values in origin.items():
+            text = OmegaConf.to_yaml(OmegaConf.create(values))
+            try:
+                write_file(self.path / HYDRA_FOLDER / f"{name}.yaml", text.encode())
+            except OSError as error:
+                raise UserError(f"{self}: cannot be made ({error.strerror})") from error
 
     def import_paths(self) -> list[Path]:
         """Return the folders where the run found classes of the user's: its working directory and its config folder.

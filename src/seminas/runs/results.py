@@ -1,17 +1,35 @@
 """What ``result.json`` holds: one dataclass for each kind of run, one reader and one writer."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, MISSING, asdict, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Any, ClassVar, TypedDict, get_args, get_origin, is_typeddict
 
 from seminas.config.renamed import todays
 from seminas.errors import UserError
+from seminas.runs.archive import Record, read_history
 from seminas.storage.files import as_json, parse_json, write_file
+from seminas.storage.values import Json
 
 VERSION = 2
 """Of the file. Version 1 is that of seminas 0.1, whose files state none."""
+
+
+class Incumbent(TypedDict):
+    """An evaluation that was the best so far: its place in the history, its accuracies."""
+
+    index: int
+    val_accuracy: float
+    test_accuracy: float | None
+
+
+class Measured(TypedDict):
+    """An architecture whose validation accuracy a supernet has stated."""
+
+    key: str
+    architecture: Json
+    val_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,7 @@ class Result:
         wall_s: Seconds that the run took, in all its attempts.
         config: The run's config, resolved.
         num_resumed: How often it was gone on with after a stop.
+        folder: The run folder; it is not in the file.
     """
 
     KIND: ClassVar[str] = ""
@@ -31,9 +50,10 @@ class Result:
     space: str
     seed: int
     wall_s: float
-    config: dict[str, Any]
+    config: dict[str, Json]
     _: KW_ONLY
     num_resumed: int = 0
+    folder: Path = field(default=Path(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class SearchResult(Result):
         best_architecture: Of the highest validation accuracy, as its space writes it in JSON; ``best_key`` is its key.
         test_accuracy: Of the best architecture; None where it is not known.
         parameters: Trainable parameters of its network; None where it has none.
-        incumbents: Each best so far: ``index``, ``val_accuracy``, ``test_accuracy``.
+        incumbents: Each best so far.
         best_there_is: Highest validation and test accuracy of all candidates; None where they are not known.
         cost_s: Seconds that the evaluations took, in all.
     """
@@ -57,14 +77,19 @@ class SearchResult(Result):
     evaluator: str
     num_queries: int
     num_failures: int
-    best_architecture: Any
+    best_architecture: Json
     best_key: str
     best_val_accuracy: float
     test_accuracy: float | None
     parameters: int | None
-    incumbents: list[dict[str, Any]]
+    incumbents: list[Incumbent]
     best_there_is: dict[str, float] | None
     cost_s: float
+
+    @property
+    def history(self) -> list[Record]:
+        """All evaluations in order, read from the run folder."""
+        return read_history(self.folder)
 
 
 @dataclass(frozen=True)
@@ -108,7 +133,7 @@ class TrainingResult(Result):
 
     KIND: ClassVar[str] = "training"
 
-    architecture: Any
+    architecture: Json
     key: str
     epochs: int
     steps: int
@@ -127,13 +152,13 @@ class SupernetResult(Result):
 
     Attributes:
         mean_val_accuracy: Of the architectures measured.
-        measured: ``key``, ``architecture`` and ``val_accuracy`` of each.
+        measured: Each of them.
     """
 
     KIND: ClassVar[str] = "supernet"
 
     mean_val_accuracy: float
-    measured: list[dict[str, Any]]
+    measured: list[Measured]
 
 
 KINDS: dict[str, type[Result]] = {
@@ -149,6 +174,7 @@ def write_result(path: Path, result: Result) -> None:
     """
     values = asdict(result)
     config = values.pop("config")
+    values.pop("folder")
     about = {"kind": result.KIND, "version": VERSION}
     write_file(path, as_json({**about, **values, "config": config}, indent=2))
 
@@ -186,22 +212,28 @@ def _result(values: dict[str, Any], path: Path) -> Result:
     if not isinstance(values.get("config"), Mapping):
         raise ValueError("it has no config")
     values["config"] = todays(values["config"])
-    arguments = {}
-    for field in fields(kind):
-        if field.name in values:
-            arguments[field.name] = value = values[field.name]
-            if not _is(value, field.type):
-                raise ValueError(f"its {field.name} is {value!r}")
-        elif field.default is MISSING:
-            raise ValueError(f"it has no {field.name}")
+    arguments: dict[str, Any] = {}
+    for known in fields(kind):
+        if known.name == "folder":
+            arguments["folder"] = path.parent
+        elif known.name in values:
+            arguments[known.name] = value = values[known.name]
+            if not _is(value, known.type):
+                raise ValueError(f"its {known.name} is {value!r}")
+        elif known.default is MISSING:
+            raise ValueError(f"it has no {known.name}")
     return kind(**arguments)
 
 
 def _is(value: Any, kind: Any) -> bool:
     """Return whether a value of JSON has the type that a field states."""
-    if kind is Any:
+    if kind == Json:
         return True
     parts = get_args(kind)
+    if is_typeddict(kind):
+        return isinstance(value, dict) and all(
+            n in value and _is(value[n], k) for n, k in kind.__annotations__.items()
+        )
     if isinstance(kind, UnionType):
         return any(_is(value, part) for part in parts)
     if get_origin(kind) is list:

@@ -7,27 +7,27 @@ A space that numbers its architectures derives from ``EnumerableSpace`` and writ
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seminas.errors import UserError
+from seminas.spaces.views import A as A
 from seminas.spaces.views import FeatureView, GraphView, RowView
+from seminas.storage.values import Json
 
 if TYPE_CHECKING:  # PyTorch takes a second to import.
     from torch import Tensor
 
-A = TypeVar("A", bound=Hashable)
-"""An architecture: a hashable value of the space's own. Equal values are the same architecture, and no others are."""
 MOST_LISTED = 1_000_000
 """Architectures of a space whose defaults may list all of them."""
 
 
-class SearchSpace(GraphView, FeatureView, RowView, ABC, Generic[A]):
+class SearchSpace(GraphView[A], FeatureView[A], RowView[A]):
     """Architectures and their token sequences. ``views.TokenView`` names the attributes that a space has."""
 
     @property
@@ -65,11 +65,11 @@ class SearchSpace(GraphView, FeatureView, RowView, ABC, Generic[A]):
         """Return the name of an architecture in files, equal exactly for equal architectures."""
         return json.dumps(self.to_json(architecture), separators=(",", ":"), sort_keys=True)
 
-    def to_json(self, architecture: A) -> Any:
+    def to_json(self, architecture: A) -> Json:
         """Return an architecture as plain lists, dicts, strings and numbers: itself, unless overridden."""
-        return architecture
+        return architecture  # type: ignore[return-value]
 
-    def from_json(self, value: Any) -> A:
+    def from_json(self, value: Json) -> A:
         """Return the architecture of ``to_json``'s form; by default lists become tuples, and the tokens are checked.
 
         Raises:

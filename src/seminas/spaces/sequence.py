@@ -3,18 +3,22 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seminas.errors import UserError, config_error
 from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.chain import Chain, ForbiddenChain
 from seminas.spaces.views import one_hot
+from seminas.storage.values import Json
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Choice = str | int | float | bool
+"""A choice as YAML writes it; its text is its name."""
 Choices = tuple[int, ...]
 """An architecture: at each position, which of its choices."""
 
@@ -29,8 +33,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
     def __init__(
         self,
         name: str,
-        positions: Mapping[str, Sequence[Any]],
-        forbidden: Sequence[Mapping[str, Any]] = (),
+        positions: Mapping[str, Sequence[Choice]],
+        forbidden: Sequence[Mapping[str, Choice]] = (),
     ) -> None:
         """Declare the space.
 
@@ -51,7 +55,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
                 raise config_error(f"space.positions.{position}", names, "one or more distinct choices")
         self._names = list(self.positions)
         self._choices = list(self.positions.values())
-        self._definition: list[Any] = [name, self.positions, [dict(combination) for combination in forbidden]]
+        self._definition: list[Json] = [
+            name,
+            self.positions,
+            [dict(combination) for combination in forbidden],
+        ]
         self._chain: Chain = ForbiddenChain(
             [len(c) for c in self._choices], [self._combination(c) for c in forbidden]
         )
@@ -69,7 +77,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
             self._choice[p, tokens] = np.arange(len(tokens))
         self._first_label = np.cumsum([1, *(len(c) for c in self._choices)])
 
-    def _combination(self, combination: Mapping[str, Any]) -> dict[int, int]:
+    def _combination(self, combination: Mapping[str, Choice]) -> dict[int, int]:
         choices: dict[int, int] = {}
         for position, choice in combination.items():
             if position not in self.positions:
@@ -158,8 +166,10 @@ class SequenceSpace(EnumerableSpace[Choices]):
         rows = self._array(architectures)
         return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
 
-    def legal_tokens(self, prefix: Tensor) -> Tensor:
+    def legal_tokens(self, prefix: "Tensor") -> "Tensor":
         """Return which tokens may come next, ``[n, num_tokens]``."""
+        import torch
+
         position = prefix.shape[1]
         done = prefix.cpu().numpy()
         rows = self._choice[np.arange(position), done.clip(0, self.num_tokens - 1)]
@@ -189,11 +199,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
             return self._read({name: row[name] for name in self._names})
         return super().from_row(row)
 
-    def to_json(self, architecture: Choices) -> Any:
+    def to_json(self, architecture: Choices) -> Json:
         """Return the choice at each position, by their names."""
         return dict(zip(self._names, self._written(architecture), strict=True))
 
-    def from_json(self, value: Any) -> Choices:
+    def from_json(self, value: Json) -> Choices:
         """Inverse of ``to_json``.
 
         Raises:
@@ -206,7 +216,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
     def _written(self, architecture: Choices) -> list[str]:
         return [choices[i] for choices, i in zip(self._choices, architecture, strict=True)]
 
-    def _read(self, value: Mapping[str, Any]) -> Choices:
+    def _read(self, value: Mapping[str, Json]) -> Choices:
         indices = []
         for name, choices in self.positions.items():
             if str(value[name]) not in choices:
@@ -216,7 +226,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
             raise ValueError(self._refusal(value))
         return tuple(indices)
 
-    def _refusal(self, value: Mapping[str, Any]) -> str:
+    def _refusal(self, value: Mapping[str, Json]) -> str:
         """Return why choices that there are make no architecture."""
         return f"{json.dumps(dict(value))} is forbidden in space {self.name}"
 

@@ -1,13 +1,13 @@
 """A part of a space: the candidates of a search whose evaluator has only some architectures."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from seminas.spaces.base import A, EnumerableSpace
+from seminas.storage.values import Json
 
 
 class Subset(EnumerableSpace[A]):
@@ -79,11 +79,11 @@ class Subset(EnumerableSpace[A]):
         """Return the name of an architecture in files."""
         return self._space.key(architecture)
 
-    def to_json(self, architecture: A) -> Any:
+    def to_json(self, architecture: A) -> Json:
         """Return an architecture as plain lists, dicts, strings and numbers."""
         return self._space.to_json(architecture)
 
-    def from_json(self, value: Any) -> A:
+    def from_json(self, value: Json) -> A:
         """Inverse of ``to_json``."""
         return self._space.from_json(value)
 

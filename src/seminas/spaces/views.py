@@ -2,26 +2,31 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seminas.storage.values import Json
 
-def one_hot(values: NDArray[np.integer[Any]], num_values: int) -> NDArray[np.float32]:
+A = TypeVar("A", bound=Hashable)
+"""An architecture: a hashable value of the space's own. Equal values are the same architecture, and no others are."""
+
+
+def one_hot(values: NDArray[np.int64], num_values: int) -> NDArray[np.float32]:
     """Return integers ``[n, L]`` from 0 to ``num_values`` - 1 as ``[n, L num_values]`` of 0 and 1."""
     return np.eye(num_values, dtype=np.float32)[values].reshape(len(values), -1)
 
 
-def reachable(adjacency: NDArray[Any]) -> NDArray[np.bool_]:
+def reachable(adjacency: NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return whether a path of edges, ``[..., V, V]``, leads from vertex u to w, in that shape; u reaches itself."""
     num_vertices = adjacency.shape[-1]
     steps = np.eye(num_vertices, dtype=np.int64) + adjacency
     return np.linalg.matrix_power(steps, num_vertices) > 0
 
 
-class TokenView(ABC):
+class TokenView(ABC, Generic[A]):
     """An architecture as a token sequence: what the other views follow from.
 
     Attributes:
@@ -35,11 +40,11 @@ class TokenView(ABC):
     max_length: int
 
     @abstractmethod
-    def encode(self, architectures: Sequence[Any]) -> NDArray[np.int64]:
+    def encode(self, architectures: Sequence[A]) -> NDArray[np.int64]:
         """Return token sequences, ``[n, max_length]``."""
 
 
-class GraphView(TokenView):
+class GraphView(TokenView[A]):
     """An architecture as a padded graph: what a graph encoder reads, and what is drawn.
 
     By default the graph is a chain of the tokens.
@@ -55,7 +60,7 @@ class GraphView(TokenView):
         """Vertex labels, padding included."""
         return self.num_tokens
 
-    def graphs(self, architectures: Sequence[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def graphs(self, architectures: Sequence[A]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``, 0 is padding.
 
         Edges lead to later vertices, from the input, the first vertex, to the output, the last one that is no
@@ -68,20 +73,20 @@ class GraphView(TokenView):
         adjacency[:, step, step + 1] = present[:, 1:]
         return adjacency, tokens
 
-    def vertex_names(self, architecture: Any) -> list[str]:
+    def vertex_names(self, architecture: A) -> list[str]:
         """Return the text on each vertex that is no padding, when the graph is drawn."""
         return [str(token) for token in self.encode([architecture])[0] if token]
 
 
-class FeatureView(TokenView):
+class FeatureView(TokenView[A]):
     """An architecture as a vector of numbers, for models that read vectors. By default the tokens one-hot."""
 
-    def features(self, architectures: Sequence[Any]) -> NDArray[np.float32]:
+    def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         """Return numbers, ``[n, F]``."""
         return one_hot(self.encode(architectures), self.num_tokens)
 
 
-class RowView(ABC):
+class RowView(ABC, Generic[A]):
     """An architecture as columns of a CSV file, for ``seminas data import``. By default one column, ``architecture``.
 
     Attributes:
@@ -91,10 +96,10 @@ class RowView(ABC):
     csv_columns: tuple[tuple[str, ...], ...] = (("architecture",),)
 
     @abstractmethod
-    def from_json(self, value: Any) -> Any:
+    def from_json(self, value: Json) -> A:
         """Return the architecture that a file holds as ``value``; raises ValueError for another value."""
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> A:
         """Return the architecture that a person or a file writes as ``text``: its JSON, unless overridden.
 
         Raises:
@@ -106,7 +111,7 @@ class RowView(ABC):
             raise ValueError(f"{text!r} is no JSON of an architecture") from error
         return self.from_json(value)
 
-    def from_row(self, row: Mapping[str, str]) -> Any:
+    def from_row(self, row: Mapping[str, str]) -> A:
         """Return the architecture of a row that has all columns of one of ``csv_columns``.
 
         By default that is one column, which ``parse`` reads.
@@ -117,9 +122,9 @@ class RowView(ABC):
         (column,) = next(names for names in self.csv_columns if set(names) <= set(row))
         return self.parse(row[column])
 
-    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Any | ValueError]:
+    def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[A | ValueError]:
         """Return the architecture of each row, or the error of the row."""
-        architectures: list[Any | ValueError] = []
+        architectures: list[A | ValueError] = []
         for row in rows:
             try:
                 architectures.append(self.from_row(row))

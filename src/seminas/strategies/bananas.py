@@ -67,7 +67,8 @@ class Bananas(FittedStrategy[A]):
             optimizer.step()
         with torch.inference_mode():
             errors = networks(torch.as_tensor(self.space.features(candidates))) * scale + error.mean()
-        return (1 - errors).double().numpy()
+        accuracies: NDArray[np.float64] = (1 - errors).double().numpy()
+        return accuracies
 
 
 class Perceptrons(nn.Module):

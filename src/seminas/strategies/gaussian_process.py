@@ -72,4 +72,5 @@ def expected_improvement(
     """Return E[max(0, y - best)] of normal y, ``[n]`` (Jones et al., equation 15)."""
     deviation = np.maximum(deviation, 1e-12)
     z = (mean - best) / deviation
-    return deviation * (z * norm.cdf(z) + norm.pdf(z))
+    improvement: NDArray[np.float64] = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return improvement

@@ -29,11 +29,15 @@ def resume_command(folder: SweepFolder) -> tuple[Path, list[str]]:
     """Return the program and the arguments of the command that a sweep was made with."""
     config = folder.config()
     overrides: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)
-    program = Path(sys.argv[0]).with_name(f"seminas-{config.hydra.job.name}")
+    name = config.hydra.job.name
+    program = Path(sys.argv[0]).with_name(f"seminas-{name}")
+    command = [str(program)]
+    if Path(sys.argv[0]).name == "__main__.py":  # python -m seminas
+        program, command = Path(sys.executable), [sys.executable, "-m", "seminas", name]
     of_hydra = [o for o in overrides["hydra"] if not o.startswith(("hydra.sweep.dir=", "hydra.mode="))]
     config_dirs = [s.path for s in config.hydra.runtime.config_sources if s.provider == "command-line"]
     return program, [
-        str(program),
+        *command,
         "-m",
         *(f"--config-dir={path}" for path in config_dirs),
         *overrides["task"],

@@ -73,7 +73,8 @@ class Classifier(pl.LightningModule):
     def _logits(self, images: Tensor) -> Tensor:
         if self.recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        return self.network(images)
+        logits: Tensor = self.network(images)
+        return logits
 
     def configure_optimizers(self) -> Any:
         """Return SGD and its schedule, a step each batch."""

@@ -104,7 +104,7 @@ def train(job: StandaloneJob) -> None:
         config=job.config,
         **RunFolder(job.folder).timing(),
     )
-    export(job.folder, network, images.image_shape, _description(result, images), job.config["export"])
+    export(job.folder, network, images.image_shape, _description(job, result, images), job.config["export"])
     RunFolder(job.folder).write_result(result)
 
 
@@ -124,7 +124,7 @@ def _measured(
     return measured | dict(trainer.test(module, images, verbose=False)[0])
 
 
-def _description(result: TrainingResult, images: Images) -> dict[str, Any]:
+def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> dict[str, Any]:
     """Return what ``network.json`` says of a network: enough to build it again, and how good it is."""
     return {
         "space": result.space,
@@ -132,8 +132,8 @@ def _description(result: TrainingResult, images: Images) -> dict[str, Any]:
         "key": result.key,
         "parameters": result.parameters,
         "macs": result.macs,
-        "space_config": result.config["space"],
-        "networks": result.config["recipe"]["networks"],
+        "space_config": job.config["space"],
+        "networks": job.recipe.networks,
         "num_classes": images.num_classes,
         "image": list(images.image_shape),
         "classes": images.classes,

@@ -104,7 +104,8 @@ def outcome(composed: Composed, command: str, override: str, folder: Path) -> st
 
 def try_all(command: str, base: list[str], tmp_path: Path) -> None:
     composed = Composed(command, base)
-    outcome(composed, command, "seed=0", tmp_path / "run")  # Libraries are imported once.
+    # Libraries are imported once. Some bases name data that is not here: their own line is no fault of a setting.
+    without_data = outcome(composed, command, "seed=0", tmp_path / "run")
     for key in composed.leaves():
         for value in VALUES:
             override = f"{key}={value}"
@@ -113,10 +114,8 @@ def try_all(command: str, base: list[str], tmp_path: Path) -> None:
             assert time.process_time() - started < 2, override
             assert "\n" not in line and not (tmp_path / "run").exists(), override
             # The line names the key, or the file or folder that the value stands for.
-            assert not line or key.rpartition(".")[2] in line or value in line or "must be" in line, (
-                override,
-                line,
-            )
+            names_it = key.rpartition(".")[2] in line or value in line or "must be" in line
+            assert line in ("", without_data) or names_it, (override, line)
 
 
 @pytest.mark.timeout(300)

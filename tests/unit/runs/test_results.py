@@ -48,7 +48,9 @@ RESULTS: list[Result] = [
         pseudo_label_ratio=0.0,
     ),
     training_result(**COMMON),
-    SupernetResult(**COMMON, mean_val_accuracy=0.3, measured=[{"key": "k", "val_accuracy": 0.3}]),
+    SupernetResult(
+        **COMMON, mean_val_accuracy=0.3, measured=[{"key": "k", "architecture": [1], "val_accuracy": 0.3}]
+    ),
 ]
 
 

@@ -1,5 +1,7 @@
 """An encoder that reads the graph of an architecture."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,9 @@ class GraphEncoder(nn.Module):
     center: Tensor
     scale: Tensor
 
-    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
+    def __init__(
+        self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float, members: int
+    ) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(members, space.num_labels, hidden))
         self.dropout = nn.Dropout(dropout)

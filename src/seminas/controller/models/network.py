@@ -49,13 +49,14 @@ class ControllerNetwork(nn.Module):
 
     def predict(self, inputs: Inputs) -> Tensor:
         """Return each member's predictions, ``[E, n]``."""
-        return self.head(self.encoder(inputs).embedding)
+        predictions: Tensor = self.head(self.encoder(inputs).embedding)
+        return predictions
 
 
 class StackedNetwork(ControllerNetwork):
     """Encoders and heads of several members, and one decoder."""
 
-    def __init__(self, space: SearchSpace, settings: ControllerSettings, members: int) -> None:
+    def __init__(self, space: SearchSpace[Any], settings: ControllerSettings, members: int) -> None:
         """Build the network; ``settings.encoder.kind`` is one of ``ENCODERS``."""
         super().__init__()
         encoder = settings.encoder

@@ -4,6 +4,8 @@ Unlike ``network.StackedNetwork`` it normalises states to length 1 and adds resi
 the authors' in what its space asks for: sequences may end early, and only legal tokens are written.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class PaperEncoder(nn.Module):
 
     reads = ("tokens",)
 
-    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(space.num_tokens, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -63,7 +65,7 @@ class PaperHead(nn.Module):
 class PaperDecoder(nn.Module):
     """LSTM that writes the token sequence, then attention on the encoder's states, each with a residual."""
 
-    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.num_layers = layers
         self.embedding = nn.Embedding(space.num_tokens, hidden)
@@ -95,7 +97,7 @@ class PaperDecoder(nn.Module):
 class PaperNetwork(ControllerNetwork):
     """Encoder, predictor and decoder as the authors have them."""
 
-    def __init__(self, space: SearchSpace, settings: ControllerSettings) -> None:
+    def __init__(self, space: SearchSpace[Any], settings: ControllerSettings) -> None:
         """Build the network; the head's first layer has the width of ``settings.head``."""
         super().__init__()
         encoder, (width,) = settings.encoder, settings.head.widths

@@ -3,6 +3,8 @@
 Shapes: n architectures, S states of the encoder, t tokens, H hidden, E members.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,10 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[E, ..., after]`` of ``[E, ..., before]``."""
-        return torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).unflatten(1, x.shape[1:-1])
+        transformed: Tensor = torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).unflatten(
+            1, x.shape[1:-1]
+        )
+        return transformed
 
 
 class Head(nn.Module):
@@ -36,13 +41,14 @@ class Head(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Return predictions, ``[E, n]``, of embeddings, ``[E, n, H]``."""
-        return self.layers(embedding)[..., 0]
+        predictions: Tensor = self.layers(embedding)[..., 0]
+        return predictions
 
 
 class Decoder(nn.Module):
     """LSTM that writes the token sequence, with attention on the encoder's states."""
 
-    def __init__(self, space: SearchSpace, num_states: int, hidden: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace[Any], num_states: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(space.num_tokens, hidden)
         self.dropout = nn.Dropout(dropout)

@@ -108,7 +108,7 @@ class InvertedResidual(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[n, out_channels, height / stride, width / stride]`` for ``[n, in_channels, height, width]``."""
-        y = super().forward(x)
+        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + y if self.residual else y
 
 
@@ -212,7 +212,8 @@ class Supernet(nn.Module):
         x = self.stem(images)
         for block in self._path(operations).values():
             x = block(x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def standalone(self, operations: Sequence[str]) -> nn.Module:
         """Return one path as a network of its own, which shares these parameters."""

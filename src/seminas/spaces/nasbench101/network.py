@@ -15,7 +15,7 @@ from seminas.config.networks import NASBench101Network
 from seminas.spaces.nasbench101.cell import OPERATIONS, module_hash
 
 
-class CellSpec(ModelSpec):
+class CellSpec(ModelSpec):  # type: ignore[misc]
     """A ``ModelSpec`` whose ``valid_spec`` is False for an invalid cell, and whose hash can be computed.
 
     The library's constructor raises ``RuntimeError`` for a cell without a path from input to output,

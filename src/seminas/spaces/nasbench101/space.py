@@ -26,6 +26,7 @@ from seminas.spaces.nasbench101.cell import (
 )
 from seminas.spaces.nasbench101.enumeration import Enumeration, load_cells, pack
 from seminas.spaces.views import one_hot, reachable
+from seminas.storage.values import Json
 
 Graph = tuple[NDArray[np.uint8], NDArray[np.int8]]
 
@@ -125,18 +126,19 @@ class NASBench101(EnumerableSpace[Cell]):
         _, labels = cell_arrays([architecture])
         return module_hash(architecture.matrix, labels[0, : architecture.num_vertices].tolist())
 
-    def to_json(self, architecture: Cell) -> dict[str, Any]:
+    def to_json(self, architecture: Cell) -> Json:
         """Return ``{"matrix": [[0, 1], [0, 0]], "operations": ["input", "output"]}``."""
         return {"matrix": architecture.matrix.tolist(), "operations": architecture.labels}
 
-    def from_json(self, value: Any) -> Cell:
+    def from_json(self, value: Json) -> Cell:
         """Return the cell of ``to_json``'s form; vertices outside every path to the output are pruned.
 
         Raises:
             ValueError: It is no cell of this space, and why.
         """
         try:
-            matrix, names = np.asarray(value["matrix"], dtype=np.int64), list(value["operations"])
+            cell: Any = value
+            matrix, names = np.asarray(cell["matrix"], dtype=np.int64), list(cell["operations"])
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"a cell needs 'matrix' and 'operations', not {value!r}") from error
         return self.from_matrix(matrix, names[1:-1])

@@ -80,7 +80,8 @@ class ReductionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Halve the resolution of ``[n, in_channels, height, width]``."""
-        return self.shortcut(x) + self.convolutions(x)
+        halved: Tensor = self.shortcut(x) + self.convolutions(x)
+        return halved
 
 
 def _operation(name: str, channels: int) -> nn.Module:

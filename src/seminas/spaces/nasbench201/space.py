@@ -11,6 +11,7 @@ from torch import nn
 from seminas.spaces.nasbench201.cell import EDGES, OPERATIONS
 from seminas.spaces.sequence import Choices, SequenceSpace
 from seminas.spaces.views import reachable
+from seminas.storage.values import Json
 
 _PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 """Edges of each path from node 0 to node 3."""
@@ -102,11 +103,11 @@ class NASBench201(SequenceSpace):
             raise ValueError(f"{text!r} is no string of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
         return self._read(dict(zip(self.positions, match.groups(), strict=True)))
 
-    def to_json(self, architecture: Choices) -> Any:
+    def to_json(self, architecture: Choices) -> Json:
         """Return the benchmark's string."""
         return self.key(architecture)
 
-    def from_json(self, value: Any) -> Choices:
+    def from_json(self, value: Json) -> Choices:
         """Inverse of ``to_json``; raises ValueError for what is no cell."""
         return self.parse(str(value))
 

@@ -38,7 +38,8 @@ class Folder:
 
     def name(self, index: int) -> str:
         """Return an image's path."""
-        return self.paths[index]
+        path: str = self.paths[index]
+        return path
 
     def image(self, index: int) -> Image.Image:
         """Read an image; grey, palette and transparent ones are converted.
