@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seminas.commands.errors import user_errors
+from seminas.commands.progress import shown_progress
 from seminas.commands.space import SpaceName, load_space
 from seminas.errors import UserError
 
@@ -79,7 +80,7 @@ def import_table(
         table = _import_official(space, file, trust_pickles)
     else:
         from seminas.spaces.base import EnumerableSpace
-        from seminas.tables.csv_import import import_csv
+        from seminas.tables.csv_import import SEPARATORS, import_csv
 
         if not isinstance(space, EnumerableSpace):
             raise UserError(f"space={name}: its architectures are not numbered, a table cannot hold them")
@@ -89,7 +90,13 @@ def import_table(
             if not equals:
                 raise UserError(f"--column={text}: must be NAME=COLUMN,COLUMN…")
             further[key] = columns.split(",")
-        table = import_csv(file, space, val or [], test or [], cost or [], further, scale, licence)
+        with shown_progress(f"reading {file.name}") as advance:
+            table = import_csv(
+                file, space, val or [], test or [], cost or [], further, scale, licence, progress=advance
+            )
+        separator = str(table.origin["separator"])
+        if separator != ",":
+            print(f"{file}: columns are separated by {SEPARATORS[separator]}")
     try:
         save_table(table, out)
     except OSError as error:
@@ -98,21 +105,23 @@ def import_table(
 
 
 def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool) -> "Table":
-    from rich.console import Console
-    from rich.progress import Progress
-
     from seminas.spaces.nasbench101 import NASBench101
     from seminas.spaces.nasbench201.space import NASBench201
 
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(file.name)
+    with shown_progress(f"reading {file.name}") as advance:
         if isinstance(space, NASBench101) and not file.is_dir():
             from seminas.tables.nasbench101 import import_tfrecord
 
             if not file.exists():
                 raise UserError(f"{file}: there is no such file")
-            progress.update(task, total=file.stat().st_size)
-            return import_tfrecord(file, space, lambda count: progress.advance(task, count))
+            size, read = file.stat().st_size, 0
+
+            def count(number: int) -> None:
+                nonlocal read
+                read += number
+                advance(read, size)
+
+            return import_tfrecord(file, space, count)
         if isinstance(space, NASBench201) and file.is_dir():
             from seminas.tables.nats_bench_import import import_folder
 
@@ -120,7 +129,7 @@ def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool)
                 raise UserError(
                     f"{file}: holds pickles, which execute code when read: --trust-pickles if you trust it"
                 )
-            return import_folder(file, space, lambda k, n: progress.update(task, completed=k, total=n))
+            return import_folder(file, space, advance)
     raise UserError(f"{file}: is no official form of a benchmark on space={space.name}")
 
 

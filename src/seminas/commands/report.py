@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seminas.commands.errors import user_errors
+from seminas.commands.progress import shown_progress
 
 
 class Format(StrEnum):
@@ -47,11 +48,14 @@ def report(
     from seminas.report.runs import read_runs
     from seminas.report.section import as_csv, as_latex, as_markdown
 
-    runs = read_runs(folders)
+    with shown_progress("reading runs") as advance:
+        runs = read_runs(folders, advance)
     print(f"runs: {runs}", file=sys.stderr)
     import_path([path for run in runs.searches for path in run.folder.import_paths()])
     if form is Format.HTML:
-        print(write_report(runs, out or folders[0] / "report", baseline, at or ()))
+        with shown_progress("drawing") as advance:
+            page = write_report(runs, out or folders[0] / "report", baseline, at or (), advance)
+        print(page)
         return
     written = {Format.CSV: as_csv, Format.MD: as_markdown, Format.LATEX: as_latex}[form]
     print(written(sections(runs, baseline, figures=False, at=at or ())), end="")

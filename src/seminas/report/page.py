@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seminas.errors import UserError
@@ -59,7 +59,13 @@ def sections(
     ]
 
 
-def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequence[int] = ()) -> Path:
+def write_report(
+    runs: Runs,
+    out: Path,
+    baseline: str | None = None,
+    at: Sequence[int] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
     """Write the page and its figures into a folder.
 
     Args:
@@ -67,6 +73,7 @@ def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequenc
         out: Folder; ``report.html``, ``results.csv`` and ``figures/`` are written there.
         baseline: What the paired test compares with, see ``statistics.table``.
         at: Further tables, see ``sections``.
+        progress: Is told how many sections have been written, of how many.
 
     Returns:
         The page.
@@ -76,9 +83,10 @@ def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequenc
     """
     parts = sections(runs, baseline, at=at)
     drawn = sum(bool(part.figures) for part in parts)
-    body = "".join(
-        _section(part, out / "figures", f"{i}-" if drawn > 1 else "") for i, part in enumerate(parts, start=1)
-    )
+    body = ""
+    for number, part in enumerate(parts, start=1):
+        body += _section(part, out / "figures", f"{number}-" if drawn > 1 else "")
+        progress(number, len(parts))
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>seminas report</title>'
         f"<style>{STYLE}</style></head><body><h1>Report</h1><p>Runs: {html.escape(str(runs))}.</p>{body}"

@@ -1,7 +1,7 @@
 """The runs of a report: read from their folders, and grouped into settings."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -133,8 +133,14 @@ class Runs:
         return ", ".join(f"{n} {words}" for n, words in counts if n or words == "finished")
 
 
-def read_runs(folders: Sequence[Path]) -> Runs:
+def read_runs(
+    folders: Sequence[Path], progress: Callable[[int, int], None] = lambda done, total: None
+) -> Runs:
     """Read all run folders at and below some folders; a sweep may still be running.
+
+    Args:
+        folders: Where the run folders are.
+        progress: Is told how many run folders have been read, of how many.
 
     Raises:
         UserError: A folder is not there, or nothing in them is a search that has finished.
@@ -146,7 +152,10 @@ def read_runs(folders: Sequence[Path]) -> Runs:
     paths = sorted({run.path for folder in folders for run in run_folders(folder)})
     places = [RunFolder(path) for path in paths]
     with ThreadPoolExecutor(8) as pool:
-        for run_folder, content in zip(places, pool.map(_read, places), strict=True):
+        for number, (run_folder, content) in enumerate(
+            zip(places, pool.map(_read, places), strict=True), start=1
+        ):
+            progress(number, len(places))
             if isinstance(content, Run):
                 runs.searches.append(content)
             elif isinstance(content, PredictorResult):

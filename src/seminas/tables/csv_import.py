@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from seminas.spaces.base import EnumerableSpace
 from seminas.tables.table import Column, Table, accuracy_column, seconds_column
 
 SCALES = {"fraction": 1.0, "percent": 100.0}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_STEP = 5_000
+"""Rows between two reports of progress."""
 
 
 def import_csv(
@@ -27,8 +30,11 @@ def import_csv(
     further: Mapping[str, Sequence[str]] | None = None,
     scale: str = "fraction",
     licence: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Table:
     """Read a CSV file, plain or gzipped, with one row for each architecture.
+
+    Columns are separated by commas, semicolons or tabs. Beside semicolons a number may have a decimal comma.
 
     Columns of the space's own name an architecture (``csv_columns``: for NAS-Bench-101 ``adjacency``, the upper
     triangle row by row, and ``ops``, joined by ``|``; for NAS-Bench-201 ``arch``; for a sequence its positions).
@@ -42,6 +48,7 @@ def import_csv(
         further: Further accuracies, columns of runs by the name that they get.
         scale: ``fraction`` or ``percent``, of all accuracies.
         licence: Of the data, for ``seminas data info``.
+        progress: Is told how many bytes have been read, of how many.
 
     Raises:
         UserError: A column is missing, a row is malformed or a duplicate, with its line number, or the accuracies are
@@ -57,9 +64,13 @@ def import_csv(
             raise UserError(f"--column={name}: needs columns, and a name of its own")
         accuracies[name] = list(group)
     data = _read(path)
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8", errors="replace"), newline=""))
+    text = data.decode("utf-8-sig", errors="replace")
+    separator = _separator(text)
+    file = io.StringIO(text, newline="")
+    reader = csv.DictReader(file, delimiter=separator)
     header = list(reader.fieldnames or [])
-    for column in [c for group in (*accuracies.values(), cost) for c in group]:
+    measured_columns = [c for group in (*accuracies.values(), cost) for c in group]
+    for column in measured_columns:
         if column not in header:
             raise UserError(f"{path}: has no column {column!r}, its columns are {', '.join(header)}")
     if not any(set(names) <= set(header) for names in space.csv_columns):
@@ -71,13 +82,21 @@ def import_csv(
     for row in reader:
         lines.append(reader.line_num)
         rows.append({name: row[name] or "" for name in header})  # A row that is too short has None.
+        if len(rows) % _STEP == 0:
+            progress(file.tell(), len(text))
+        measured_row = (
+            {c: rows[-1][c].replace(",", ".") for c in measured_columns} if separator == ";" else rows[-1]
+        )
         try:
-            numbers = [_fraction(rows[-1], c, SCALES[scale]) for group in accuracies.values() for c in group]
-            values.append([*numbers, *(_seconds(rows[-1], c) for c in cost)])
+            numbers = [
+                _fraction(measured_row, c, SCALES[scale]) for group in accuracies.values() for c in group
+            ]
+            values.append([*numbers, *(_seconds(measured_row, c) for c in cost)])
         except ValueError as error:
             raise UserError(f"{path}: line {lines[-1]}: {error}") from error
     if not rows:
         raise UserError(f"{path}: has no rows")
+    progress(len(text), len(text))
     architectures = space.from_rows(rows)
     for line, architecture in zip(lines, architectures, strict=True):
         if isinstance(architecture, ValueError):
@@ -109,10 +128,17 @@ def import_csv(
         {
             "file": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "separator": separator,
             "columns": {**accuracies, **({"cost": list(cost)} if cost else {})},
             "licence": licence or "not stated",
         },
     )
+
+
+def _separator(text: str) -> str:
+    """Return the character that separates columns: the most frequent one of the header."""
+    header = text.partition("\n")[0]
+    return max(SEPARATORS, key=header.count)
 
 
 def _read(path: Path) -> bytes:

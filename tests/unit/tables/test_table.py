@@ -205,3 +205,30 @@ def test_any_numbered_space_is_imported(tmp_path: Path) -> None:
         import_csv(write_csv(tmp_path / "b.csv", [rows[0], {**rows[1], "width": "64"}]), own, ["acc"])
     with pytest.raises(UserError, match="needs columns depth, width or arch or architecture, not acc"):
         import_csv(write_csv(tmp_path / "c.csv", [{"acc": "1"}]), own, ["acc"])
+
+
+@pytest.mark.parametrize(("separator", "point"), [(",", "."), (";", "."), (";", ","), ("\t", ".")])
+def test_columns_may_be_separated_otherwise(tmp_path: Path, separator: str, point: str) -> None:
+    """As spreadsheets write them, with a mark of their encoding at the start."""
+    own = SequenceSpace("own", {"depth": [2, 4], "width": [16, 32]})
+    rows = [
+        ["depth", "width", "acc", "seconds"],
+        ["2", "16", f"0{point}5", f"1{point}5"],
+        ["4", "32", f"0{point}75", "3"],
+    ]
+    path = tmp_path / "a.csv"
+    path.write_text("\ufeff" + "".join(separator.join(row) + "\r\n" for row in rows))
+    table = import_csv(path, own, ["acc"], cost=["seconds"])
+    assert table.columns["val"].at()[:, 0].tolist() == [0.5, 0.75]
+    assert table.columns["cost"].at()[:, 0].tolist() == [1.5, 3.0]
+    assert table.origin["separator"] == separator
+
+
+def test_progress_of_an_import_ends_with_all_of_the_file(tmp_path: Path) -> None:
+    own = SequenceSpace("own", {str(i): range(10) for i in range(4)})
+    rows = [{"arch": f"{i:04}", "acc": "0.5"} for i in range(10_000)]
+    told: list[tuple[int, int]] = []
+    table = import_csv(write_csv(tmp_path / "a.csv", rows), own, ["acc"], progress=lambda *n: told.append(n))
+    assert len(table) == 10_000
+    assert [done for done, _ in told] == sorted(done for done, _ in told) and len(told) == 3
+    assert told[-1][0] == told[-1][1] and 0 < told[0][0] < told[0][1]
