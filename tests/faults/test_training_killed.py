@@ -11,11 +11,11 @@ import pytest
 import torch
 from pictures import write_pictures
 
-from learning import SMALL, train_in, training_job, training_overrides, weights
+from learning import SMALL, train_in, training_job, training_overrides, training_result_in, weights
 from seminas.commands import train as command
 from seminas.errors import UserError
 from seminas.runs.folder import RunFolder
-from seminas.training.checkpoints import last_checkpoint
+from seminas.training.checkpoints import last_checkpoint, read_checkpoint
 from seminas.training.classifier import Classifier
 from support import background, wait_for
 
@@ -51,6 +51,39 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(
     assert twice.keys() == once.keys()
     for name, value in twice.items():
         assert torch.equal(value, once[name]), name
+
+
+ALL_AT_ONCE: dict[str, Any] = {
+    "recipe": {"mixup": 0.2, "ema": 0.5, "warmup_epochs": 0.5},
+    "trainer": {"accumulate_grad_batches": 3, "check_val_every_n_epoch": 2, "precision": "bf16-mixed"},
+}
+
+
+@pytest.mark.parametrize("batch", [1, 4, 5])
+def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
+    root: Path, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients of three batches make a step, with warm-up, mean weights, mixed precision and rare validations."""
+    train_in(training_job(root, tmp_path / "whole", **ALL_AT_ONCE))
+    original, batches = Classifier.training_step, []
+
+    def told(self: Any, *arguments: Any) -> Any:
+        batches.append(None)
+        if len(batches) == batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(Classifier, "training_step", told)
+        train_in(training_job(root, tmp_path / "ended", **ALL_AT_ONCE))
+    checkpoint = last_checkpoint(tmp_path / "ended")
+    assert checkpoint is not None and read_checkpoint(checkpoint)["global_step"] == -(-batch // 3)
+    assert not (tmp_path / "ended" / "result.json").exists()
+    train_in(training_job(root, tmp_path / "ended", **ALL_AT_ONCE))
+    once, twice = weights(tmp_path / "whole"), weights(tmp_path / "ended")
+    assert not [name for name, value in twice.items() if not torch.equal(value, once[name])]
+    before, after = (training_result_in(tmp_path / name) for name in ("whole", "ended"))
+    assert (before.val_accuracy, before.test_accuracy) == (after.val_accuracy, after.test_accuracy)
 
 
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.long)])

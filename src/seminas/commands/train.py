@@ -37,7 +37,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
 def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> TrainingResult | None:
     """Check everything, train on all processes, and return the result; None on every rank but the first."""
     from seminas.execution.ranks import launch
-    from seminas.training.checkpoints import last_checkpoint, read_checkpoint
+    from seminas.training.checkpoints import last_checkpoint
     from seminas.training.devices import num_local_processes
     from seminas.training.export import check_exports
     from seminas.training.standalone import StandaloneJob, train
@@ -51,9 +51,7 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
                 f"{key}: cannot grow: recipe.schedule={recipe.schedule} ends where the training ended; "
                 "exponential and constant go on"
             )
-    checkpoint = last_checkpoint(folder.path)
-    if checkpoint is not None:
-        read_checkpoint(checkpoint)
+    last_checkpoint(folder.path)  # One that cannot be read ends the command here, before anything changes.
     job = StandaloneJob(space, architecture, recipe, trainer, folder.path, config, quiet)
     images = job.images()
     num_processes = num_local_processes(trainer)

@@ -163,7 +163,10 @@ class RunFolder(Folder):
     def timing(self) -> Timing:
         """Return how long all attempts took so far, and how often the run was gone on with."""
         attempts, now = self.attempts(), time.time()
-        return {"wall_s": sum(attempt.seconds(now) for attempt in attempts), "num_resumed": len(attempts) - 1}
+        return {
+            "wall_s": sum(attempt.seconds(now) for attempt in attempts),
+            "num_resumed": max(0, len(attempts) - 1),
+        }
 
     def write_result(self, result: Result) -> None:
         """Write the result, whole or not at all."""

@@ -1,21 +1,26 @@
 """Checkpoints: written while training goes on and when a signal ends it, and found again."""
 
+import logging
 import os
 import signal
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from seminas.errors import UserError, first_line
 from seminas.execution.processes import under_submitit
+from seminas.storage.files import atomic_write, remove_leftovers
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+log = logging.getLogger(__name__)
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 REQUEUE_S = 10.0
 """Seconds that other ranks wait for the first to put the job back into the queue, which an ended rank could prevent."""
 
@@ -26,9 +31,24 @@ def checkpoint_folder(folder: Path) -> Path:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint that a run folder's training goes on from, None where there is none yet."""
-    path = checkpoint_folder(folder) / LAST
-    return path if path.is_file() else None
+    """Return the checkpoint that a run folder's training goes on from, None where there is none yet.
+
+    This is the last checkpoint. If it cannot be read, this is the checkpoint before it, with a warning.
+
+    Raises:
+        UserError: There are checkpoints, but none can be read.
+    """
+    paths = [path for name in (LAST, PREVIOUS) if (path := checkpoint_folder(folder) / name).is_file()]
+    for number, path in enumerate(paths, start=1):
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            if number == len(paths):
+                raise
+            log.warning("%s: training goes on from %s", error, paths[number])
+        else:
+            return path
+    return None
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
@@ -44,6 +64,35 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     except Exception as error:  # Whatever torch raises for bytes that are no checkpoint.
         raise UserError(f"{path}: cannot be read as a checkpoint ({first_line(error)})") from error
     return dict(checkpoint)
+
+
+class SafeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, syncs it, and renames it into its place.
+
+    A kill or a full disk never leaves a torn checkpoint. Lightning's own class writes the file to the temporary folder
+    and copies it. ``previous.ckpt`` is the last checkpoint but one.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            UserError: It cannot be written, as on a full disk. The checkpoint before it is kept.
+        """
+        target = Path(path)
+        remove_leftovers(target)
+        try:
+            with atomic_write(target) as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                if target.name == LAST and zipfile.is_zipfile(target):
+                    os.fsync(file.fileno())
+                    target.replace(target.with_name(PREVIOUS))
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk.
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise UserError(f"{target}: cannot be written ({reason})") from error
 
 
 class ResumableCheckpoint(Callback):
@@ -64,6 +113,8 @@ class ResumableCheckpoint(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
+        if trainer.fit_loop._should_accumulate():
+            return  # The gradients so far are in no checkpoint, so a checkpoint falls on the end of a step.
         asked = self._asked_of_first(trainer) if self._before else 0
         if asked == signal.SIGTERM and under_submitit():
             if self._asked == asked:  # Submitit's own may have come meanwhile.
@@ -71,7 +122,7 @@ class ResumableCheckpoint(Callback):
             trainer.save_checkpoint(self._path)
         elif asked:
             raise SIGTERMException
-        if trainer.global_step >= self._saved + self._every and not trainer.fit_loop._should_accumulate():
+        if trainer.global_step >= self._saved + self._every:
             self._saved = trainer.global_step
             trainer.save_checkpoint(self._path)
 

@@ -12,7 +12,7 @@ from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.processes import ranks_are_started
-from seminas.training.checkpoints import LAST, ResumableCheckpoint, checkpoint_folder
+from seminas.training.checkpoints import LAST, ResumableCheckpoint, SafeCheckpoints, checkpoint_folder
 from seminas.training.devices import lightning_devices, num_local_processes, share_cores
 from seminas.training.progress import ProgressDisplay
 
@@ -99,6 +99,7 @@ def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: A
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
+            plugins=[SafeCheckpoints()],
             **kwargs,
         )
     except (ValueError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
