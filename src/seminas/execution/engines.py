@@ -2,22 +2,28 @@
 
 import logging
 import os
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from seminas.config.evaluators import RaySettings
 from seminas.errors import UserError
-from seminas.execution.processes import end_ray, end_with_parent, spawning
+from seminas.execution.processes import become_quiet, end_ray
 
 ATTEMPTS = 2
 """How often a call is made whose process dies."""
 
 
 class LostError(Exception):
-    """The process of a call died, as often as it was tried."""
+    """The process of a call died, as often as it was tried, or the call took longer than it may."""
+
+
+def took_too_long(timeout_s: float) -> str:
+    """Return why a call is lost that took longer than it may."""
+    return f"it took longer than evaluator.timeout_s={timeout_s:g}"
 
 
 class Engine(ABC):
@@ -29,7 +35,11 @@ class Engine(ABC):
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call a method once for each tuple of arguments; yields the position and the result of each call as it ends.
 
-        A call whose process dies is made once more. If that process dies too, the result is a ``LostError``.
+        A call whose process dies is made once more. If that process dies too, the result is a ``LostError``. So it is
+        for a call that takes longer than the engine's time limit, which is not made again.
+
+        Raises:
+            Exception: A call raised it.
         """
 
     @abstractmethod
@@ -37,79 +47,16 @@ class Engine(ABC):
         """End the processes; what they were doing is lost."""
 
 
-class LocalProcesses(Engine):
-    """Processes of this machine, of one thread each; they start with the first call."""
-
-    def __init__(self, target: Any, num_workers: int | None, gpus: Sequence[str] = ()) -> None:
-        """Set up the engine.
-
-        Args:
-            target: The object.
-            num_workers: Processes; by default one for each GPU, or for each core without.
-            gpus: What ``CUDA_VISIBLE_DEVICES`` calls the GPUs; each process sees one, in turn.
-        """
-        self.num_workers = num_workers or len(gpus) or len(os.sched_getaffinity(0))
-        self._target, self._gpus = target, list(gpus)
-        self._pool: ProcessPoolExecutor | None = None
-
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """See the base class."""
-        waiting = dict(enumerate(arguments))
-        deaths = dict.fromkeys(waiting, 0)
-        suspects: list[int] = []
-        while waiting:
-            # A process that dies takes the others of its pool with it. The calls that may have killed it are made again
-            # one by one, so that no other call is lost.
-            batch = [suspects.pop(0)] if suspects else list(waiting)
-            pool = self._start()
-            running = {pool.submit(_call, method, waiting[i]): i for i in batch}
-            died: list[int] = []
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=running.__getitem__):
-                    i = running.pop(future)
-                    try:
-                        result = future.result()
-                    except BrokenProcessPool:
-                        died.append(i)
-                        continue
-                    del waiting[i]
-                    yield i, result
-            if died:
-                self.close()
-                # Calls begin in their order, and one more than there are processes is handed out.
-                suspects = sorted(died)[: self.num_workers + 1] + suspects
-                for i in suspects[: len(died)]:
-                    deaths[i] += 1
-                lost = [i for i in suspects if deaths[i] == ATTEMPTS]
-                suspects = [i for i in suspects if i not in lost]
-                for i in lost:
-                    del waiting[i]
-                    yield i, LostError(f"its process died {ATTEMPTS} times")
-
-    def close(self) -> None:
-        """See the base class."""
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.terminate()
-            self._pool = None
-
-    def _start(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = spawning()
-            number = context.Value("i", 0)
-            arguments = (self._target, os.getpid(), self._gpus, number)
-            self._pool = ProcessPoolExecutor(self.num_workers, context, _start_worker, arguments)
-        return self._pool
-
-
 class RayTasks(Engine):
     """Tasks on a Ray cluster, or on this machine where there is none."""
 
-    def __init__(self, target: Any, settings: RaySettings) -> None:
+    def __init__(self, target: Any, settings: RaySettings, timeout_s: float | None = None) -> None:
         """Connect, or start Ray.
+
+        Args:
+            target: The object.
+            settings: Address of the cluster, and what an evaluation needs.
+            timeout_s: Seconds that a call may take; None: any.
 
         Raises:
             UserError: Ray is not installed, or the cluster does not answer.
@@ -132,7 +79,7 @@ class RayTasks(Engine):
             self._own = True
         else:
             self._own = False  # That of the launcher, whose job this is.
-        self._ray = ray
+        self._ray, self._timeout_s = ray, timeout_s
         # In a list, so that a worker fetches it once and not with every call.
         self._reference = [ray.put(target)]
         cluster = ray.cluster_resources()
@@ -151,7 +98,10 @@ class RayTasks(Engine):
 
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """See the base class; a task whose node is lost is made again on another."""
-        running = {self._task.remote(self._reference, method, call): i for i, call in enumerate(arguments)}
+        running = {
+            self._task.remote(self._reference, method, call, self._timeout_s): i
+            for i, call in enumerate(arguments)
+        }
         while running:
             (done, *_), _ = self._ray.wait(list(running))
             i = running.pop(done)
@@ -180,54 +130,71 @@ def visible_gpus(accelerator: str) -> list[str]:
 
 
 def make_engine(
-    name: str, target: Any, num_workers: int | None, ray: RaySettings, accelerator: str = "cpu"
+    name: str,
+    target: Any,
+    num_workers: int | None,
+    ray: RaySettings,
+    accelerator: str = "cpu",
+    timeout_s: float | None = None,
 ) -> Engine:
     """Return the engine of a name, ``processes`` or ``ray``, for methods of an object.
 
     Processes share the GPUs of the accelerator, Lightning's name of it, evenly; Ray gives out its own.
 
+    Args:
+        name: ``processes`` or ``ray``.
+        target: The object.
+        num_workers: Processes; None: one for each GPU, or for each core without GPUs.
+        ray: Settings of Ray.
+        accelerator: Lightning's name of the processes' accelerator.
+        timeout_s: Seconds that a call may take; None: any.
+
     Raises:
-        UserError: It is another name, or the engine cannot be had.
+        UserError: Ray is not installed, or its cluster does not answer.
     """
     if name == "ray":
-        return RayTasks(target, ray)
-    return LocalProcesses(target, num_workers, visible_gpus(accelerator))
+        return RayTasks(target, ray, timeout_s)
+    from seminas.execution.workers import WorkerProcesses
+
+    return WorkerProcesses(target, num_workers, visible_gpus(accelerator), timeout_s)
 
 
 _target: Any
 
 
-def _start_worker(target: Any, parent: int, gpus: Sequence[str], started: Any) -> None:
-    """Set up a worker process: one thread, at most one GPU, quiet, gone when its parent is."""
-    global _target
-    _target = target
-    with started:
-        number, started.value = started.value, started.value + 1
-    if gpus:  # Before CUDA looks.
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    _calm()
-    end_with_parent(parent)
-
-
-def _calm() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-
-
-def _call(method: str, arguments: tuple[Any, ...]) -> Any:
-    return getattr(_target, method)(*arguments)
-
-
 _fetched: Any = None
 
 
-def _call_on_ray(reference: list[Any], method: str, arguments: tuple[Any, ...]) -> Any:
+def _call_on_ray(
+    reference: list[Any], method: str, arguments: tuple[Any, ...], timeout_s: float | None
+) -> Any:
     import ray
 
     global _target, _fetched
     if _fetched != reference[0]:
         _target, _fetched = ray.get(reference[0]), reference[0]
-        _calm()
-    return _call(method, arguments)
+        become_quiet()
+    return _within(timeout_s, getattr(_target, method), arguments)
+
+
+def _within(timeout_s: float | None, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Return the result of a call, or a ``LostError`` after so many seconds; the process ends soon after that."""
+    if timeout_s is None:
+        return call(*arguments)
+    ended: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(call(*arguments))
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return ended.result(timeout_s)
+    except FutureTimeout:
+        if ended.done():  # The call itself raised it.
+            raise
+        # A call that Ray gives to this process before it ends is made again elsewhere.
+        threading.Timer(1.0, os._exit, (1,)).start()
+        return LostError(took_too_long(timeout_s))

@@ -1,5 +1,6 @@
 """Starting processes, and ending them with the one that started them."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,14 @@ def use_known_start_method() -> None:
     known = multiprocessing.get_all_start_methods()
     if multiprocessing.get_start_method(allow_none=True) not in (None, *known):
         multiprocessing.set_start_method("spawn", force=True)
+
+
+def become_quiet() -> None:
+    """Compute on one thread, and let Lightning print errors alone: what a process does that is one of many."""
+    import torch
+
+    torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 def end_with_parent(parent: int) -> None:

@@ -19,7 +19,7 @@ from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.training import TrainingEvaluator
-from seminas.execution.engines import LocalProcesses
+from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.sequence import SequenceSpace
@@ -64,19 +64,22 @@ def test_ray_gives_what_processes_give(space: NASBench101) -> None:
 def test_closing_ends_the_processes(space: NASBench101, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluator = digits_evaluator(space, replace(RECIPE, epochs=100), num_workers=1)
     engine = evaluator._engine
-    assert isinstance(engine, LocalProcesses)
+    assert isinstance(engine, WorkerProcesses)
+    processes: list[Any] = []
+    original = connection.wait
 
     def interrupted(*args: Any, **kwargs: Any) -> None:
+        if processes:
+            return original(*args, **kwargs)
+        processes.append(engine._slots[0].process.pid)  # type: ignore[union-attr]
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("seminas.execution.engines.wait", interrupted)
+        patched.setattr("seminas.execution.workers.connection.wait", interrupted)
         list(evaluator.evaluate([chain(space, 5)] * 2))
-    assert engine._pool is not None
-    (worker,) = (engine._pool._processes or {}).values()
-    assert worker.is_alive()
+    assert connection.wait is original
     evaluator.close()
-    assert connection.wait([worker.sentinel], 60), "the worker is still there"
+    assert not Path(f"/proc/{processes[0]}").exists(), "the worker is still there"
 
 
 def test_every_space_with_networks_has_a_skeleton_that_trains(

@@ -1,28 +1,87 @@
 """Calls in processes of this machine, some of which die."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from seminas.execution.engines import LocalProcesses, LostError
+from seminas.execution.engines import LostError
+from seminas.execution.workers import WorkerProcesses
 from unit.execution.working import Doubles
 
 
 @pytest.fixture
-def engine(request: pytest.FixtureRequest) -> LocalProcesses:
-    engine = LocalProcesses(Doubles(), 1)
+def engine(request: pytest.FixtureRequest) -> WorkerProcesses:
+    engine = WorkerProcesses(Doubles(), 1)
     request.addfinalizer(engine.close)
     return engine
 
 
-def test_only_the_call_whose_process_dies_twice_is_lost(engine: LocalProcesses) -> None:
+def test_only_the_call_whose_process_dies_twice_is_lost(engine: WorkerProcesses) -> None:
     """Calls that wait behind it, or run beside it, have not been made."""
     results = dict(engine.calls("twice", [(0,), (1,), (2,)]))
     assert isinstance(results.pop(0), LostError)
     assert results == {1: 2, 2: 4}
 
 
-def test_a_call_whose_process_dies_is_made_once_more(engine: LocalProcesses, tmp_path: Path) -> None:
+def test_a_call_whose_process_dies_is_made_once_more(engine: WorkerProcesses, tmp_path: Path) -> None:
     assert list(engine.calls("once_more", [(tmp_path / "died",)])) == [(0, "alive")]
     with pytest.raises(ValueError, match="it broke"):
         list(engine.calls("refuse", [()]))
+
+
+def test_a_death_takes_one_call_with_it(request: pytest.FixtureRequest) -> None:
+    """The calls of other processes go on; their processes are the same before and after."""
+    engine = WorkerProcesses(Doubles(), 2)
+    request.addfinalizer(engine.close)
+    assert dict(engine.calls("twice", [(1,), (2,)])) == {0: 2, 1: 4}
+    before = [slot.process for slot in engine._slots]
+    results = dict(engine.calls("twice", [(0,), (1,), (2,), (3,), (4,)]))
+    assert isinstance(results.pop(0), LostError) and results == {1: 2, 2: 4, 3: 6, 4: 8}
+    assert len({slot.process for slot in engine._slots} & set(before)) == 1
+
+
+def test_a_call_that_hangs_is_lost_alone(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    engine = WorkerProcesses(Doubles(), 2, timeout_s=2.0)
+    request.addfinalizer(engine.close)
+    results = dict(engine.calls("hang", [(tmp_path, 1_000.0), (tmp_path, 0.1), (tmp_path, 0.2)]))
+    assert str(results.pop(0)) == "it took longer than evaluator.timeout_s=2"
+    assert results == {1: "done", 2: "done"}
+    assert not Path(f"/proc/{(tmp_path / '1000.0.pid').read_text()}").exists()
+
+
+def test_a_result_that_cannot_be_sent_is_an_error(engine: WorkerProcesses) -> None:
+    with pytest.raises(ValueError, match="give_a_lock: its result cannot be sent"):
+        list(engine.calls("give_a_lock", [()]))
+    assert dict(engine.calls("twice", [(4,)])) == {0: 8}
+
+
+def test_calls_that_nobody_waits_for_any_more_are_ended(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    engine = WorkerProcesses(Doubles(), 2)
+    request.addfinalizer(engine.close)
+    results = engine.calls("hang", [(tmp_path, 0.1), (tmp_path, 1_000.0)])
+    assert next(results) == (0, "done")
+    results.close()  # type: ignore[attr-defined]
+    assert dict(engine.calls("twice", [(1,), (2,)])) == {0: 2, 1: 4}
+
+
+def test_no_process_outlives_a_program_that_forgets_to_close_it(tmp_path: Path) -> None:
+    program = (
+        "from unit.execution.working import Doubles; from seminas.execution.workers import WorkerProcesses\n"
+    )
+    program += "if __name__ == '__main__':\n    engine = WorkerProcesses(Doubles(), 1)\n"
+    program += "    print(list(engine.calls('process', [()]))[0][1])\n"
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0 and not Path(f"/proc/{done.stdout.strip()}").exists(), done.stderr

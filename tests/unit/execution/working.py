@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 from seminas.errors import UserError
@@ -60,6 +62,20 @@ class Doubles:
             file.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return "alive"
+
+    def hang(self, folder: Path, seconds: float) -> str:
+        """Write down the process, and take some time."""
+        (folder / f"{seconds}.pid").write_text(str(os.getpid()))
+        time.sleep(seconds)
+        return "done"
+
+    def give_a_lock(self) -> object:
+        """Return what cannot be sent to another process."""
+        return threading.Lock()
+
+    def process(self) -> int:
+        """Return the process."""
+        return os.getpid()
 
     def refuse(self) -> None:
         """Raise an exception."""
