@@ -34,7 +34,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
 
 def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResult:
     """Build the parts of a search, run it, and write its result."""
-    from seminas.evaluators.base import Evaluator
+    from seminas.evaluators.isolated import build_evaluator
     from seminas.loop.figures import write_figures
     from seminas.loop.metrics import Metrics
     from seminas.loop.observers import Observers, closing_observer
@@ -52,7 +52,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
         context |= {"images": data["images"], "recipe": read(data["recipe"], "data.recipe", Recipe)}
-    evaluator: Evaluator[Any] = build_section(config, "evaluator", Evaluator, **context)
+    evaluator = build_evaluator(config["evaluator"], context)
     with closing(evaluator):
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]

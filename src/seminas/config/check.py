@@ -6,10 +6,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seminas.config.build import TARGET, bound, read
+from seminas.config.evaluators import EvaluatorSettings
 from seminas.config.fields import Rule, Settings, nested_values, rule_of
 from seminas.config.networks import NETWORKS
 from seminas.config.recipe import Recipe
-from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
+from seminas.config.schema import BY_TARGET, COMMANDS, EVERY_EVALUATOR, SECTIONS
 from seminas.errors import UserError, config_error
 
 _TARGETS = ("space", "strategy", "evaluator", "model", "data.images")
@@ -43,6 +44,10 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
             if not str(target).startswith(
                 "seminas."
             ):  # A class of the user's; ours are imported when they are needed.
+                if key == "evaluator":
+                    of_every = {name: section[name] for name in EVERY_EVALUATOR if name in section}
+                    read(of_every, key, EvaluatorSettings)
+                    section = {name: value for name, value in section.items() if name not in of_every}
                 bound(section, key)
         elif key in _TARGETS:
             raise config_error(key, section, f"a group of keys with {TARGET}")
@@ -128,7 +133,7 @@ def rule_at(config: dict[str, Any], key: str) -> Rule:
         if path in SECTIONS:
             kind = SECTIONS[path]
         elif isinstance(target, str):
-            kind = BY_TARGET.get(target)
+            kind = BY_TARGET.get(target, EvaluatorSettings if path == "evaluator" else None)
         elif isinstance(nested, type) and issubclass(nested, Settings):
             kind = nested
         elif isinstance(section, dict):

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seminas.config.names import register_resolvers
 from seminas.config.recipe import RecipeOfData
-from seminas.config.schema import GROUPS, SECTIONS
+from seminas.config.schema import EVERY_EVALUATOR, GROUPS, SECTIONS
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
@@ -29,6 +29,7 @@ def register() -> None:
         if "." not in key:
             store.store(group=_HIDDEN, name=key, node=kind, provider="seminas")
     store.store(group=_HIDDEN, name="recipe_of_data", node=RecipeOfData, provider="seminas")
+    store.store(group=_HIDDEN, name="every_evaluator", node=dict(EVERY_EVALUATOR), provider="seminas")
     for group, kinds in GROUPS.items():
         for name, kind in kinds.items():
             store.store(group=f"{_HIDDEN}/{group}", name=name, node=kind, provider="seminas")

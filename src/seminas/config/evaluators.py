@@ -1,7 +1,7 @@
 """Settings of the evaluators."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -14,7 +14,33 @@ ENGINES = ("processes", "ray")
 
 
 @dataclass
-class TableSettings(Settings):
+class EvaluatorSettings(Settings):
+    """The settings that every evaluator has, also a user's own.
+
+    Attributes:
+        isolate: Whether each evaluation runs in a worker process, so that the search survives an evaluation that ends
+            its process. A number: so many evaluations at a time. ``training`` always runs in processes.
+        timeout_s: Seconds that an evaluation may take in a worker process before it ends and counts as failed; null:
+            any number.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    isolate: Any = setting(False, may_change=True)
+    timeout_s: float | None = setting(None, above=0, may_change=True, unit="seconds")
+
+    def check_together(self, key: str) -> None:
+        """Refuse a number of processes that is none, and a time limit without a process that could be ended."""
+        if not isinstance(self.isolate, bool) and not (type(self.isolate) is int and self.isolate >= 1):
+            raise config_error(f"{key}.isolate", self.isolate, "true, false or a number from 1")
+        if self.timeout_s is not None and not self.isolate and not self.ISOLATED:
+            raise config_error(f"{key}.timeout_s", self.timeout_s, f"null without {key}.isolate=true")
+
+    ISOLATED: ClassVar[bool] = False
+
+
+@dataclass
+class TableSettings(EvaluatorSettings):
     """A table of evaluated architectures.
 
     Attributes:
@@ -54,7 +80,7 @@ class RaySettings(Settings):
 
 
 @dataclass
-class TrainingEvaluatorSettings(Settings):
+class TrainingEvaluatorSettings(EvaluatorSettings):
     """Real training of each architecture on the images of ``data``, by ``data.recipe``.
 
     Attributes:
@@ -66,6 +92,7 @@ class TrainingEvaluatorSettings(Settings):
     """
 
     KEY: ClassVar[str] = "evaluator"
+    ISOLATED: ClassVar[bool] = True
 
     _target_: str = "seminas.evaluators.training.TrainingEvaluator"
     engine: str = setting("processes", choices=ENGINES, may_change=True)
@@ -75,7 +102,7 @@ class TrainingEvaluatorSettings(Settings):
 
 
 @dataclass
-class SupernetEvaluatorSettings(Settings):
+class SupernetEvaluatorSettings(EvaluatorSettings):
     """A supernet that is trained between the rounds, and measures architectures by its weights.
 
     Attributes:
@@ -108,6 +135,9 @@ class SupernetEvaluatorSettings(Settings):
     ray: RaySettings = setting(RaySettings)
 
     def check_together(self, key: str) -> None:
-        """A schedule with an end would end with each part of the training."""
+        """Refuse a schedule with an end, which would end with each part of the training, and worker processes."""
+        super().check_together(key)
+        if self.isolate:
+            raise config_error(f"{key}.isolate", self.isolate, "false with evaluator=supernet")
         if self.recipe.schedule not in ("exponential", "constant"):
             raise config_error(f"{key}.recipe.schedule", self.recipe.schedule, "exponential or constant")

@@ -1,11 +1,16 @@
 """Which settings class describes which section: by the section's key, or by the ``_target_`` that it names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from seminas.config.controller import ControllerSettings
 from seminas.config.data import Cifar10Settings, DigitsSettings, FolderSettings, ShardSettings
-from seminas.config.evaluators import SupernetEvaluatorSettings, TableSettings, TrainingEvaluatorSettings
+from seminas.config.evaluators import (
+    EvaluatorSettings,
+    SupernetEvaluatorSettings,
+    TableSettings,
+    TrainingEvaluatorSettings,
+)
 from seminas.config.fields import Settings, setting
 from seminas.config.loggers import CSVSettings, WandBSettings
 from seminas.config.predictors import (
@@ -71,6 +76,9 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     "logger": {"csv": CSVSettings, "wandb": WandBSettings},
 }
 """Sections with a ``_target_`` and settings. YAML files name them as ``/settings/GROUP/NAME``."""
+
+EVERY_EVALUATOR = {f.name: f.default for f in fields(EvaluatorSettings)}
+"""Defaults of the settings that every evaluator has."""
 
 BY_TARGET: dict[str, type[Settings]] = {
     str(kind.__dataclass_fields__["_target_"].default): kind
@@ -181,4 +189,4 @@ COMMANDS: dict[str, type[CommandSettings]] = {
 }
 """By the name of the primary config."""
 
-__all__ = ["BY_TARGET", "COMMANDS", "GROUPS", "SECTIONS", "CommandSettings"]
+__all__ = ["BY_TARGET", "COMMANDS", "EVERY_EVALUATOR", "GROUPS", "SECTIONS", "CommandSettings"]

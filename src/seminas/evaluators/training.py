@@ -62,7 +62,12 @@ class TrainingEvaluator(Evaluator[A]):
         except Exception as error:  # Whatever a network raises for arguments that make no sense.
             raise UserError(f"data.recipe.networks.{space.name}: {one_line(error)}") from error
         self._engine = make_engine(
-            settings.engine, self._trial, settings.num_workers, settings.ray, settings.accelerator
+            settings.engine,
+            self._trial,
+            settings.num_workers,
+            settings.ray,
+            settings.accelerator,
+            settings.timeout_s,
         )
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -82,7 +87,7 @@ class TrainingEvaluator(Evaluator[A]):
         calls = [(architecture, splits) for architecture in architectures]
         for i, outcome in self._engine.calls("outcome", calls):
             if isinstance(outcome, LostError):
-                outcome = Outcome({}, 0.0, 0.0, f"worker process died: {outcome}")
+                outcome = Outcome({}, 0.0, 0.0, str(outcome))
             yield i, outcome
 
     def test(self, architecture: A) -> float | None:
