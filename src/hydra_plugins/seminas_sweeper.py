@@ -52,7 +52,10 @@ class JobsSweeper(BasicSweeper):
             waited = self.launcher.submitted(folder) if isinstance(self.launcher, SubmititLauncher) else {}
             states = {name: folder.job(name).state.name for name in jobs}
             skipped = {n for n, state in states.items() if state == "running" and n not in waited}
-            todo = {n: job for n, job in jobs.items() if states[n] != "done" and n not in skipped}
+            in_the_way = {n for n in jobs if states[n] == "missing" and _is_file(folder.path / n)}
+            todo = {
+                n: job for n, job in jobs.items() if states[n] != "done" and n not in skipped | in_the_way
+            }
             returns = self._launch(folder, self._legal(folder, todo))
         not_done = [job for job in map(folder.job, jobs) if job.state.name != "done"]
         for result in (result for results in returns for result in results):
@@ -60,7 +63,8 @@ class JobsSweeper(BasicSweeper):
                 _ = result.return_value  # Raises an error that no folder holds.
         if not_done:
             for job in not_done:
-                print(f"error: {job.name}: {job.state.error or job.state.name}", file=sys.stderr)
+                reason = "a file is in its place" if job.name in in_the_way else job.state.error
+                print(f"error: {job.name}: {reason or job.state.name}", file=sys.stderr)
             end = f"{len(not_done)} of {len(jobs)} jobs are not done"
             raise UserError(f"{end}; seminas sweep resume {folder} runs them")
         return returns
@@ -149,3 +153,7 @@ class JobsSweeper(BasicSweeper):
         finally:
             hydra_config.cfg = before
         return None
+
+
+def _is_file(path: Path) -> bool:
+    return path.exists() and not path.is_dir()

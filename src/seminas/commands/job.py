@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -38,16 +38,24 @@ def command_line(name: str, run: Run) -> Callable[[], None]:
     """Return the entry point of a command whose primary config is ``conf/NAME.yaml``."""
     register()
 
+    jobs: list[str] = []
+
     def entry(config: DictConfig) -> float:
+        jobs.append(name)
         return run_job(name, run, config)
 
     entry.__module__ = run.__module__  # Hydra names the job and its log file by the module.
     on_hydra = hydra.main(version_base=VERSION_BASE, config_path=str(CONFIG_DIR), config_name=name)(entry)
-    return lambda: start(on_hydra)
+    return lambda: start(on_hydra, jobs)
 
 
-def start(entry: Callable[[], Any]) -> None:
-    """Run a Hydra entry point; an error of the user's is one line on stderr and exit status 2."""
+def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
+    """Run a Hydra entry point; an error of the user's is one line on stderr and exit status 2.
+
+    Args:
+        entry: The entry point.
+        jobs: Filled by the entry point when a job begins, after Hydra has made the job's folder.
+    """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on instead of printing them.
     # Threads that wait for one another sleep: spinning, they slow down a busy machine, and themselves on it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -56,6 +64,10 @@ def start(entry: Callable[[], Any]) -> None:
         entry()
     except _USER_ERRORS as error:
         fail(error)
+    except OSError as error:
+        if jobs:
+            raise
+        fail(UserError(f"{error.filename}: cannot be made ({error.strerror})"))  # By Hydra.
     except ValueError as error:
         fail(no_option(error, sys.argv[1:]))
     except KeyboardInterrupt:

@@ -47,6 +47,12 @@ def checked(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, val_accuracy=value if error is None else None, cost_s=cost, error=error)
 
 
+def fraction(value: object) -> float | None:
+    """Return a number from 0 to 1, also one of NumPy's, as a float; None for anything else."""
+    number = _number(value)
+    return number if number is not None and 0 <= number <= 1 else None
+
+
 def _number(value: object) -> float | None:
     """Return a number, also one of NumPy's, as a float; None for anything else."""
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None

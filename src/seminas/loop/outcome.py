@@ -1,13 +1,17 @@
 """The result of a finished search. Only here a test accuracy is looked at."""
 
+import logging
 from typing import Any
 
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
+from seminas.evaluators.evaluation import fraction, one_line
 from seminas.runs.archive import Archive, Record
 from seminas.runs.folder import Timing
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
+
+log = logging.getLogger(__name__)
 
 
 def search_result(
@@ -20,7 +24,7 @@ def search_result(
     """Return the result of a search.
 
     Raises:
-        UserError: No evaluation succeeded.
+        UserError: No evaluation succeeded, or the best architecture cannot be tested.
     """
     best = archive.best
     if best is None or best.val_accuracy is None:
@@ -39,13 +43,30 @@ def search_result(
         best_architecture=best.architecture,
         best_key=best.key,
         best_val_accuracy=best.val_accuracy,
-        test_accuracy=evaluator.test(architecture),
+        test_accuracy=_tested(evaluator, architecture),
         parameters=evaluator.num_parameters(architecture),
         incumbents=_incumbents(archive, space, evaluator),
         best_there_is=evaluator.best_there_is(),
         cost_s=sum(record.cost_s for record in archive.records),
         folder=archive.folder,
     )
+
+
+def _tested(evaluator: Evaluator[Any], architecture: Any) -> float | None:
+    """Return the test accuracy of the best architecture, a fraction; None where it is not known.
+
+    Raises:
+        UserError: The test raised an exception. The same command tests again.
+    """
+    try:
+        accuracy = evaluator.test(architecture)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"the best architecture cannot be tested: {one_line(error)}") from error
+    if accuracy is not None and fraction(accuracy) is None:
+        log.warning("test accuracy %r is no number from 0 to 1: the result states none", accuracy)
+    return fraction(accuracy)
 
 
 def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
@@ -57,6 +78,8 @@ def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[
             best.append((record, accuracy))
     tests = evaluator.look_up_tests([space.from_json(record.architecture) for record, _ in best])
     return [
-        Incumbent(index=record.index, val_accuracy=accuracy, test_accuracy=tests[i] if tests else None)
+        Incumbent(
+            index=record.index, val_accuracy=accuracy, test_accuracy=fraction(tests[i]) if tests else None
+        )
         for i, (record, accuracy) in enumerate(best)
     ]

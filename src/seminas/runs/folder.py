@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, TypedDict
 
 from omegaconf import DictConfig, OmegaConf
@@ -150,7 +151,8 @@ class RunFolder(Folder):
             try:
                 yield
             except UserError as error:
-                self.write_error(str(error))
+                cause = error.__cause__
+                self.write_error(str(error), "".join(format_exception(cause)) if cause is not None else None)
                 raise
             finally:
                 with contextlib.suppress(UserError):  # A full disk, which the run's own error tells.

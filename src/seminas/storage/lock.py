@@ -32,10 +32,13 @@ def held(folder: Path, work: str) -> Iterator[None]:
         work: What another process does that holds it, such as ``is running this sweep``, for the error.
 
     Raises:
-        UserError: Another process holds it, or its file system has no locks.
+        UserError: Another process holds it, it cannot be made, or its file system has no locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
+    try:
         lock = FileLock(folder / LOCK_FILE, timeout=0, fallback_to_soft=False)
         lock.acquire()
     except Timeout as error:
