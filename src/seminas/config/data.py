@@ -79,7 +79,9 @@ class FolderSettings(ImageFileSettings):
         root: The folder.
         num_validation: Images of ``train`` held out for validation.
         num_calibration: Further ones, for BatchNorm statistics.
-        split_seed: Draws the images held out.
+        split_seed: Seed of the draw of the images held out.
+        stratify: Whether each class gives the same share of its images to each split; version 0.1 drew over all
+            images.
     """
 
     _target_: str = "seminas.training.data.folder.image_folder"
@@ -87,6 +89,7 @@ class FolderSettings(ImageFileSettings):
     num_validation: int = setting(1000, at_least=0, unit="images")
     num_calibration: int = setting(500, at_least=0, unit="images")
     split_seed: int = setting(0, at_least=0)
+    stratify: bool = True
 
 
 @dataclass

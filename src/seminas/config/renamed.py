@@ -115,6 +115,8 @@ def todays(config: Mapping[str, Any]) -> dict[str, Any]:
     images = result.get("data", {}).get("images") if isinstance(result.get("data"), dict) else None
     if isinstance(images, dict):
         images.pop("_partial_", None)
+        if images.get("_target_") == "seminas.training.data.folder.image_folder":
+            images.setdefault("stratify", False)
     return result
 
 

@@ -19,6 +19,8 @@ FOLDERS = Path(__file__).parent / "v0_1"
 TABLE = ["evaluator=table", "evaluator.path=digits101", "search.max_queries=40"]
 TRAINED = ["space=mobilenet_small", "data=pictures", "trainer.max_epochs=1", "data.recipe.warmup_epochs=0"]
 RANKED = ["evaluator.path=digits101", "predictor.num_labeled=30", "predictor.pseudo_label_ratio=2"]
+AS_DRAWN = "data.images.stratify=false"
+"""Version 0.1 held out images of folders without regard to their classes."""
 COMMANDS = {
     "search-seminas": (search.run, "search", [*TABLE, "strategy=seminas"]),
     "search-nao": (search.run, "search", [*TABLE, "strategy=nao"]),
@@ -28,11 +30,11 @@ COMMANDS = {
         "predictor",
         [*RANKED, "controller.teachers.steps=20", "controller.student.steps=20"],
     ),
-    "train1": (train.run, "train", TRAINED),
+    "train1": (train.run, "train", [*TRAINED, AS_DRAWN]),
     "seminas-supernet": (
         supernet.run,
         "supernet",
-        ["space=mobilenet_small", "data=pictures", "trainer.max_steps=4", "num_measured=2"],
+        ["space=mobilenet_small", "data=pictures", "trainer.max_steps=4", "num_measured=2", AS_DRAWN],
     ),
 }
 KINDS = {

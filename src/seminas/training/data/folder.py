@@ -1,13 +1,15 @@
 """Images in folders, a folder for each class: ImageNet, or anybody's."""
 
+import warnings
 from pathlib import Path
 
 from PIL import Image
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from seminas.config.data import FolderSettings
 from seminas.errors import UserError
-from seminas.training.data.images import Images, held_out
+from seminas.training.data.images import Images, held_out, held_out_by_class
 from seminas.training.data.transforms import MODES, Transforms
 
 
@@ -25,13 +27,20 @@ class Folder:
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder; images belong into {folder}/CLASS/")
         try:
-            files = ImageFolder(str(folder))
+            files = _VisibleFiles(str(folder), is_valid_file=_is_image)
         except FileNotFoundError as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{folder}: {reason[0].lower()}{reason[1:].rstrip('.')}") from error
         self.classes = files.classes
         self.paths = [path for path, _ in files.samples]
         self.labels: list[int] = [label for _, label in files.samples]
+        nested = sorted({self.classes[i] for path, i in files.samples if Path(path).parent.parent != folder})
+        if nested:
+            warnings.warn(
+                f"{folder}: images of {len(nested)} of {len(self.classes)} classes lie in folders below their class folder, such as "
+                f"{nested[0]}; a class is a folder directly in {folder}",
+                stacklevel=2,
+            )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -49,6 +58,23 @@ class Folder:
         """
         with Image.open(self.paths[index]) as image:
             return image.convert(self._mode)
+
+
+class _VisibleFiles(ImageFolder):  # type: ignore[misc]
+    """Classes and images whose names do not begin with a dot, as those of ``.ipynb_checkpoints`` do."""
+
+    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+        """Return the names of the classes, and the number of each."""
+        names = sorted(p.name for p in Path(directory).iterdir() if p.is_dir() and not p.name.startswith("."))
+        if not names:
+            raise FileNotFoundError("there is no folder of a class in it")
+        return names, {name: i for i, name in enumerate(names)}
+
+
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(IMG_EXTENSIONS) and not any(
+        part.startswith(".") for part in Path(path).parts[-2:]
+    )
 
 
 def image_folder(settings: FolderSettings, augmentation: str, seed: int) -> Images:
@@ -69,6 +95,7 @@ def image_folder(settings: FolderSettings, augmentation: str, seed: int) -> Imag
     if train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes))[0]
         raise UserError(f"{root}: class {odd} is in one of train and val only")
-    splits = held_out(train, settings.num_validation, settings.num_calibration, settings.split_seed)
+    draw = held_out_by_class if settings.stratify else held_out
+    splits = draw(train, settings.num_validation, settings.num_calibration, settings.split_seed)
     transforms = Transforms.of(settings, augmentation)
     return Images({**splits, "test": test}, len(train.classes), settings, transforms, seed)

@@ -1,9 +1,11 @@
 """Images for training: splits, transforms, and the loaders of each process."""
 
+import warnings
 from collections.abc import Sequence
 from multiprocessing import set_forkserver_preload
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
@@ -192,12 +194,41 @@ def held_out(source: Source, num_val: int, num_calibration: int, seed: int) -> d
     Raises:
         UserError: Nothing would be left to train on.
     """
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed)).tolist()
+    return _splits(source, order, num_val, num_calibration)
+
+
+def held_out_by_class(source: Source, num_val: int, num_calibration: int, seed: int) -> dict[str, Source]:
+    """Split as ``held_out``, with the same share of each class in each split as far as that is possible.
+
+    Warns of classes without an image in ``train`` or ``val``.
+
+    Raises:
+        UserError: Nothing would be left to train on.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.asarray(source.labels)
+    num_classes = int(labels.max(initial=-1)) + 1
+    # The image of rank r among the n of its class comes at (r + u) / n, with a random u from 0 to 1.
+    place = np.empty(len(labels))
+    for label in range(num_classes):
+        images = rng.permutation(np.flatnonzero(labels == label))
+        place[images] = (np.arange(len(images)) + rng.random(len(images))) / max(1, len(images))
+    splits = _splits(source, np.argsort(place, kind="stable").tolist(), num_val, num_calibration)
+    for name in ("train", "val"):
+        missing = num_classes - len(set(splits[name].labels))
+        if missing and len(splits[name]):
+            kind = {"train": "training", "val": "validation"}[name]
+            warnings.warn(f"{missing} of {num_classes} classes have no {kind} image", stacklevel=2)
+    return splits
+
+
+def _splits(source: Source, order: Sequence[int], num_val: int, num_calibration: int) -> dict[str, Source]:
     if num_val + num_calibration >= len(source):
         raise UserError(
             f"data.images.num_validation={num_val}: with num_calibration={num_calibration} nothing is left of "
             f"{len(source)} training images"
         )
-    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed)).tolist()
     val, calibration = order[:num_val], order[num_val : num_val + num_calibration]
     rest = sorted(order[num_val + num_calibration :])
     return {
