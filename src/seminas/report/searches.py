@@ -1,11 +1,13 @@
 """The report's section on the searches of one problem."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from seminas.config.recorded import recorded_space
+from seminas.errors import UserError
 from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
 from seminas.report import plots
@@ -14,6 +16,7 @@ from seminas.report.section import Section, percent
 from seminas.report.statistics import Row, table
 from seminas.spaces.base import SearchSpace
 
+log = logging.getLogger(__name__)
 HEADER = (
     "setting",
     "seeds",
@@ -64,9 +67,20 @@ def search_section(
 ) -> Section:
     """Return the section of one problem's settings; see ``statistics.table`` for the baseline."""
     rows = table(settings, baseline)
-    drawn = _figures([row.setting for row in rows]) if figures else []
+    drawn: list[tuple[str, str, Figure]] = []
+    notes: tuple[str, ...] = NOTES
+    if figures:
+        drawn = _figures([row.setting for row in rows])
+        try:
+            drawn += _drawings([row.setting for row in rows])
+        except (UserError, ValueError) as error:
+            log.warning("%s: its architectures are not drawn", error)
+            notes = (
+                *NOTES,
+                f"The architectures are not drawn, because their space cannot be made ({error}).",
+            )
     cells, plain = [_cells(row) for row in rows], [_plain(row) for row in rows]
-    return Section(problem, HEADER, cells, PLAIN_HEADER, plain, drawn, NOTES)
+    return Section(problem, HEADER, cells, PLAIN_HEADER, plain, drawn, notes)
 
 
 def _cells(row: Row) -> list[str]:
@@ -105,6 +119,16 @@ def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
                 f"{strategy}: predicted and true accuracy of what it asked for, by round (τ: mean over runs)."
             )
             figures.append((f"predictions-{strategy}", caption, figure))
+    return figures
+
+
+def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
+    """Return the figures that need the space: all evaluated architectures, and the best ones.
+
+    Raises:
+        UserError: The space of the runs cannot be made.
+        ValueError: An architecture is none of the space.
+    """
     best: dict[str, Any] = {}
     runs = [run for s in settings for run in s.runs.values()]
     for run in sorted(runs, key=lambda r: -r.result.best_val_accuracy):
@@ -113,7 +137,7 @@ def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     caption = (
         "The architectures that were evaluated, in two principal components of the architectures' features."
     )
-    figures.append(("evaluated", caption, plots.evaluated(space, settings)))
+    figures = [("evaluated", caption, plots.evaluated(space, settings))]
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
         drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
         caption = f"Number {rank} of all runs by validation accuracy: {run.result.best_val_accuracy:.4f}"

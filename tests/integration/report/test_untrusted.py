@@ -77,8 +77,24 @@ def assert_refused(done: Result, folder: Path) -> None:
     assert not Path(CANARY).exists()
 
 
-def test_a_report_executes_nothing(foreign: Path) -> None:
-    assert_refused(seminas("report", foreign), foreign)
+def assert_not_drawn(done: Result, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The page has all that needs no space, and one line says why the rest is missing; nothing was executed."""
+    assert done.exit_code == 0, done.stderr
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert (
+        line.startswith(f"{folder}: ")
+        and "space" in line
+        and line.endswith("its architectures are not drawn")
+    )
+    page = (folder / "report" / "report.html").read_text()
+    assert (
+        "Best so far" in page and "The architectures are not drawn" in page and "Number 1 of all" not in page
+    )
+    assert not Path(CANARY).exists()
+
+
+def test_a_report_executes_nothing(foreign: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert_not_drawn(seminas("report", foreign), foreign, caplog)
 
 
 def test_a_reports_table_needs_no_space(foreign: Path) -> None:
@@ -118,7 +134,11 @@ def test_architecture_from_executes_no_architecture(
 
 @pytest.mark.parametrize("moved", [False, True], ids=["where its files say", "elsewhere"])
 def test_a_class_that_a_run_folder_brings_along_is_never_imported(
-    finished: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+    finished: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moved: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The files of Hydra say where the run found the user's classes. Those of a foreign run may say anything."""
     monkeypatch.chdir(tmp_path)
@@ -140,4 +160,4 @@ def test_a_class_that_a_run_folder_brings_along_is_never_imported(
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "config.yaml").write_text(json.dumps(result["config"]))
     assert_refused(seminas("arch", "show", folder), folder)
-    assert_refused(seminas("report", folder), folder)
+    assert_not_drawn(seminas("report", folder), folder, caplog)

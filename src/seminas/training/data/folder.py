@@ -37,8 +37,8 @@ class Folder:
         nested = sorted({self.classes[i] for path, i in files.samples if Path(path).parent.parent != folder})
         if nested:
             warnings.warn(
-                f"{folder}: images of {len(nested)} of {len(self.classes)} classes lie in folders below their class folder, such as "
-                f"{nested[0]}; a class is a folder directly in {folder}",
+                f"{folder}: images of {len(nested)} of {len(self.classes)} classes lie in folders below their class "
+                f"folder, such as {nested[0]}; a class is a folder directly in {folder}",
                 stacklevel=2,
             )
 
