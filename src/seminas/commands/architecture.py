@@ -9,8 +9,6 @@ from seminas.runs.results import SearchResult, TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.files import parse_json
 
-LONGEST_PATH = 4096
-
 
 def read_architecture(text: str, space: SearchSpace[Any]) -> Any:
     """Return the architecture written in a text, in a file of JSON, or in the result of a run folder.
@@ -20,16 +18,25 @@ def read_architecture(text: str, space: SearchSpace[Any]) -> Any:
         ValueError: The text is no architecture of this space.
     """
     path = Path(text)
-    if len(text) < LONGEST_PATH and path.is_dir():
-        return space.from_json(architecture_of(RunFolder(path)))
-    try:
-        text = path.read_text() if len(text) < LONGEST_PATH and path.is_file() else text
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is no file of an architecture ({first_line(error)})") from error
+    if exists(path):
+        if path.is_dir():
+            return space.from_json(architecture_of(RunFolder(path)))
+        try:
+            text = path.read_text()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: is no file of an architecture ({first_line(error)})") from error
     if text.lstrip().startswith("{"):
         value = parse_json(text)
         return space.from_json(value.get("architecture", value))
     return space.parse(text)
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is such a file or folder; what cannot be a path, as JSON that is too long, is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def architecture_of(folder: RunFolder) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seminas.commands.architecture import read_architecture
+from seminas.commands.architecture import exists, read_architecture
 from seminas.commands.job import command_line, run_once
 from seminas.commands.training import claimed_by_first_rank, training_parts
 from seminas.errors import UserError, first_line
@@ -85,7 +85,7 @@ def _architecture(space: SearchSpace[Any], config: dict[str, Any]) -> Any:
         return space.sample(1, np.random.default_rng(config["seed"]))[0]
     key, value = ("architecture", written) if source is None else ("architecture_from", source)
     try:
-        if source is not None and not Path(source).exists():
+        if source is not None and not exists(Path(source)):
             raise ValueError("there is no such run folder or file")
         if isinstance(value, str):
             return read_architecture(value, space)

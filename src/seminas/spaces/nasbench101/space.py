@@ -136,25 +136,25 @@ class NASBench101(EnumerableSpace[Cell]):
         Raises:
             ValueError: It is no cell of this space, and why.
         """
+        cell: Any = value
         try:
-            cell: Any = value
-            matrix, names = np.asarray(cell["matrix"], dtype=np.int64), list(cell["operations"])
-        except (TypeError, KeyError, ValueError) as error:
+            matrix, names = np.asarray(cell["matrix"], dtype=np.float64), list(cell["operations"])
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ValueError(f"a cell needs 'matrix' and 'operations', not {value!r}") from error
         return self.from_matrix(matrix, names[1:-1])
 
-    def from_matrix(self, matrix: NDArray[np.int64], operations: Sequence[str]) -> Cell:
+    def from_matrix(self, matrix: NDArray[np.int64] | NDArray[np.float64], operations: Sequence[str]) -> Cell:
         """Return the cell of an upper triangular matrix, ``[V, V]``, and its V - 2 operations, pruned.
 
         Raises:
             ValueError: It is no cell of this space, and why.
         """
-        v = len(matrix)
+        v = matrix.shape[0] if matrix.ndim == 2 else 0
         if matrix.shape != (v, v) or not 2 <= v <= MAX_VERTICES:
             raise ValueError(f"matrix must be V x V with V from 2 to {MAX_VERTICES}, not {matrix.shape}")
         if not np.isin(matrix, (0, 1)).all() or np.tril(matrix).any():
             raise ValueError("matrix must be upper triangular, of 0 and 1")
-        graph = _prune(*pad_graph(matrix, operations))
+        graph = _prune(*pad_graph(matrix.astype(np.int64), operations))
         if graph is None:
             raise ValueError("no path leads from the input to the output")
         if graph[0].sum() > MAX_EDGES:
