@@ -88,8 +88,8 @@ class SearchResult(Result):
 
     @property
     def history(self) -> list[Record]:
-        """All evaluations in order, read from the run folder."""
-        return read_history(self.folder)
+        """The evaluations of this result in order, read from the run folder."""
+        return read_history(self.folder)[: self.num_queries]
 
 
 @dataclass(frozen=True)

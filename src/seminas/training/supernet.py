@@ -30,6 +30,9 @@ from seminas.training.measuring import accuracy, calibrated
 from seminas.training.paths import Paths, PathStrategy, SupernetModule
 from seminas.training.trainer import make_trainer
 
+WAIT_S = 3600.0
+"""Seconds that the first rank waits for the other ranks, after it has measured its own share of architectures."""
+
 
 @dataclass
 class SupernetJob:
@@ -119,9 +122,7 @@ class SupernetJob:
         self.on_all_processes("measure", list(architectures), answers)
         if rank_of_all():
             return []
-        # Ranks of other machines may take longer.
-        while len(files := list(answers.glob("*.json"))) < number_of_ranks():
-            time.sleep(0.2)
+        files = _answers_of_all(answers, number_of_ranks())
         values = {int(i): v for file in files for i, v in parse_json(file.read_bytes()).items()}
         shutil.rmtree(answers)
         return [values[i] for i in range(len(architectures))]
@@ -159,6 +160,26 @@ class SupernetJob:
             launch(_call, (self, method, arguments, keywords), number, self.folder / "logs")
         else:
             getattr(self, method)(*arguments, **keywords)
+
+
+def _answers_of_all(folder: Path, number: int) -> list[Path]:
+    """Wait for the answers of all ranks; ranks of other machines may take longer than this one.
+
+    Raises:
+        UserError: Some ranks have not answered within ``WAIT_S``.
+    """
+    ends = time.monotonic() + WAIT_S
+    while True:
+        files = [path for rank in range(number) if (path := folder / f"{rank}.json").exists()]
+        if len(files) == number:
+            return sorted(folder.glob("*.json"))  # Also those of ranks that this process started.
+        if time.monotonic() > ends:
+            missing = sorted({*range(number)} - {int(path.stem) for path in files})
+            ranks = ", ".join(map(str, missing))
+            raise UserError(
+                f"{folder}: ranks {ranks} have not written their answers for {WAIT_S / 60:.0f} minutes"
+            )
+        time.sleep(0.2)
 
 
 def _call(job: SupernetJob, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:

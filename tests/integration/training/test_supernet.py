@@ -26,7 +26,7 @@ from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.training.measuring import accuracy, calibrated
 from seminas.training.paths import Paths, SupernetModule
-from seminas.training.supernet import SupernetJob
+from seminas.training.supernet import SupernetJob, _answers_of_all
 from support import SMALL_CONTROLLER, command, started_ranks
 
 Configure = Callable[..., dict[str, Any]]
@@ -344,3 +344,13 @@ def test_a_supernet_of_ranks_that_something_else_starts(root: Path, tmp_path: Pa
     )
     assert outside == inside and len(inside) == 3
     assert not list((tmp_path / "outside" / "measured").iterdir())
+
+
+def test_the_wait_for_other_ranks_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seminas.training.supernet.WAIT_S", 0.3)
+    (tmp_path / "1.json").write_text("{}")
+    with pytest.raises(UserError, match="ranks 0, 2 have not written their answers"):
+        _answers_of_all(tmp_path, 3)
+    for rank in (0, 2):
+        (tmp_path / f"{rank}.json").write_text("{}")
+    assert [path.name for path in _answers_of_all(tmp_path, 3)] == ["0.json", "1.json", "2.json"]
