@@ -1,16 +1,27 @@
 # make search: a search on real trainings (ARGS="seed=1" and the like); make test: the tests of a few minutes;
-# make test-long: the long campaigns; make test-all: both; make lint: the linters.
-PYTHON ?= python3.11
+# make test-long: the long campaigns; make test-all: both; make lint: the linters; make docs: the site, in site/.
 VENV := .venv
 STAMP := $(VENV)/.installed
+# The first one of version 3.11 or later makes the environment; PYTHON=… names another one.
+PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
+SUITS := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: search test test-long test-all lint clean
+.PHONY: search test test-long test-all lint docs clean
 
 # Installed once, and again only when the dependencies change.
-$(STAMP): pyproject.toml
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+$(STAMP): pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
 	touch $@
+
+$(VENV)/bin/python:
+	@for python in $(PYTHONS); do \
+		if $$python -c "$(SUITS)" 2>/dev/null; then \
+			echo "$(VENV) is made with $$(command -v $$python), $$($$python --version)"; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "No Python 3.11 or later that can make environments (tried: $(PYTHONS)). Install one, or run make with PYTHON=/path/to/python" >&2; \
+	exit 1
 
 search: $(STAMP)
 	$(VENV)/bin/seminas-search $(ARGS)
@@ -29,5 +40,8 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,6 @@
-"""Writes a folder of small pictures that can be learnt: circles, crosses, lines and squares.
+"""Write a folder of small pictures for a classifier: circles, crosses, lines and squares.
 
-Run as ``python pictures.py FOLDER``.
+Run ``python examples/pictures.py FOLDER``.
 """
 
 import sys
@@ -14,7 +14,7 @@ SIDE = 32
 
 
 def picture(kind: str, rng: np.random.Generator) -> Image.Image:
-    """A shape in some colour, somewhere on a dark, noisy ground."""
+    """Draw a shape in a random colour at a random place on a dark, noisy ground."""
     pixels = rng.integers(0, 70, (SIDE, SIDE, 3))
     colour = rng.integers(140, 256, 3)
     r = int(rng.integers(5, 9))
@@ -32,7 +32,7 @@ def picture(kind: str, rng: np.random.Generator) -> Image.Image:
 
 
 def write_pictures(root: Path, train: int = 40, val: int = 15) -> Path:
-    """Write so many pictures of each class."""
+    """Write ``train`` and ``val`` pictures of each class; returns the folder."""
     for split, number in (("train", train), ("val", val)):
         for k, kind in enumerate(CLASSES):
             rng = np.random.default_rng([k, number])

@@ -1,4 +1,4 @@
-"""A space and an evaluator of one's own: the widths of a perceptron that reads handwritten digits."""
+"""Your own space and evaluator: the widths of a perceptron that classifies handwritten digits."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -12,7 +12,7 @@ WIDTHS = (4, 8, 16, 32)
 
 
 class Widths(EnumerableSpace[tuple[int, ...]]):
-    """Three hidden layers, each of one of four widths: 64 architectures."""
+    """Three hidden layers with four possible widths each: 64 architectures."""
 
     name, num_tokens, max_length, size = "widths", 1 + len(WIDTHS), 3, len(WIDTHS) ** 3
 

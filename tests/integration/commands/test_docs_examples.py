@@ -1,0 +1,102 @@
+"""The Python examples of the pages, and the examples of several files, run in a folder of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import seminas
+from pages import PAGES, blocks, commands, page_name
+from support import ROOT, SMALL_CONTROLLER, command
+
+DOCS = ROOT / "docs"
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+
+
+def write_files(page: Path, folder: Path) -> list[str]:
+    """Write the blocks of a page that are files; returns their names."""
+    files = [block for block in blocks(page) if block.title]
+    for file in files:
+        (folder / file.title).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file.title).write_text(file.text)
+    return [file.title for file in files]
+
+
+def run_commands(page: Path, block: int, folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """Run the commands of a block of a page, with a small controller."""
+    found = commands(blocks(page, "bash")[block].text)
+    return [
+        command(*words, *(SMALL_CONTROLLER if words[0] == "seminas-search" else ()), cwd=folder)
+        for words in found
+    ]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=page_name)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """Blocks with a title are files, each a script too. The others are one script, in their order."""
+    untitled = "\n".join(block.text for block in blocks(page, "python") if not block.title)
+    texts = [untitled, *(block.text for block in blocks(page, "python"))]
+    if any("import seminas\n" in text for text in texts) and not hasattr(seminas, "search"):
+        pytest.skip("the Python API is not there")
+    scripts = [name for name in write_files(page, tmp_path) if name.endswith(".py")]
+    (tmp_path / "page.py").write_text(untitled)
+    for name in [*scripts, "page.py"]:
+        done = subprocess.run(
+            [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, timeout=200, env=os.environ
+        )
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+
+
+def test_the_own_space_of_the_page_is_the_example() -> None:
+    files = {block.title: block.text for block in blocks(DOCS / "own_space.md")}
+    example = ROOT / "examples" / "own_space"
+    for name in ("widths.py", "space/widths.yaml", "evaluator/perceptron.yaml"):
+        assert files[name] == (example / name).read_text()
+
+
+@pytest.mark.timeout(300)
+def test_further_searches_of_the_page_on_own_spaces(tmp_path: Path) -> None:
+    """The first one is run by test_commands."""
+    page = DOCS / "own_space.md"
+    write_files(page, tmp_path)
+    for block, evaluations in ((1, 10), (2, 20)):
+        (searched,) = commands(blocks(page, "bash")[block].text)
+        done = command(*searched, *SMALL_CONTROLLER, f"hydra.run.dir={block}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        result = json.loads((tmp_path / str(block) / "result.json").read_text())
+        assert result["num_queries"] == evaluations and result["best_val_accuracy"] > 0.85
+    assert result["strategy"] == "climb"
+
+
+@pytest.mark.timeout(300)
+def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> None:
+    page = DOCS / "tables.md"
+    write_files(page, tmp_path)
+    header, *_ = (tmp_path / "results.csv").read_text().splitlines()
+    rows = [
+        f"{d},{w},{k},{0.8 + d / 100 + w / 1000 + k / 500:.3f}"
+        for d, w, k in product([2, 4, 8], [16, 32, 64], [3, 5])
+        if (d, w) != (8, 64)
+    ]
+    (tmp_path / "results.csv").write_text("\n".join([header, *rows]) + "\n")
+    packed, searched, counted = run_commands(page, 1, tmp_path)
+    assert packed.returncode == 0 and "16 architectures" in packed.stdout, packed.stderr
+    assert searched.returncode == 0, searched.stderr
+    assert counted.stdout == "16\n"
+    (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/result.json"))
+    assert result["num_queries"] == 8 and result["best_val_accuracy"] > 0.88
+    assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
+
+
+@pytest.mark.timeout(300)
+def test_two_searches_of_the_page_on_reproducibility_are_equal(tmp_path: Path) -> None:
+    page = DOCS / "reproducibility.md"
+    *searches, compared = commands(blocks(page, "bash")[0].text)
+    for words in searches:
+        assert command(*words, *SMALL_CONTROLLER, cwd=tmp_path).returncode == 0
+    subprocess.run(compared, cwd=tmp_path, check=True)
