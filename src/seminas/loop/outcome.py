@@ -1,4 +1,4 @@
-"""The result of a finished search. Only here a test accuracy is looked at."""
+"""Make the result of a finished search. No other part of the search reads test accuracies."""
 
 from typing import Any
 
@@ -18,6 +18,13 @@ def search_result(
     timing: Timing,
 ) -> SearchResult:
     """Return the result of a search.
+
+    Args:
+        config: Config of the run, resolved.
+        archive: All evaluations of the search.
+        space: Search space.
+        evaluator: Evaluator, which gives the test accuracies.
+        timing: Time of all attempts.
 
     Raises:
         UserError: No evaluation succeeded.
@@ -49,7 +56,7 @@ def search_result(
 
 
 def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
-    """Return each best so far, with its test accuracy if looking it up costs nothing."""
+    """Return each evaluation that was the best so far, with its test accuracy if the evaluator has it in a table."""
     best: list[tuple[Record, float]] = []
     for record in archive.records:
         accuracy = record.val_accuracy
