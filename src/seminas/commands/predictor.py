@@ -21,7 +21,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
         quiet: Whether to hide the result.
 
     Returns:
-        Kendall's τ on the ranked architectures, or -1 if all predictions are equal.
+        Kendall's τ on the ranked architectures, or -1 if all predictions or all accuracies are equal.
 
     Raises:
         UserError: The config or the folder is not valid.

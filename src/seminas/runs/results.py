@@ -120,7 +120,7 @@ class PredictorResult(Result):
         num_labeled: N, the number of labeled architectures.
         num_pseudo_labeled: M, the number of pseudo-labeled architectures.
         num_ranked: Number of architectures that the predictor ranked.
-        kendall_tau, spearman_rho: Rank correlations. None if all predictions are equal.
+        kendall_tau, spearman_rho: Rank correlations. None if all predictions or all accuracies are equal.
         fit_s: Duration of the fit, in seconds.
         top_k: Values of ``top_K_regret`` and ``top_K_precision`` by name.
         pseudo_label_ratio: M / N in the config. A table may have too few architectures for this ratio.
