@@ -1,4 +1,4 @@
-"""The examples of the docs, as they stand there."""
+"""Test the examples in the docs."""
 
 import json
 import re
@@ -58,9 +58,9 @@ def test_ones_own_results_become_a_table_and_are_searched(
 
 
 def commands_of(page: Path) -> list[list[str]]:
-    """The project's commands in a page's indented lines, continued ones joined, without comments.
+    """Return the project's commands in the indented lines of a page, without comments.
 
-    A command of experiments/run.sh stands for the sweep that it runs.
+    Continued lines are joined. A command of experiments/run.sh is replaced by the sweep that it runs.
     """
     lines = page.read_text().replace("\\\n", " ").splitlines()
     split: list[list[str]] = []
@@ -70,17 +70,17 @@ def commands_of(page: Path) -> list[list[str]]:
             split[-1].append(word.removesuffix(";"))
             if word.endswith(";"):
                 split.append([])
-    found = []
+    commands = []
     for words in split:
         while words and not re.fullmatch(r"seminas(-\w+)?|experiments/run\.sh", words[0]):
-            words.pop(0)  # Such as srun, with its options, or a variable.
+            words.pop(0)  # Drop a prefix such as srun with its options, or a variable.
         if words and words[0] == "experiments/run.sh":
             study = words[1]
             name = "seminas-predictor" if study == "predictor" else "seminas-search"
             words = [name, "-m", f"experiment={study}", *words[3:]]
         if words and not any(word.startswith("--config") for word in words):
-            found.append(words)
-    return found
+            commands.append(words)
+    return commands
 
 
 def page_name(page: Path) -> str:
@@ -94,12 +94,12 @@ def test_every_experiment_on_a_page_can_be_composed(page: Path) -> None:
     parser = OverridesParser.create()
     for name, *words in commands:
         overrides = parser.parse_overrides([w for w in words if "=" in w and "…" not in w])
-        one = [
+        single_values = [
             f"{o.input_line.split('=')[0]}={first_of(o)}" if o.is_sweep_override() else str(o.input_line)
             for o in overrides
         ]
         kind = name.removeprefix("seminas-")
-        assert checked(compose(kind, one), kind)["seed"] is not None
+        assert checked(compose(kind, single_values), kind)["seed"] is not None
 
 
 def first_of(override: Override) -> str:
@@ -116,4 +116,4 @@ def test_every_other_command_on_a_page_is_one_with_such_options() -> None:
         while words and hasattr(group, "commands"):
             group = group.commands[words[0]]
             words = words[1:]
-        group.make_context("seminas", list(words))  # Raises an error for an option that does not exist.
+        group.make_context("seminas", list(words))  # This raises an error for an unknown option.

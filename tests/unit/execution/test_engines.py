@@ -1,4 +1,4 @@
-"""Calls in processes of this machine, some of which die."""
+"""Test calls in processes of this machine, including processes that die."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def engine(request: pytest.FixtureRequest) -> LocalProcesses:
 
 
 def test_only_the_call_whose_process_dies_twice_is_lost(engine: LocalProcesses) -> None:
-    """Calls that wait behind it, or run beside it, have not been made."""
+    """Check that the other calls, waiting or running at the same time, are made again and succeed."""
     results = dict(engine.calls("twice", [(0,), (1,), (2,)]))
     assert isinstance(results.pop(0), LostError)
     assert results == {1: 2, 2: 4}
