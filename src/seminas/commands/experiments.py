@@ -22,11 +22,11 @@ PANEL = "Experiments (KEY=VALUE sets a setting, -m runs a sweep)"
 
 def add_experiments(app: typer.Typer) -> None:
     """Add the experiments to ``seminas``. Hydra parses their arguments."""
-    for name, (what, example) in EXPERIMENTS.items():
+    for name, (description, example) in EXPERIMENTS.items():
         app.command(
             name,
-            help=what,
-            short_help=f"{what} Example: {example}",
+            help=description,
+            short_help=f"{description} Example: {example}",
             add_help_option=False,
             context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
             rich_help_panel=PANEL,

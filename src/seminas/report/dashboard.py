@@ -52,11 +52,11 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
             y=reports.SummaryMetric("final/test_accuracy"),
         )
 
-    def ablation(question: str, key: str, what: str) -> Any:
+    def ablation(question: str, key: str, title: str) -> Any:
         panels = [
             scatter(key),
             bars("final/test_accuracy", key),
-            curve("best_val_accuracy", f"best so far, by {what}", key),
+            curve("best_val_accuracy", f"best so far, by {title}", key),
         ]
         return workspaces.Section(name=question, is_open=True, panels=panels)
 

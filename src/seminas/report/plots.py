@@ -24,10 +24,10 @@ def curves(settings: Sequence[Setting]) -> Figure:
     tests = all(run.best_test is not None for s in settings for run in s.runs.values())
     figure = Figure(figsize=(11 if tests else 6.5, 4.4), layout="constrained")
     axes = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
-    for ax, what in zip(axes, ("validation", "test"), strict=False):
+    for ax, split in zip(axes, ("validation", "test"), strict=False):
         lows, highs = [], []
         for i, setting in enumerate(settings[:MOST_LINES]):
-            mean, error = _band(setting, what)
+            mean, error = _band(setting, split)
             x = np.arange(1, len(mean) + 1)
             ax.plot(x, mean, label=setting.label, **_style(i))
             ax.fill_between(x, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0)
@@ -36,14 +36,14 @@ def curves(settings: Sequence[Setting]) -> Figure:
             highs.append((mean + error)[-1])
         margin = 0.05 * (max(highs) - min(lows)) + 1e-4
         ax.set_ylim(min(lows) - margin, max(highs) + margin)
-        ax.set(xlabel="evaluations", ylabel=f"{what} accuracy of the best so far")
+        ax.set(xlabel="evaluations", ylabel=f"{split} accuracy of the best so far")
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize="small", loc="lower right")
     return figure
 
 
-def _band(setting: Setting, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lines = [run.best_val if what == "validation" else run.best_test for run in setting.runs.values()]
+def _band(setting: Setting, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lines = [run.best_val if split == "validation" else run.best_test for run in setting.runs.values()]
     values = stacked([line for line in lines if line is not None])
     return values.mean(axis=0), standard_error(values)
 
@@ -99,13 +99,13 @@ def evaluated(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
         latest = strategies.setdefault(setting.strategy, {})
         for run in setting.runs.values():
             latest |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in latest}
-    everything = {key: record for records in strategies.values() for key, record in records.items()}
+    record_of_key = {key: record for records in strategies.values() for key, record in records.items()}
     rng = np.random.default_rng(0)
-    keys = sorted(everything)
+    keys = sorted(record_of_key)
     keys = [keys[i] for i in np.sort(rng.permutation(len(keys))[:MOST_POINTS])]
-    features = space.features([space.from_json(everything[key].architecture) for key in keys])
+    features = space.features([space.from_json(record_of_key[key].architecture) for key in keys])
     position = dict(zip(keys, _principal_components(features), strict=True))
-    accuracies = np.array([everything[key].val_accuracy for key in keys], dtype=np.float64)
+    accuracies = np.array([record_of_key[key].val_accuracy for key in keys], dtype=np.float64)
     low, high = np.quantile(accuracies, 0.1), accuracies.max()
     columns = min(4, len(strategies))
     lines = -(-len(strategies) // columns)

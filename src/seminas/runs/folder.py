@@ -272,11 +272,11 @@ class RunFolder(Folder):
         try:
             runtime: Any = OmegaConf.load(file).hydra.runtime
             sources = [s.path for s in runtime.config_sources if s.provider == "command-line"]
-            here = self.path.resolve()
-            if Path(runtime.output_dir).resolve() != here:
+            run_path = self.path.resolve()
+            if Path(runtime.output_dir).resolve() != run_path:
                 return []
             paths = [Path(runtime.cwd), *(Path(runtime.cwd) / path for path in sources)]
-            return [p for p in paths if p.is_absolute() and not p.resolve().is_relative_to(here)]
+            return [p for p in paths if p.is_absolute() and not p.resolve().is_relative_to(run_path)]
         except (OSError, OmegaConfBaseException, YAMLError, AttributeError, TypeError):
             return []
 
