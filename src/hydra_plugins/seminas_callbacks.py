@@ -42,12 +42,12 @@ class SweepProgress(Callback):
         self._display: SweepDisplay | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the display. A job's process gets such a copy."""
+        """Return the state without the display. A job's process gets a copy with this state."""
         return {"_display": None}
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Start the display, unless the jobs run one after the other and show their own progress."""
-        for launcher in ("joblib", "ray", "submitit"):  # They would list all jobs.
+        for launcher in ("joblib", "ray", "submitit"):  # Their loggers list all jobs.
             logging.getLogger(f"hydra_plugins.hydra_{launcher}_launcher").setLevel(logging.WARNING)
         folder = SweepFolder(Path(config.hydra.sweep.dir))
         # If another process holds the folder, the sweeper will raise an error.

@@ -43,8 +43,8 @@ class JobsSweeper(BasicSweeper):
             The outcomes of each launch.
 
         Raises:
-            UserError: Another process runs this sweep, or some of its jobs are not done. A line is printed for each of
-                these jobs.
+            UserError: Another process runs this sweep, or some of its jobs are not done. The sweeper prints a line for
+                each of these jobs.
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         loader = self.hydra_context.config_loader
@@ -107,7 +107,7 @@ class JobsSweeper(BasicSweeper):
         return returns
 
     def _batches(self, todo: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
-        """Yield the number of the first job, and the jobs, of each launch."""
+        """Yield, for each launch, the number of its first job and the overrides of its jobs."""
         size = self.max_batch_size or max(1, len(todo))
         for i in range(0, len(todo), size):
             yield i, todo[i : i + size]

@@ -115,7 +115,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class Started:
-    """A running command of the project in which the user's module waits."""
+    """A running command of the project. The user's module makes it wait."""
 
     def __init__(self, name: str, *arguments: str, cwd: Path) -> None:
         self._process = subprocess.Popen(
@@ -197,7 +197,7 @@ def test_a_killed_search_on_trainings_goes_on(
     monkeypatch.setattr("seminas.evaluators.training.make_engine", make_engine)
     for run in (killed, whole):
         search.run(configure("search", *overrides), run, quiet=True)
-    # Each engine makes one more call, which tests the best architecture.
+    # Each engine makes one more call to test the best architecture.
     assert [engine.num_calls for engine in engines] == [3 + 1, 5 + 1]
     assert set(kept) < set(lines_of(killed.path / "history.jsonl"))
     told = [[(r.key, r.val_accuracy) for r in run.history()] for run in (killed, whole)]

@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Killed(BaseException):
-    """An exception that stands for a kill of the process."""
+    """An exception that simulates a kill of the process."""
 
 
 @pytest.mark.parametrize("step", [3, 7])

@@ -158,8 +158,8 @@ def _composed(
 ) -> Iterator[tuple[DictConfig, DictConfig]]:
     """Compose a command's config, and yield the config and its ``hydra`` section.
 
-    Composing replaces Hydra's config of this process. At the end of the block the earlier config is put back, so that
-    a Hydra app can call the Python API.
+    Composing replaces Hydra's config of this process. At the end of the block, the earlier config is restored. So a
+    Hydra app can call the Python API.
     """
     process = HydraConfig.instance()
     before = process.cfg

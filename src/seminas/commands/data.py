@@ -54,10 +54,14 @@ def import_table(
     out: Annotated[Path, typer.Option("--out", "-o", help="Packed table to write.")],
     val: Annotated[
         list[str] | None,
-        typer.Option(help="CSV: column of validation accuracies. Repeat the option for several runs."),
+        typer.Option(help="CSV: column of validation accuracies. Repeat the option for more runs."),
     ] = None,
-    test: Annotated[list[str] | None, typer.Option(help="CSV: column of test accuracies.")] = None,
-    cost: Annotated[list[str] | None, typer.Option(help="CSV: column of training seconds.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="CSV: column of test accuracies. Repeatable.")
+    ] = None,
+    cost: Annotated[
+        list[str] | None, typer.Option(help="CSV: column of training seconds. Repeatable.")
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(

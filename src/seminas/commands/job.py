@@ -154,9 +154,9 @@ def record_crash(folder: RunFolder, error: BaseException) -> None:
 
 
 def _interrupted(error: BaseException, folder: RunFolder) -> BaseException:
-    """Return the exception that ends this process after an interrupt.
+    """Return the exception that ends this process. After an interrupt, print how to resume the run.
 
-    If a worker process is told to end, the sweep runs its job again. Otherwise print how to resume the run.
+    If a worker process of a sweep is told to end, print nothing, because the sweep runs its job again.
     """
     hydra_config = HydraConfig.get()
     if isinstance(error, SystemExit):

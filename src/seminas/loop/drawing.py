@@ -28,8 +28,8 @@ def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
 def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
     """Draw a graph on axes.
 
-    A vertex's column is the length of the longest path from the input to it. An edge is an arc if it would otherwise
-    run through a vertex between its ends.
+    A vertex's column is the length of the longest path from the input to it. An edge is drawn as an arc if a straight
+    line could cross another vertex.
 
     Args:
         axes: Axes to draw on.

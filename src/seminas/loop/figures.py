@@ -15,7 +15,7 @@ from seminas.spaces.base import SearchSpace
 
 CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"
 MOST_PANELS, MOST_POINTS = 5, 2_000
-"""Maximum number of rounds in the figure of predictions, and approximate maximum number of points for each round."""
+"""Maximum number of rounds in the figure of predictions, and approximate maximum number of points in each round."""
 
 
 def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
@@ -88,7 +88,7 @@ def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
     """Return a figure of predicted against measured accuracies, with one panel for each round.
 
     Args:
-        runs: Records of one or several searches. A panel states the mean of their Kendall's τ.
+        runs: Records of one or several searches. Each panel states Kendall's τ, averaged over the searches.
 
     Returns:
         The figure, or None if there is no prediction.

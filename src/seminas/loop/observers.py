@@ -14,12 +14,12 @@ class Observer:
         """Handle the start of the search.
 
         Args:
-            archive: Archive, which may hold evaluations of earlier processes.
+            archive: Archive of the search. It may hold evaluations of earlier processes.
             sizes: Size of each round.
         """
 
     def note(self, text: str) -> None:
-        """Handle a short text that says what the search is doing."""
+        """Handle a short text about the current work."""
 
     def asking(self, round_number: int) -> None:
         """Handle the start of a round, before the strategy chooses the architectures."""

@@ -23,7 +23,7 @@ def search_result(
         config: Config of the run, resolved.
         archive: All evaluations of the search.
         space: Search space.
-        evaluator: Evaluator, which gives the test accuracies.
+        evaluator: Evaluator that gives the test accuracies.
         timing: Time of all attempts.
 
     Raises:
@@ -56,7 +56,7 @@ def search_result(
 
 
 def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
-    """Return each evaluation that was the best so far, with its test accuracy if the evaluator has it in a table."""
+    """Return each evaluation that was better than all before it, with its test accuracy if that is in a table."""
     best: list[tuple[Record, float]] = []
     for record in archive.records:
         accuracy = record.val_accuracy

@@ -17,7 +17,7 @@ class Plan:
 
     Attributes:
         total: Number of evaluations in the whole search.
-        first: Number of architectures in the first round, which is random.
+        first: Number of random architectures in the first round.
         step: Function that returns the size of the next round. Its arguments are the number of evaluations so far and
             the size of the first round.
     """
@@ -43,8 +43,8 @@ def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes 
 
     Missing settings follow from the others. With no setting, the first round has 25 architectures, and three rounds of
     25 follow. With ``max_queries`` alone, a fifth of the evaluations is random, and up to six rounds share the rest. If
-    the strategy prefers its own round sizes, it gets the same total in rounds of these sizes, unless ``num_rounds`` is
-    set.
+    the strategy prefers its own round sizes, the plan uses them for the same total number of evaluations. This does not
+    apply if ``num_rounds`` is set.
 
     Args:
         settings: The ``search`` section.

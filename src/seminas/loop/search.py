@@ -21,10 +21,10 @@ class Search:
 
     Attributes:
         space: Space of the candidates.
-        evaluator: Evaluator, which gives validation accuracies.
-        strategy: Strategy, which chooses the architectures to evaluate.
-        archive: Archive, which stores the evaluations.
-        observer: Observer, which is notified of each event.
+        evaluator: Evaluator that gives the validation accuracies.
+        strategy: Strategy that chooses the architectures to evaluate.
+        archive: Archive that stores the evaluations.
+        observer: Observer of each event.
         max_failures: Number of failed evaluations that the search accepts.
         add_traceback: Function that stores the traceback of a failed evaluation.
     """

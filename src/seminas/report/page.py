@@ -73,8 +73,8 @@ def write_report(runs: Runs, out: Path, baseline: str | None = None, at: Sequenc
         The path of the page.
 
     Raises:
-        UserError: The baseline does not exist, no search of a problem has as many evaluations as ``at`` names, or a
-            file cannot be written.
+        UserError: The baseline does not exist, no search of a problem is long enough for ``at``, or a file cannot be
+            written.
     """
     parts = sections(runs, baseline, at=at)
     drawn = sum(bool(part.figures) for part in parts)

@@ -32,8 +32,8 @@ class Row:
             seeds, and for a single setting.
         p_value: p-value of Wilcoxon's signed-rank test against the baseline, paired by seed. None for the baseline,
             without a baseline, and for fewer than ``LEAST_PAIRS`` pairs.
-        reaches: Number of evaluations until the setting's mean best validation accuracy is at least the baseline's
-            final one. None if it never is, for the baseline, and without a baseline.
+        reaches: Number of evaluations until the setting's mean best validation accuracy reaches the baseline's final
+            value. None if it never does, for the baseline, and without a baseline.
         hours: Mean cost of a run in hours. None if it is not known.
     """
 
@@ -95,9 +95,9 @@ def mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def final_accuracy(setting: Setting) -> NDArray[np.float64]:
-    """Return the accuracies by which settings are compared, ``[seeds]``.
+    """Return the final accuracies that the report compares, ``[seeds]``.
 
-    They are test accuracies. If the test accuracy of a run is not known, they are validation accuracies.
+    They are test accuracies. If the test accuracy of any run is not known, they are validation accuracies.
     """
     test = setting.final("test_accuracy")
     return setting.final("best_val_accuracy") if np.isnan(test).any() else test

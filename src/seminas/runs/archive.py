@@ -114,7 +114,7 @@ class Archive:
         """Store an evaluation on disk.
 
         Returns:
-            The new records of the history, in order. They are none if an earlier evaluation has not ended.
+            The new records of the history, in order. The list is empty if an earlier evaluation has not ended.
 
         Raises:
             UserError: The record cannot be written, for example on a full disk. Earlier records stay readable.
@@ -173,7 +173,7 @@ def _line(record: Record) -> bytes:
 
 
 def _revise(folder: Path, records: list[Record]) -> int:
-    """Replace the accuracies of records by those of the last revision.
+    """Give the records the accuracies of the last revision.
 
     Returns:
         The round of the revision, or -1 if the folder has none.
@@ -198,7 +198,7 @@ def _revise(folder: Path, records: list[Record]) -> int:
 
 
 def _append(file: BinaryIO, path: Path, data: bytes) -> None:
-    """Write a line, and wait until it is on disk. If it cannot be written completely, remove its part.
+    """Write a line, and wait until it is on disk. If only a part can be written, remove this part.
 
     Raises:
         UserError: The line cannot be written.

@@ -170,7 +170,7 @@ class RunFolder(Folder):
         return read_attempts(self.path)
 
     def timing(self) -> Timing:
-        """Return the duration of all attempts so far, and the number of resumes."""
+        """Return the duration of all attempts so far, and how many times the run was resumed."""
         attempts, now = self.attempts(), time.time()
         return {"wall_s": sum(attempt.seconds(now) for attempt in attempts), "num_resumed": len(attempts) - 1}
 
@@ -228,7 +228,9 @@ class RunFolder(Folder):
         (self.path / ERROR_FILE).unlink(missing_ok=True)
 
     def remove_if_unused(self, log_file: str) -> None:
-        """Remove the folder if no run has claimed it. Also remove Hydra's files in it, and up to two empty parents.
+        """Remove the folder, unless a run has claimed it or a process holds it.
+
+        Also remove Hydra's files in it, and up to two empty parent folders.
 
         Args:
             log_file: Name of the log file that Hydra wrote.
@@ -265,8 +267,8 @@ class RunFolder(Folder):
     def import_paths(self) -> list[Path]:
         """Return the folders where the run found the user's classes: its working directory and its config folders.
 
-        For safety, a run folder that came from elsewhere must not import its own files. So the list is empty if the
-        run folder is not at the path where its run wrote it. Folders inside the run folder are left out.
+        For safety, nothing is imported from a run folder that came from elsewhere. So the list is empty if the run
+        folder has been moved, and it leaves out folders inside the run folder.
         """
         file = self.path / HYDRA_FOLDER / "hydra.yaml"
         try:

@@ -17,7 +17,7 @@ VERSION = 2
 
 
 class Incumbent(TypedDict):
-    """An evaluation that was the best so far when it ended.
+    """An evaluation with a higher validation accuracy than all evaluations before it in the history.
 
     Attributes:
         index: Position in the history, from 0.
@@ -81,7 +81,7 @@ class SearchResult(Result):
         best_val_accuracy: Validation accuracy of the best architecture.
         test_accuracy: Test accuracy of the best architecture. None if it is not known.
         parameters: Number of trainable parameters of the best architecture. None if it is not known.
-        incumbents: Evaluations that were the best so far when they ended, in order.
+        incumbents: Each evaluation with a higher validation accuracy than all evaluations before it, in order.
         best_there_is: Highest validation and test accuracy of all candidates. None if they are not known.
         cost_s: Cost of all evaluations together, in seconds.
     """

@@ -23,7 +23,7 @@ class Attempts:
         self._any_begun = False
 
     def divided(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Divide jobs into those with one attempt left, which are launched alone, and the others."""
+        """Return the jobs that have one attempt left, and the other jobs. The former are launched alone."""
         last = [name for name in names if self._ended.get(name) == MOST_ATTEMPTS - 1]
         return last, [name for name in names if name not in last]
 

@@ -12,7 +12,7 @@ class SweepDisplay:
     """A progress bar for a sweep. A thread of the launching process watches the sweep's folder."""
 
     def __init__(self, folder: SweepFolder, num_jobs: int) -> None:
-        """Start to watch the folder, in which ``num_jobs`` jobs will run."""
+        """Start to watch the folder of a sweep of ``num_jobs`` jobs."""
         self._folder, self._num_jobs = folder, num_jobs
         self._console = Console(stderr=True)
         self._stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Test ``seminas status``, which prints the state of a run."""
+"""Test ``seminas status``: it prints the state of a run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Test logging to W&B. The tests read its offline files, which have the record format of a LevelDB log."""
+"""Test logging to W&B. The tests read W&B's offline files. The files have the record format of a LevelDB log."""
 
 import contextlib
 import importlib

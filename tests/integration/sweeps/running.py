@@ -26,7 +26,7 @@ from support import BIN
 
 
 class _ExecutedError(BaseException):
-    """An exception that stands for the replacement of the process by another command."""
+    """An exception that simulates the replacement of this process by another command."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
@@ -37,7 +37,7 @@ def _execute(program: Path, arguments: list[str]) -> NoReturn:
 
 
 def call(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the project as ``support.command`` does, but inside this process, which saves the imports."""
+    """Run a command of the project inside this process. This is faster than ``support.command``."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = _call([str(BIN / name), *arguments], cwd)
@@ -168,7 +168,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def results(sweep: Path) -> dict[str, int]:
-    """Return the time at which each finished job ended, by the job's name."""
+    """Return the end time of each finished job, by the job's name."""
     return {path.parent.name: path.stat().st_mtime_ns for path in sweep.glob("*/result.json")}
 
 

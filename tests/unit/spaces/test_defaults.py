@@ -38,7 +38,7 @@ class Backwards(Tiny):
 
 
 class Bits(SearchSpace[tuple[int, ...]]):
-    """A space of 2^80 sequences, which are too many to number. It writes only the five required methods."""
+    """A space of 2^80 sequences. They are too many to number. The space writes only the five required methods."""
 
     name, num_tokens, max_length, size = "bits", 3, 80, 2**80
 

@@ -55,7 +55,7 @@ def test_the_whole_space_is_there_with_the_published_maxima(table: Table, cells:
 
 
 def test_random_search_ends_where_it_was_measured_outside(table: Table, tmp_path: Path) -> None:
-    """Check for 93.8 ± 0.3 over 100 seeds of 100 queries. The draws are those of ``strategy=random``."""
+    """Check for 93.8 ± 0.3 over 100 seeds of 100 queries. The test draws the same cells as ``strategy=random``."""
     val, test = table.columns["val"].at()[:, 0], table.columns["test"].at()[:, 0]
     ends = []
     for seed in range(100):
@@ -122,7 +122,7 @@ def test_the_official_folder_is_read_on_the_users_word(cells: NASBench201, tmp_p
         i = strings.index(cells.key(cell))
         numbers = {name: column.at()[row, 0] for name, column in table.columns.items()}
         assert numbers["cifar10_val_12ep"] == pytest.approx(0.50 + i / 100)
-        # The expected value is the mean of two runs. CIFAR-10's test accuracy is that of the training on all images.
+        # The expected value is the mean of two runs. CIFAR-10's test accuracy comes from the training on all images.
         assert numbers["cifar10_test_200ep"] == pytest.approx(0.605 + i / 100)
         assert numbers["cifar100_test_200ep"] == pytest.approx(0.606 + i / 100)
         assert numbers["cifar10_seconds_12ep"] == pytest.approx(12 * 2.0 + 0.5, rel=0.1)
