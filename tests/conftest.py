@@ -1,4 +1,4 @@
-"""Fixtures: the real benchmark data where it is, a small table, configs; and a marker for each kind of test."""
+"""Shared fixtures, such as benchmark data and configs, and a pytest marker for each kind of test."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ from seminas.tables.table import save_table
 from support import DATA, made_up_table
 
 KINDS = ("unit", "integration", "faults")
-# Tests run beside one another, and their networks are small: more threads would only wait for one another.
+# Tests run in parallel with small networks. More threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every command that they start.
+# If a shell starts the tests in the background, they ignore Ctrl-C. Their child processes would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder: pytest -m unit."""
+    """Mark each test with the name of its folder, for commands such as pytest -m unit."""
     for item in items:
         kind = item.path.relative_to(Path(__file__).parent).parts[0]
         if kind in KINDS:
@@ -46,7 +46,7 @@ def space() -> NASBench101:
 
 @pytest.fixture(scope="session")
 def small_table(space: NASBench101, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 2,000 cells."""
+    """Return the file of a table of 2,000 cells."""
     path = tmp_path_factory.mktemp("table") / "small.npz"
     save_table(made_up_table(space, 2_000), path)
     return path
@@ -54,7 +54,7 @@ def small_table(space: NASBench101, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def configure() -> Callable[..., dict[str, Any]]:
-    """Compose and check the config of a command, as its command line does."""
+    """Return a function that composes and checks the config of a command, as the command line does."""
 
     def configured(command: str, *overrides: str) -> dict[str, Any]:
         return checked(compose(command, overrides), command)

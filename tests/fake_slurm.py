@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Slurm's commands on one machine, as far as submitit uses them: sbatch, srun, sacct, scontrol.
+"""Imitate the Slurm commands that submitit uses (sbatch, srun, sacct and scontrol) on one machine.
 
-The folder $FAKE_SLURM holds what they know.
+The folder $FAKE_SLURM holds the state of the jobs.
 """
 
 import fcntl
@@ -59,30 +59,32 @@ def supervise(script: str, number: str, index: str) -> None:
 
 
 def note(name: str, state: str) -> None:
-    """Write down a job's state; whoever reads it sees the old one or the new one."""
+    """Write a job's state atomically. A reader sees either the old or the new state."""
     file = STATE / f"writing-{name}"
     file.write_text(json.dumps({"JobID": name, "State": state}))
     file.replace(STATE / f"job-{name}.json")
 
 
 def srun(*arguments: str) -> None:
-    given = list(arguments)
+    words = list(arguments)
     files = {}
-    while given[0].startswith("--"):
-        option = given.pop(0)
+    while words[0].startswith("--"):
+        option = words.pop(0)
         if option in ("--output", "--error"):
-            files[option] = given.pop(0)
+            files[option] = words.pop(0)
     job = os.environ.get("SLURM_ARRAY_JOB_ID", os.environ["SLURM_JOB_ID"])
     index = os.environ.get("SLURM_ARRAY_TASK_ID", "")
     tasks = []
     for rank in range(int(os.environ["SLURM_NTASKS"])):
-        place = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
+        rank_variables = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
         out, err = (
             re.sub("%A|%j", job, files[o]).replace("%a", index).replace("%t", str(rank))
             for o in ("--output", "--error")
         )
         with Path(out).open("a") as stdout, Path(err).open("a") as stderr:
-            tasks.append(subprocess.Popen(given, env={**os.environ, **place}, stdout=stdout, stderr=stderr))
+            tasks.append(
+                subprocess.Popen(words, env={**os.environ, **rank_variables}, stdout=stdout, stderr=stderr)
+            )
     sys.exit(max(abs(task.wait()) for task in tasks))
 
 

@@ -1,4 +1,4 @@
-"""What tests of training share: the training of a small network on the pictures of ``examples/pictures.py``."""
+"""Shared code of training tests. It trains a small network on the pictures of ``examples/pictures.py``."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from seminas.training.standalone import StandaloneJob, train
 
 SPACE = MobileNetSettings(image=[3, 32, 32], num_classes=4, factor=0.25, stem_stride=1)
 SMALL = "1 7 7 7 2 7 7 7 3 7 7 7 1 7 7 7 1 7 7 7 1"
-"""The architecture that is trained."""
+"""Text of the architecture that the tests train."""
 RECIPE = {
     "epochs": 2,
     "learning_rate": 0.05,
@@ -36,7 +36,7 @@ DIGITS = {"_target_": "seminas.training.data.memory.digits", "batch_size": 64}
 
 
 def images_config(root: Path, **changes: Any) -> dict[str, Any]:
-    """The ``data.images`` section of a config for such a folder."""
+    """Return the ``data.images`` section of a config for a folder of pictures."""
     config = {
         "_target_": "seminas.training.data.folder.image_folder",
         "root": str(root),
@@ -51,7 +51,13 @@ def images_config(root: Path, **changes: Any) -> dict[str, Any]:
 
 
 def training_job(root: Path, folder: Path, **changes: Any) -> StandaloneJob:
-    """The training of a small network; changes are of the recipe, the trainer, the images and what is exported."""
+    """Return a training of a small network.
+
+    Args:
+        root: Folder of the pictures.
+        folder: Run folder.
+        changes: Changed values of ``recipe``, ``trainer``, ``images`` and ``export``.
+    """
     recipe = Recipe(**(RECIPE | changes.pop("recipe", {})))
     trainer = TrainerSettings(**({"accelerator": "cpu", "devices": 1} | changes.pop("trainer", {})))
     config = {
@@ -68,45 +74,45 @@ def training_job(root: Path, folder: Path, **changes: Any) -> StandaloneJob:
 
 
 def training_overrides(root: Path, *overrides: str) -> list[str]:
-    """The same images, space and trainer as overrides of ``seminas-train``."""
+    """Return the images, the space and the trainer of ``training_job`` as overrides of ``seminas-train``."""
     images = [f"data.images.{k}={v}" for k, v in images_config(root).items() if k != "_target_"]
     space = [f"space.{k}={v}".replace(" ", "") for k, v in vars(SPACE).items() if k != "_target_" and v]
     return ["data=imagefolder", *images, *space, "trainer.accelerator=cpu", *overrides]
 
 
 def train_in(job: StandaloneJob) -> TrainingResult:
-    """Train in the job's folder; returns the result there."""
+    """Run a training in its folder, and return its result."""
     job.folder.mkdir(exist_ok=True)
     train(job)
     return training_result_in(job.folder)
 
 
 def training_result_in(folder: Path) -> TrainingResult:
-    """The result of the training in a folder."""
+    """Return the result of the training in a folder."""
     result = RunFolder(folder).result()
     assert isinstance(result, TrainingResult)
     return result
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights that a training has exported."""
+    """Return the weights that a training has exported."""
     return load_file(folder / "network.safetensors")
 
 
 def one_group(channels: int, eps: float = 1e-5) -> torch.nn.Module:
-    """A normalisation of each image by itself, so that a batch may be divided among processes without a difference."""
+    """Return a layer that normalizes each image alone. So the result does not depend on the division into batches."""
     return torch.nn.GroupNorm(1, channels, eps)
 
 
 def digits_recipe(epochs: int) -> Recipe:
-    """How small cells are trained on the digits."""
+    """Return a recipe that trains small cells on the digits."""
     skeleton = {"stem_channels": 8, "num_stacks": 2, "cells_per_stack": 1, "batch_norm_momentum": 0.1}
     networks = {"nasbench101": skeleton}
     return Recipe(epochs=epochs, learning_rate=0.2, weight_decay=1e-4, networks=networks)
 
 
 def digits_evaluator(space: Any, recipe: Recipe, seed: int = 0, **settings: Any) -> TrainingEvaluator[Any]:
-    """An evaluator that trains on the digits."""
+    """Return an evaluator that trains on the digits."""
     on_cpu = TrainingEvaluatorSettings(**({"accelerator": "cpu"} | settings))
     return TrainingEvaluator(space, seed, on_cpu, DIGITS, recipe)
 
@@ -114,11 +120,11 @@ def digits_evaluator(space: Any, recipe: Recipe, seed: int = 0, **settings: Any)
 def digits_accuracy(
     space: Any, architecture: Any, recipe: Recipe, seed: int = 0, split: str = "val"
 ) -> float:
-    """The accuracy of the same training in this process, whose threads are as many as a worker's."""
+    """Return the accuracy of the same training in this process. It has as many threads as a worker."""
     return Trial(space, DIGITS, recipe, seed, "cpu").run(architecture, (split,))[split]
 
 
 def chain(space: NASBench101, length: int) -> Cell:
-    """A cell of so many convolutions, one after the other."""
+    """Return a cell of ``length`` convolutions, one after the other."""
     matrix = np.diag(np.ones(length + 1, dtype=np.int64), k=1)
     return space.from_matrix(matrix, ["conv3x3-bn-relu"] * length)

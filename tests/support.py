@@ -1,4 +1,4 @@
-"""What several tests use: made-up tables, small searches, the project's commands."""
+"""Shared code of tests: artificial tables, small searches, and calls of the project's commands."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ SMALL_STRATEGY = [*SMALL_CONTROLLER, "strategy.pool=200", "strategy.num_seeds=10
 
 
 def made_up_table(space: NASBench101, n: int) -> Table:
-    """Accuracies that follow from the cell: more 3x3 convolutions and more edges are better."""
+    """Return a table of ``n`` cells. A cell's accuracy grows with its 3x3 convolutions and its edges."""
     index = np.sort(np.random.default_rng(0).choice(len(space), n, replace=False))
     adjacency, labels = space.graphs(space.at(index))
     noise = np.random.default_rng(1).normal(0, 0.003, (n, 2))
@@ -47,21 +47,21 @@ def made_up_table(space: NASBench101, n: int) -> Table:
 
 
 def with_sections(settings: ControllerSettings, **sections: dict[str, Any]) -> ControllerSettings:
-    """The settings with other values in some sections: ``with_sections(settings, student={"steps": 20})``."""
+    """Return the settings with changed values, as in ``with_sections(settings, student={"steps": 20})``."""
     return replace(
         settings, **{name: replace(getattr(settings, name), **values) for name, values in sections.items()}
     )
 
 
 def command(name: str, *arguments: str, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's commands."""
+    """Run a command of the project, and return its exit status and output."""
     return subprocess.run(
         [str(BIN / name), *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout
     )
 
 
 def background(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
-    """Start one of the project's commands in a process group of its own."""
+    """Start a command of the project in a new process group."""
     return subprocess.Popen(
         [str(BIN / name), *arguments],
         cwd=cwd,
@@ -72,17 +72,17 @@ def background(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]
 
 
 def strategy_overrides(table: Path, extra: Sequence[str] = ()) -> list[str]:
-    """A small search on a table."""
+    """Return the overrides of a small search on a table."""
     sizes = ["search.num_labeled=8", "search.num_new=6", "search.num_rounds=2"]
     return ["evaluator=table", f"evaluator.path={table}", *sizes, *SMALL_STRATEGY, *extra]
 
 
 def started_ranks(name: str, *arguments: str, cwd: Path, number: int = 2) -> list[str]:
-    """Run a command once for each rank, as torchrun and Slurm do; returns what each said."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    place = {
+    """Run a command once for each rank, as torchrun and Slurm do, and return the output of each rank."""
+    with socket.socket() as free_socket:
+        free_socket.bind(("127.0.0.1", 0))
+        port = free_socket.getsockname()[1]
+    rank_variables = {
         "NODE_RANK": "0",
         "WORLD_SIZE": str(number),
         "MASTER_ADDR": "127.0.0.1",
@@ -92,7 +92,7 @@ def started_ranks(name: str, *arguments: str, cwd: Path, number: int = 2) -> lis
         subprocess.Popen(
             [str(BIN / name), *arguments],
             cwd=cwd,
-            env=os.environ | place | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env=os.environ | rank_variables | {"LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -107,7 +107,7 @@ def started_ranks(name: str, *arguments: str, cwd: Path, number: int = 2) -> lis
 def wait_for(
     condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None, seconds: float = 120
 ) -> None:
-    """Wait until a condition holds; fails if the process ends before, or after so many seconds."""
+    """Wait until a condition is true. Fail if the process ends first, or after a number of seconds."""
     until = time.monotonic() + seconds
     while not condition():
         assert process is None or process.poll() is None, "the process has ended"
@@ -116,7 +116,7 @@ def wait_for(
 
 
 def training_result(space: str, seed: int, wall_s: float, config: dict[str, Any]) -> TrainingResult:
-    """A result of two epochs that never were."""
+    """Return an artificial result of a training of two epochs."""
     accuracies = {"val_accuracy": 0.5, "val_top5": None, "test_accuracy": 0.4, "test_top5": None}
     sizes = {"epochs": 2, "steps": 8, "skipped_images": 0, "parameters": 10, "macs": 20}
     about = {"space": space, "seed": seed, "wall_s": wall_s, "config": config}

@@ -1,4 +1,4 @@
-"""Hydra's callbacks: a config is checked before its folder is made, and a sweep is watched."""
+"""Hydra callbacks that check a config before Hydra makes its folder, and that show the progress of a sweep."""
 
 import atexit
 import logging
@@ -21,10 +21,13 @@ from seminas.sweeps.progress import SweepDisplay
 
 
 class CheckConfig(Callback):
-    """Ends the process with one line where a single run's config will not do, before Hydra makes a folder."""
+    """Check the config of a single run before Hydra makes its folder."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the config. Hydra swallows a callback's exceptions, but not the end of the process."""
+        """Check the config. If it is wrong, print one line and exit with status 2.
+
+        Hydra ignores a callback's exceptions, so the callback must end the process.
+        """
         HydraConfig.instance().set_config(config)
         try:
             checked(without_hydra(config), str(config.hydra.job.name))
@@ -33,28 +36,28 @@ class CheckConfig(Callback):
 
 
 class SweepProgress(Callback):
-    """Watches a sweep's folder from the process that launched it."""
+    """Show the progress of a sweep in the process that launched it."""
 
     def __init__(self) -> None:
         self._display: SweepDisplay | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A job's process gets a copy that watches nothing."""
+        """Return the state without the display. A job's process gets a copy with this state."""
         return {"_display": None}
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Begin to watch, unless the jobs run one after the other and show themselves."""
-        for launcher in ("joblib", "ray", "submitit"):  # The list of all jobs is in jobs.json.
+        """Start the display, unless the jobs run one after the other and show their own progress."""
+        for launcher in ("joblib", "ray", "submitit"):  # Their loggers list all jobs.
             logging.getLogger(f"hydra_plugins.hydra_{launcher}_launcher").setLevel(logging.WARNING)
         folder = SweepFolder(Path(config.hydra.sweep.dir))
-        # A sweep that another process holds will be refused.
+        # If another process holds the folder, the sweeper will raise an error.
         if str(config.hydra.runtime.choices["hydra/launcher"]) == "basic" or folder.is_held():
             return
         self._display = SweepDisplay(folder, num_jobs(config))
-        atexit.register(self._display.end)  # Hydra calls nothing after a sweep that ends with an error.
+        atexit.register(self._display.end)  # After an error in a sweep, Hydra calls no callback.
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In a job's process: do not outlive the sweep, as joblib's workers would, which go on with the jobs."""
+        """Make a joblib worker end when the sweep's process ends. Otherwise it would continue with the jobs."""
         if str(config.hydra.runtime.choices["hydra/launcher"]) == "joblib":
             end_with_parent(os.getppid())
 

@@ -1,4 +1,4 @@
-"""Launchers of Slurm jobs that no single job can end. Hydra looks for launchers in the package hydra_plugins alone."""
+"""Submitit launchers that continue when the process of one job dies. Hydra finds launchers only in hydra_plugins."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +20,25 @@ BaseSubmititLauncher = optional_base(
 class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
     """The launcher of hydra-submitit-launcher, with two differences.
 
-    It waits for all jobs, also where the process of one died, and it writes down what it submitted: a sweep that is
-    resumed waits for those of its jobs that are still in Slurm's queue.
+    First, it waits for all jobs, even if the process of one job dies. Second, it records the submitted jobs. So a
+    resumed sweep waits for its jobs that are still in Slurm's queue.
     """
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Submit the jobs as one array; returns when all have ended."""
+        """Submit the jobs as one array, and wait until all have ended.
+
+        Args:
+            job_overrides: Overrides of each job, including its folder.
+            initial_job_idx: Number of the first job.
+
+        Returns:
+            The outcome of each job, in the same order.
+        """
         assert self.config is not None
         names = [pinned_name(overrides) for overrides in job_overrides]
         folder = SweepFolder(Path(self.config.hydra.sweep.dir))
         jobs = _alive({name: at for name, at in self.submitted(folder).items() if name in names})
-        # One that ended since the sweep looked has nothing left to do.
+        # A job may have ended after the sweeper read its state. It is not submitted again.
         ended = {name for name in names if folder.job(name).state.name == "done"} - jobs.keys()
         new = [i for i, name in enumerate(names) if name not in jobs and name not in ended]
         if new:
@@ -51,7 +59,7 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
         return [_outcome(jobs[name]) if name in jobs else _done() for name in names]
 
     def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
-        """Return submitit's folder and number of each job that may outlive the sweep's process, by its name."""
+        """Return submitit's folder and the job id of each job that may outlive the sweep, by the job's name."""
         return {}
 
     def _executor(self) -> Any:
@@ -71,41 +79,41 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
 
 
 class LocalLauncher(SubmititLauncher):
-    """Processes of this machine, all at once."""
+    """A launcher that starts all jobs at once, as processes of this machine."""
 
     _EXECUTOR = "local"
 
 
 class SlurmLauncher(SubmititLauncher):
-    """Slurm's queue."""
+    """A launcher that submits the jobs to Slurm's queue."""
 
     _EXECUTOR = "slurm"
 
     def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
-        """See the base class."""
+        """Return submitit's folder and Slurm's job id of each submitted job, by the job's name."""
         return folder.submitted()
 
 
 def _alive(submitted: dict[str, list[str]]) -> dict[str, Any]:
-    """Those of Slurm's jobs that are still queued or running."""
+    """Return the Slurm jobs that are still queued or running, by the job's name."""
     if not submitted:
         return {}
     from submitit import SlurmJob
 
     jobs: dict[str, Any] = {name: SlurmJob(folder, i) for name, (folder, i) in submitted.items()}
-    SlurmJob.watcher.update()  # Slurm is asked once, for all.
+    SlurmJob.watcher.update()  # One request to Slurm covers all jobs.
     return {name: job for name, job in jobs.items() if not job.done()}
 
 
 def _done() -> JobReturn:
-    """What a job returns that had ended before it was submitted; its folder holds its result."""
+    """Return the outcome of a job that ended before it was submitted. Its folder holds the result."""
     outcome = JobReturn()
     outcome.status = JobStatus.COMPLETED
     return outcome
 
 
 def _outcome(job: Any) -> JobReturn:
-    """What a job returned; one whose process died has failed."""
+    """Return the outcome of a submitted job. If its process died, the outcome is a failure."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:

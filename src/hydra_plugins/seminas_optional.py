@@ -1,11 +1,11 @@
-"""Base classes from plugins that need not be installed."""
+"""Import base classes from optional plugins."""
 
 import importlib
 from typing import Any
 
 
 def optional_base(module: str, name: str) -> Any:
-    """Return a class of a plugin; ``object`` where the plugin is not installed, and nothing is made of it."""
+    """Return a class of a plugin, or ``object`` if the plugin is not installed. Hydra then uses no subclass of it."""
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Optuna's sweeper with a study that can go on. Hydra looks for sweepers in the package hydra_plugins alone."""
+"""An Optuna sweeper that can resume its study. Hydra finds sweepers only in the package hydra_plugins."""
 
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,23 @@ OptunaSweeper = optional_base("hydra_plugins.hydra_optuna_sweeper.optuna_sweeper
 
 
 class StudySweeper(OptunaSweeper):  # type: ignore[misc, valid-type]
-    """The sweeper of hydra-optuna-sweeper, which makes its folder, and goes on with the study that it finds there.
+    """The sweeper of hydra-optuna-sweeper, extended to make the sweep's folder and to resume the study in it.
 
-    ``n_trials`` are those of the whole study. What was running when a sweep was killed is tried first, and goes on
-    in its run folder.
+    ``n_trials`` counts the trials of the whole study. If a sweep was killed, its unfinished trials are tried first.
+    They resume in their run folders.
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """See the base class."""
+        """Set up the base class, and keep the config."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self._config: Any = config
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run the trials that are left."""
+        """Run the remaining trials of the study.
+
+        Raises:
+            UserError: Another process holds the sweep's folder, or it cannot be written.
+        """
         import optuna
         from hydra.utils import instantiate
         from optuna.trial import TrialState
@@ -47,6 +51,6 @@ class StudySweeper(OptunaSweeper):  # type: ignore[misc, valid-type]
                     study.enqueue_trial(trial.params)
             inner.n_trials -= sum(trial.state == TrialState.COMPLETE for trial in trials)
             sampler = self._config.hydra.sweeper.sampler
-            if trials and sampler.get("seed") is not None:  # What was drawn is not to be drawn again.
+            if trials and sampler.get("seed") is not None:  # Do not draw the same trials again.
                 inner.sampler = instantiate(sampler, seed=sampler.seed + len(trials))
             super().sweep(arguments)

@@ -1,4 +1,4 @@
-"""The sweeper of seminas: the jobs that are not done. Hydra looks for sweepers in the package hydra_plugins alone."""
+"""A sweeper that runs only the jobs that are not done. Hydra finds sweepers only in the package hydra_plugins."""
 
 import sys
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from seminas.sweeps.folder import SweepFolder
 
 
 class JobsSweeper(BasicSweeper):
-    """Hydra's basic sweeper, which leaves out the jobs that are done, and which no single job can end.
+    """Hydra's basic sweeper, extended to skip finished jobs and to continue when a job fails.
 
-    A job that cannot be composed, or that fails, leaves its error in its folder, and the others run. With
-    ``fail_fast`` no further job begins after the first failure.
+    If a job cannot be composed or fails, its folder keeps the error, and the other jobs run. With ``fail_fast``, no
+    other job begins after the first failure.
     """
 
     def __init__(self, max_batch_size: int | None, params: Any = None, fail_fast: bool = False) -> None:
@@ -36,8 +36,15 @@ class JobsSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run the jobs of a sweep that are not done.
 
+        Args:
+            arguments: Overrides of the command line.
+
+        Returns:
+            The outcomes of each launch.
+
         Raises:
-            UserError: Another process runs this sweep, or some of its jobs failed, in one line for each.
+            UserError: Another process runs this sweep, or some of its jobs are not done. The sweeper prints a line for
+                each of these jobs.
         """
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         loader = self.hydra_context.config_loader
@@ -48,7 +55,7 @@ class JobsSweeper(BasicSweeper):
         jobs = dict(zip(job_names(self.config, loader, every), map(list, every), strict=True))
         with folder.claim(OmegaConf.to_yaml(self.config)):
             folder.write_planned(list(dict.fromkeys([*folder.planned(), *jobs])))
-            # The jobs that run in Slurm's queue are waited for. Those that another process runs are left to it.
+            # The launcher waits for jobs in Slurm's queue. The sweep skips other jobs that another process runs.
             waited = self.launcher.submitted(folder) if isinstance(self.launcher, SubmititLauncher) else {}
             states = {name: folder.job(name).state.name for name in jobs}
             skipped = {n for n, state in states.items() if state == "running" and n not in waited}
@@ -60,7 +67,7 @@ class JobsSweeper(BasicSweeper):
         not_done = [job for job in map(folder.job, jobs) if job.state.name != "done"]
         for result in (result for results in returns for result in results):
             if result.status == JobStatus.FAILED and not_done and not any(j.state.error for j in not_done):
-                _ = result.return_value  # Raises an error that no folder holds.
+                _ = result.return_value  # Raise an error that no job's folder holds.
         if not_done:
             for job in not_done:
                 reason = "a file is in its place" if job.name in in_the_way else job.state.error
@@ -70,9 +77,14 @@ class JobsSweeper(BasicSweeper):
         return returns
 
     def _launch(self, folder: SweepFolder, todo: dict[str, list[str]]) -> list[Any]:
-        """Launch jobs, and again those whose process ended without a result or an error.
+        """Launch jobs. Launch a job again if its process ended without a result or an error.
 
-        A process that is killed, as for lack of memory, may take others of its launcher with it. These go on.
+        A process may be killed, for example for lack of memory. The launcher may then also end its other processes.
+        Their jobs are launched again too.
+
+        Raises:
+            UserError, HydraException: The launcher or a config is wrong.
+            Exception: The launcher failed before any job began.
         """
         assert self.launcher is not None
         returns: list[Any] = []
@@ -99,7 +111,7 @@ class JobsSweeper(BasicSweeper):
         return returns
 
     def _batches(self, todo: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
-        """Yield the jobs of each launch, with the number of the first."""
+        """Yield, for each launch, the number of its first job and the overrides of its jobs."""
         size = self.max_batch_size or max(1, len(todo))
         for i in range(0, len(todo), size):
             yield i, todo[i : i + size]
@@ -107,10 +119,13 @@ class JobsSweeper(BasicSweeper):
     def _legal(
         self, folder: SweepFolder, jobs: dict[str, list[str]], thorough: bool = False
     ) -> dict[str, list[str]]:
-        """Return the jobs whose config can be composed, and write down why the others' cannot.
+        """Return the jobs whose config is valid. Write the reason into the folders of the other jobs.
 
-        Composing takes about 50 ms. Jobs of the same choices of groups that set the same keys to values of the same
-        types are alike, and one of them is composed; with ``thorough`` all are.
+        Composing a config takes about 50 ms. Jobs are similar if they choose the same group options and set the same
+        keys to values of the same types. Of similar jobs only one is composed. With ``thorough`` all jobs are composed.
+
+        Raises:
+            UserError: A job's config is not valid, and ``fail_fast`` is true.
         """
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
@@ -140,7 +155,7 @@ class JobsSweeper(BasicSweeper):
         return legal
 
     def _reason_against(self, job: list[str]) -> str | None:
-        """Return why a job's config will not do, None where it will."""
+        """Return the reason why a job's config is not valid, in one line, or None if it is valid."""
         assert self.hydra_context is not None and self.config is not None
         hydra_config = HydraConfig.instance()
         before = hydra_config.cfg

@@ -1,10 +1,11 @@
-"""Semi-supervised neural architecture search (SemiNAS) as an experiment framework.
+"""An experiment framework for semi-supervised neural architecture search (SemiNAS).
 
-``seminas.search(…)`` searches, ``seminas.train(…)`` trains one network to the end, ``seminas.load_run(folder)`` reads
-the result of a run. A space derives from ``SearchSpace``, ``EnumerableSpace`` or ``SequenceSpace``, an evaluator from
-``Evaluator``, a strategy from ``Strategy``. What a user got wrong is a ``UserError`` of one line.
+``seminas.search(…)`` runs a search. ``seminas.train(…)`` trains one network to the end. ``seminas.load_run(folder)``
+reads the result of a run. Your own space derives from ``SearchSpace``, ``EnumerableSpace`` or ``SequenceSpace``. Your
+own evaluator derives from ``Evaluator``, and your own strategy from ``Strategy``. A ``UserError`` explains in one line
+what you must change.
 
-Each name is imported when it is first used, and PyTorch when a search or a training needs it.
+Python imports each name when you first use it. It imports PyTorch only when a search or a training needs it.
 """
 
 from importlib import import_module

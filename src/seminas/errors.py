@@ -1,12 +1,15 @@
-"""The error of a user: one line that names what to change, without a traceback."""
+"""Errors that a user can correct. The user sees one line and no traceback."""
 
 
 class UserError(Exception):
-    """What the user asked for cannot be done; the message is one line and names the key or the file."""
+    """An error that a user can correct. Its message is one line that names the key or the file."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, with the second where the first ends in a colon."""
+    """Return the first line of an exception's message.
+
+    If the first line ends in a colon, return the first two lines. If the message is empty, return the exception's type.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -14,5 +17,11 @@ def first_line(error: BaseException) -> str:
 
 
 def config_error(key: str, value: object, allowed: str) -> UserError:
-    """Return the error of the config key ``key`` that holds ``value`` where only ``allowed`` will do."""
+    """Return the error for a config key with a wrong value.
+
+    Args:
+        key: Dotted key.
+        value: Value that the config holds.
+        allowed: Description of the allowed values. The error says that the value "must be" this.
+    """
     return UserError(f"{key}={value}: must be {allowed}")

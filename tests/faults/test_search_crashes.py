@@ -1,4 +1,4 @@
-"""A search that crashes leaves its whole traceback in its folder, and goes on when its cause is gone."""
+"""Test that a crashed search writes its traceback into its folder, and resumes when the cause is gone."""
 
 import json
 import sys

@@ -1,6 +1,7 @@
-"""Searches and fits that are killed, interrupted or told to end.
+"""Test searches and fits that are killed, interrupted or told to end.
 
-The user's module inside the command says where it is, so that no test waits for a time.
+The command imports a user's module. The module prints an event when the command reaches a point. So no test must guess
+how long to wait.
 """
 
 import os
@@ -21,7 +22,7 @@ from support import BIN
 
 Configure = Callable[..., dict[str, Any]]
 USERS_MODULE = '''
-"""What a user may write; says on the standard output where the command is, and waits there."""
+"""A user's module that prints events on the standard output, and then waits."""
 
 import multiprocessing
 import os
@@ -48,7 +49,7 @@ def wait():
 
 
 def images(batch_size):
-    """A few digits. The second training of each worker waits; the search says what it has written down."""
+    """Return a few digits. The second training of each worker waits. The search prints an event for each record."""
     if WAITS and multiprocessing.parent_process() is None:
         add = Archive.add
 
@@ -74,7 +75,7 @@ def images(batch_size):
 
 
 class Slow(Evaluator):
-    """The third evaluation waits."""
+    """An evaluator whose third evaluation waits."""
 
     count = 0
 
@@ -87,7 +88,7 @@ class Slow(Evaluator):
 
 
 class Controlled(ControllerPredictor):
-    """Says that its fit is running."""
+    """A predictor that prints an event when its fit is running."""
 
     def fit(self, *arguments):
         step = ControllerModule.training_step
@@ -104,7 +105,7 @@ class Controlled(ControllerPredictor):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory with the user's module."""
+    """Return a working directory with the user's module."""
     (tmp_path / "waiting.py").write_text(USERS_MODULE)
     (tmp_path / "evaluator").mkdir()
     (tmp_path / "evaluator" / "slow.yaml").write_text("_target_: waiting.Slow\n")
@@ -114,7 +115,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class Started:
-    """One of the project's commands, with the user's module waiting."""
+    """A running command of the project. The user's module makes it wait."""
 
     def __init__(self, name: str, *arguments: str, cwd: Path) -> None:
         self._process = subprocess.Popen(
@@ -128,7 +129,7 @@ class Started:
         )
 
     def reach(self, *events: str) -> None:
-        """Return when the command has said these, in any order."""
+        """Wait until the command has printed these events, in any order."""
         assert self._process.stdout is not None
         missing = list(events)
         while missing:
@@ -139,9 +140,9 @@ class Started:
                 missing.remove(event)
 
     def end(self, sent: signal.Signals) -> tuple[int, str]:
-        """Send a signal to the process; returns its status and what it said last.
+        """Send a signal to the process, and return its exit status and its error output.
 
-        That is known when the last process that the command has started is gone: each holds the pipes.
+        This waits until all processes that the command started have ended, because each of them holds the pipes.
         """
         os.kill(self._process.pid, sent)
         error = self._process.communicate()[1]
@@ -149,7 +150,7 @@ class Started:
 
 
 class ThisProcess(Engine):
-    """Makes the calls one after the other, as a worker process does."""
+    """An engine that makes the calls in this process, one after the other, on one thread as a worker does."""
 
     num_workers = 1
 
@@ -174,17 +175,17 @@ class ThisProcess(Engine):
 def test_a_killed_search_on_trainings_goes_on(
     configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL while worker processes are training; accuracies are those of a run that was left alone."""
+    """Kill a search while its workers are training. The resumed run has the same accuracies as an uninterrupted run."""
     overrides = ["search.num_labeled=5", "search.num_rounds=0", "data.recipe.epochs=1", "strategy=random"]
     overrides += ["data.images._target_=waiting.images", "evaluator.num_workers=2"]
     started = Started("seminas-search", *overrides, "hydra.run.dir=killed", cwd=folder)
-    # Both workers have trained one architecture and train another.
+    # Both workers have trained one architecture and are training another.
     started.reach("written", "written", "waits", "waits")
     status, _ = started.end(signal.SIGKILL)
     assert status == -signal.SIGKILL
     killed, whole = RunFolder(folder / "killed"), RunFolder(folder / "whole")
     assert killed.result() is None
-    # The second to end may wait for its turn.
+    # The second evaluation may be pending, because an earlier one has not ended.
     kept = [line for name in ("history", "pending") for line in lines_of(killed.path / f"{name}.jsonl")]
     assert len(set(kept)) == 2
     engines: list[ThisProcess] = []
@@ -196,7 +197,7 @@ def test_a_killed_search_on_trainings_goes_on(
     monkeypatch.setattr("seminas.evaluators.training.make_engine", make_engine)
     for run in (killed, whole):
         search.run(configure("search", *overrides), run, quiet=True)
-    # Beside the trainings, the best architecture is tested.
+    # Each engine makes one more call to test the best architecture.
     assert [engine.num_calls for engine in engines] == [3 + 1, 5 + 1]
     assert set(kept) < set(lines_of(killed.path / "history.jsonl"))
     told = [[(r.key, r.val_accuracy) for r in run.history()] for run in (killed, whole)]
@@ -221,7 +222,7 @@ def test_an_interrupted_search_says_how_it_goes_on(configure: Configure, folder:
 
 
 def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(folder: Path) -> None:
-    """Lightning takes the signal while it fits, and would end with a status of 0, or forget it."""
+    """Check the exit status. Lightning handles the signal during a fit, and would exit with 0 or ignore the signal."""
     fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.teachers.steps=1000000"]
     fit += ["model._target_=waiting.Controlled", "predictor.pseudo_label_ratio=0"]
     started = Started("seminas-predictor", *fit, "hydra.run.dir=run", cwd=folder)

@@ -1,4 +1,4 @@
-"""Sweeps whose processes are killed, and sweeps on a full disk: nothing is lost, and nothing is paid for twice."""
+"""Test that killed sweeps and sweeps on a full disk lose no evaluation and repeat none."""
 
 import contextlib
 import os
@@ -38,21 +38,21 @@ def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
     with Gate(tmp_path) as gate, ended(background("seminas-search", *jobs, cwd=tmp_path)) as process:
         gate.allow(9)
         until(lambda: num_evaluations(sweep) == 9 and results(sweep))
-        # It cannot be started again.
+        # The sweep cannot be started a second time.
         second = call("seminas-search", *jobs, cwd=tmp_path)
         assert second.returncode == 2
         assert second.stderr == "error: sweep: another process is running this sweep\n"
         status = call("seminas", "sweep", "status", "sweep", cwd=tmp_path)
         assert status.returncode == 1 and "1 done" in status.stdout and "running" in status.stdout
         assert "missing" in status.stdout and num_evaluations(sweep) == 9
-        # Its jobs end with it.
+        # The jobs end with the sweep.
         children = processes_of(process.pid)[1:]
         assert len(children) >= 2
-        os.kill(process.pid, signal.SIGKILL)  # It alone.
+        os.kill(process.pid, signal.SIGKILL)  # Kill only this process.
         process.wait()
         gone(children)
         gate.open()
-    # It goes on.
+    # The sweep resumes.
     kept, begun = results(sweep), histories(sweep)
     assert len(kept) == 1 and num_evaluations(sweep) == 9
     done = command("seminas-search", *jobs, cwd=tmp_path)
@@ -76,7 +76,7 @@ def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
 def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
     kills: int, strategies: str, small_table: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL or SIGTERM to the sweep's process or a worker, each after a random number of evaluations."""
+    """Send SIGKILL or SIGTERM to the sweep or to a worker, each time after a random number of evaluations."""
     rng, sweep, gate = random.Random(0), tmp_path / "sweep", Gate(tmp_path)
     jobs = [
         *gated(small_table),
@@ -88,23 +88,23 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
     assert done.returncode == 0, done.stderr
     whole = histories(tmp_path / "whole")
     recorded: list[tuple[str, list[dict[str, Any]], int]] = []
-    made, command_line = 0, ["seminas-search", *SIDE_BY_SIDE, *jobs]
+    num_kills, command_line = 0, ["seminas-search", *SIDE_BY_SIDE, *jobs]
     with gate:
-        while made < kills:
+        while num_kills < kills:
             with ended(background(*command_line, cwd=tmp_path)) as process:
-                while process.poll() is None and made < kills:
+                while process.poll() is None and num_kills < kills:
                     gate.allow(8)
                     wait_for(num_evaluations(sweep) + rng.randrange(5), sweep, process)
-                    assert len(results(sweep)) < len(whole), f"the sweep ended after {made} kills"
+                    assert len(results(sweep)) < len(whole), f"the sweep ended after {num_kills} kills"
                     victims = processes_of(process.pid)
-                    with contextlib.suppress(ProcessLookupError):  # It may have ended by itself.
+                    with contextlib.suppress(ProcessLookupError):  # The process may have ended already.
                         os.kill(rng.choice(victims), rng.choice([signal.SIGKILL, signal.SIGTERM]))
-                        made += 1
+                        num_kills += 1
                     recorded += [(name, h, len(paid(sweep / name))) for name, h in histories(sweep).items()]
                 if process.poll() is not None:
                     gone(victims)
             command_line = ["seminas", "sweep", "resume", "sweep"]
-    # Where a job runs is no part of what it is: the rest runs in this process.
+    # Jobs do not depend on the launcher, so this process can run the remaining ones.
     ended_here = call("seminas-search", "-m", *jobs, "hydra.sweep.dir=sweep", cwd=tmp_path)
     assert ended_here.returncode == 0, ended_here.stderr
     assert histories(sweep) == whole and len(whole) == 2 * len(strategies.split(","))
@@ -115,7 +115,7 @@ def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
 
 
 def wait_for(evaluations: int, sweep: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a sweep's jobs have so many, or its process has ended."""
+    """Wait until a sweep's jobs have this number of evaluations, or the sweep's process has ended."""
     until(lambda: num_evaluations(sweep) >= evaluations or process.poll() is not None)
 
 

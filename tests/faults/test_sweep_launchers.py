@@ -1,4 +1,4 @@
-"""Processes of launchers that are killed, told to go, or outlive the sweep."""
+"""Test launchers whose processes are killed, are told to end, or outlive the sweep."""
 
 import json
 import os
@@ -74,11 +74,11 @@ def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
     jobs += ["search.max_queries=40", "seed=0,1", "hydra.sweep.dir=sweep", *extra]
     sweep = tmp_path / "sweep"
     with Gate(tmp_path) as gate, ended(background("seminas-search", *jobs, cwd=tmp_path)) as process:
-        # Submitit's first launch ends with the first job; the other one has died before it began.
+        # In submitit's first launch, one job dies before it begins, and the launch ends with the other job.
         begun = 10 if extra else 50
         gate.allow(begun)
         until(lambda: num_evaluations(sweep) == begun and len(histories(sweep)) == 2)
-        if extra:  # Each job sees a GPU of its own.
+        if extra:  # Each job sees a different GPU.
             assert {(job / "gpu.txt").read_text() for job in folders(sweep)} == {"0", "1"}
         victim = next(pid for pid in processes_of(process.pid) if re.search(job, cmdline(pid)))
         os.kill(victim, signal.SIGKILL)
@@ -86,14 +86,14 @@ def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
         assert process.wait(240) == 0
     assert extra or (tmp_path / "died").exists()
     assert [len(history) for history in histories(sweep).values()] == [40, 40]
-    # Ray ends with the killed worker, and the other job with it, perhaps between an evaluation and its record.
+    # When a worker is killed, Ray ends the other job too, perhaps between an evaluation and its record.
     assert all(40 <= len(paid(folder)) <= 41 for folder in folders(sweep))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> None:
-    """Two tasks of one job, as Slurm starts them; both get its signal, save, and go back into the queue."""
+    """Run two tasks of one job, as Slurm does. Both get Slurm's signal, save, and are queued again."""
     pytest.importorskip("submitit")
     jobs = [*RANKS, "trainer.max_epochs=20", "seed=0"]
     tasks = ["cluster=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
@@ -115,7 +115,7 @@ def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Slurm's commands, on this machine; returns the folder of their state."""
+    """Put the imitated Slurm commands on the path, and return the folder of their state."""
     pytest.importorskip("submitit")
     bin_folder, state = tmp_path / "bin", tmp_path / "state"
     bin_folder.mkdir()
@@ -130,7 +130,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def slurms(state: Path) -> set[str]:
-    """Return the states of Slurm's jobs."""
+    """Return the different states of all Slurm jobs."""
     return {json.loads(file.read_text())["State"] for file in state.glob("job-*.json")}
 
 
@@ -142,7 +142,7 @@ def states(sweep: Path) -> list[str]:
 def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
     slurm: Path, small_table: Path, tmp_path: Path
 ) -> None:
-    """One job is running and one is queued when the sweep's process is killed."""
+    """Kill the sweep's process while one job is running and one is queued."""
     work = tmp_path / "work"
     work.mkdir()
     jobs = ["-m", *gated(small_table), "strategy=random", "search.max_queries=5", "seed=0,1"]
@@ -158,7 +158,7 @@ def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
         assert status.stdout == "2 jobs: 1 running, 1 missing\n"
         (slurm / "asked").unlink(missing_ok=True)
         with ended(background("seminas", "sweep", "resume", "sweep", cwd=work)) as resumed:
-            until(lambda: (slurm / "asked").exists())  # It has seen that both jobs are in the queue.
+            until(lambda: (slurm / "asked").exists())  # The sweep has asked Slurm about both jobs.
             gate.open()
             assert resumed.wait(60) == 0
     assert len(list(slurm.glob("submitted-*"))) == 1
@@ -171,7 +171,7 @@ def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_jobs_of_several_tasks_in_slurms_queue_outlive_the_sweep(slurm: Path, tmp_path: Path) -> None:
-    """Trainings of two ranks that Slurm starts; what they find is what one command alone finds."""
+    """Run trainings of two ranks that Slurm starts. They have the same results as a command without Slurm."""
     work = tmp_path / "work"
     work.mkdir()
     trained = [*RANKS, "trainer.max_epochs=20"]

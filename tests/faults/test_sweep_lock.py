@@ -1,4 +1,4 @@
-"""The lock of a folder: who holds it, who is refused, and what a kill leaves."""
+"""Test the lock of a folder: its holder, refused processes, and the state after a kill."""
 
 import errno
 import fcntl
@@ -30,7 +30,7 @@ with held(Path(sys.argv[1]), "works here"):
 
 @contextmanager
 def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that holds a folder until its input ends."""
+    """Start a process that holds a folder's lock until the block ends."""
     command = [sys.executable, "-c", HOLDER, str(folder)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
@@ -55,7 +55,7 @@ def test_one_process_holds_a_folder_and_the_other_is_refused(tmp_path: Path) -> 
     with holder(folder):
         assert is_held(folder)
         assert refused(folder) == f"{folder}: another process works here"
-        assert is_held(folder)  # The refused one has left the holder's note alone.
+        assert is_held(folder)  # The refused process has not changed the holder's note.
     assert not is_held(folder)
     with held(folder, "works here"):
         assert is_held(folder)
@@ -67,7 +67,7 @@ def test_one_process_holds_a_folder_and_the_other_is_refused(tmp_path: Path) -> 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         os.kill(process.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # Dead, and not yet reaped.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # It is dead, but not yet reaped.
         assert not is_held(tmp_path)
         process.wait()
         assert not is_held(tmp_path)
@@ -138,9 +138,9 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def opened_files() -> Iterator[list[str]]:
-    """Yield the names of the files that this process opens in the block."""
+    """Yield a list of the names of all files that this process opens during the block."""
     global _opened
-    sys.addaudithook(_watch)  # Stays, and does nothing outside such a block.
+    sys.addaudithook(_watch)  # The hook cannot be removed. Outside a block it does nothing.
     _opened = []
     try:
         yield _opened
@@ -161,4 +161,4 @@ def test_who_asks_never_opens_the_lock_file(tmp_path: Path) -> None:
         pass
     for opened in (while_held, after):
         assert str(tmp_path / HOLDER_FILE) in opened and str(tmp_path / LOCK_FILE) not in opened
-    assert str(tmp_path / LOCK_FILE) in taking  # It would have been seen.
+    assert str(tmp_path / LOCK_FILE) in taking  # The hook sees the lock file.

@@ -1,4 +1,4 @@
-"""A sweep is looked at while its jobs start: looking never refuses a job its folder."""
+"""Test that reading a sweep's states while its jobs start never makes a job fail."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Trainings that are killed or told to end, and go on."""
+"""Test that trainings resume after they were killed or told to end."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Killed(BaseException):
-    """As if the process had ended."""
+    """An exception that simulates a kill of the process."""
 
 
 @pytest.mark.parametrize("step", [3, 7])
@@ -108,7 +108,7 @@ def test_sigterm_writes_a_checkpoint(
     assert checkpoint is not None
     step = torch.load(checkpoint, weights_only=True)["global_step"]
     assert step > 0
-    # Fewer epochs would be another run.
+    # A run cannot continue with fewer epochs.
     with pytest.raises(
         UserError, match="trainer.max_epochs=3: must be at least 200, since .* has run with that"
     ):

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read."""
+"""Test trainings with pictures that cannot be read."""
 
 from pathlib import Path
 

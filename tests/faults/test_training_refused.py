@@ -1,4 +1,4 @@
-"""Finished trainings that a command cannot go on with keep their result. Fails until src refuses before it claims."""
+"""Test that a finished training keeps its result if a command cannot extend it."""
 
 from collections.abc import Callable
 from pathlib import Path

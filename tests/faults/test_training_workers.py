@@ -1,4 +1,4 @@
-"""Trainings that fail, and processes that die while they train."""
+"""Test failed trainings, and worker processes that die during a training."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ RECIPE = digits_recipe(epochs=1)
 
 
 class Brittle(NASBench101):
-    """Builds no networks with five vertices, and ends its process at one with four, once."""
+    """A space that fails for networks of five vertices. The first network of four vertices kills its process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

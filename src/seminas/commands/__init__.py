@@ -1,1 +1,1 @@
-"""One file for each command: compose, check, build, run."""
+"""The commands. Each command has a file that composes its config, checks it, builds the objects and runs them."""

@@ -1,4 +1,4 @@
-"""The Python API: the commands as functions. ``import seminas`` offers them."""
+"""The Python API: functions that run the commands. ``import seminas`` offers them."""
 
 import math
 import multiprocessing
@@ -38,24 +38,25 @@ def search(
 ) -> SearchResult:
     """Search for the best architecture, as ``seminas-search`` does.
 
-    ``seminas.search(evaluator="table", strategy="random", seed=1, search={"max_queries": 50})`` is
-    ``seminas-search evaluator=table strategy=random seed=1 search.max_queries=50``. A script whose evaluations run in
-    processes calls it under ``if __name__ == "__main__":``, because each process imports the script.
+    ``seminas.search(evaluator="table", strategy="random", seed=1, search={"max_queries": 50})`` runs the same search as
+    ``seminas-search evaluator=table strategy=random seed=1 search.max_queries=50``. If evaluations run in worker
+    processes, the calling script must call ``search`` under ``if __name__ == "__main__":``. The reason is that each
+    worker process imports the script.
 
     Args:
-        overrides: Settings as on the command line, such as ``["strategy=random", "search.max_queries=50"]``.
-        config_dir: A further folder of YAML files, as ``--config-dir``. Classes that they name are imported from the
-            working directory or from an installed package.
-        folder: The run folder, ``runs/DATE/TIME`` if there is none. An interrupted search in it goes on; a finished one
-            is not repeated.
-        quiet: Whether to print nothing.
-        settings: Settings by name; a section is a dictionary.
+        overrides: Settings in the form of the command line, such as ``["strategy=random", "search.max_queries=50"]``.
+        config_dir: Additional folder of YAML files, as for ``--config-dir``. The files may name classes in the working
+            directory or in an installed package.
+        folder: Run folder. The default is ``runs/DATE/TIME``. The call resumes an interrupted search in the folder. It
+            does not repeat a finished search.
+        quiet: Whether to hide the progress and the result. Failed evaluations are always printed.
+        settings: Settings by name. A section is a dictionary.
 
     Returns:
-        The result, of which ``history`` has all evaluations.
+        The result. Its ``history`` lists all evaluations.
 
     Raises:
-        UserError: A setting or the folder will not do, or the search cannot go on.
+        UserError: A setting or the folder is not valid, or the search cannot continue.
     """
     from seminas.commands.search import run
 
@@ -73,13 +74,13 @@ def train(
     """Train one network to the end, as ``seminas-train`` does.
 
     Args:
-        overrides, config_dir, folder, quiet, settings: As of ``search``.
+        overrides, config_dir, folder, quiet, settings: The same arguments as of ``search``.
 
     Returns:
         The result.
 
     Raises:
-        UserError: A setting or the folder will not do, or the training cannot go on.
+        UserError: A setting or the folder is not valid, or the training cannot continue.
     """
     from seminas.commands.train import run
 
@@ -87,13 +88,13 @@ def train(
 
 
 def load_run(folder: PathLike) -> Result:
-    """Return the result of a finished run: a ``SearchResult``, ``TrainingResult``, ``SupernetResult`` or another.
+    """Return the result of a finished run, for example a ``SearchResult`` or a ``TrainingResult``.
 
     Args:
-        folder: The run folder.
+        folder: Run folder.
 
     Raises:
-        UserError: It holds no run, or one without a result yet, or the result cannot be read.
+        UserError: The folder holds no run, the run has no result yet, or the result cannot be read.
     """
     run_folder = RunFolder(Path(folder))
     result = run_folder.result()
@@ -119,7 +120,7 @@ def _run(
     quiet: bool,
     settings: Mapping[str, Json],
 ) -> Path:
-    """Run a command; returns its run folder."""
+    """Run a command and return its run folder."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError(f'seminas.{command}: a script calls it under if __name__ == "__main__":')
     import_path([Path.cwd()])
@@ -155,7 +156,11 @@ def _run(
 def _composed(
     command: str, overrides: Sequence[str], config_dir: Path | None
 ) -> Iterator[tuple[DictConfig, DictConfig]]:
-    """Compose a command's config; gives it and Hydra's section. A Hydra app that calls this keeps its own."""
+    """Compose a command's config, and yield the config and its ``hydra`` section.
+
+    Composing replaces Hydra's config of this process. At the end of the block, the earlier config is restored. So a
+    Hydra app can call the Python API.
+    """
     process = HydraConfig.instance()
     before = process.cfg
     try:
@@ -171,7 +176,7 @@ def _composed(
 
 
 def as_overrides(settings: Mapping[str, Json], prefix: str = "") -> list[str]:
-    """Return settings as overrides of Hydra's: ``{"a": {"b": [1, "x"]}}`` is ``a.b=[1,'x']``."""
+    """Return settings as Hydra overrides: ``{"a": {"b": [1, "x"]}}`` becomes ``a.b=[1,'x']``."""
     overrides = []
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -182,7 +187,7 @@ def as_overrides(settings: Mapping[str, Json], prefix: str = "") -> list[str]:
 
 
 def _written(value: Json) -> str:
-    """Return a value in Hydra's override grammar."""
+    """Return a value as text in Hydra's override grammar."""
     if value is None:
         return "null"
     if isinstance(value, bool):

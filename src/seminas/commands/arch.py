@@ -1,4 +1,4 @@
-"""``seminas arch``: single architectures."""
+"""``seminas arch``: show single architectures."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ from seminas.spaces.base import SearchSpace
 if TYPE_CHECKING:
     from seminas.spaces.cost import Part
 
-arch = typer.Typer(no_args_is_help=True, help="Single architectures.")
+arch = typer.Typer(no_args_is_help=True, help="Show single architectures.")
 
 
 def _space_of(path: Path) -> SearchSpace[Any]:
-    """Return the space of a run folder's config; NAS-Bench-101 for anything else.
+    """Return the space of a run folder's config, or NAS-Bench-101 if the path is no folder.
 
     Raises:
-        UserError: The folder holds no run, or its space cannot be made.
+        UserError: The folder holds no run, or its space cannot be built.
     """
     from seminas.config.recorded import recorded_space
 
@@ -44,21 +44,21 @@ def show(
     architecture: Annotated[
         str,
         typer.Argument(
-            help="As space sample writes it, its key where that says all, a file, or a run folder."
+            help="Architecture as seminas space sample writes it, its key, a file, or a run folder."
         ),
     ],
     name: Annotated[
         str | None,
         typer.Option(
             "--space",
-            help="A name in conf/space, or a YAML file. [default: the run folder's space, else nasbench101]",
+            help="Name in conf/space, or a YAML file. [default: the run folder's space, else nasbench101]",
             show_default=False,
         ),
     ] = None,
-    figure: Annotated[Path | None, typer.Option(help="PNG to draw it to.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="Image file for a drawing.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what an architecture is: key, tokens, parameters and MACs of its network, as a whole and by part; draw it."""
+    """Print an architecture's key and tokens, and the parameters and MACs of its network and of each part."""
     from seminas.spaces.capabilities import BuildsNetworks, reference_image
     from seminas.spaces.cost import count_macs, count_parameters, parts
 

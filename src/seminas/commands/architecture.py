@@ -1,4 +1,4 @@
-"""Reading the architecture that a user names: written out, in a file, or the best one of a run folder."""
+"""Read the architecture that a user gives as text, as a file, or as a run folder."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,15 @@ from seminas.storage.files import parse_json
 
 
 def read_architecture(text: str, space: SearchSpace[Any]) -> Any:
-    """Return the architecture written in a text, in a file of JSON, or in the result of a run folder.
+    """Return the architecture that a text describes.
+
+    Args:
+        text: The architecture itself, the path of a file with it, or a run folder.
+        space: Search space of the architecture.
 
     Raises:
-        UserError: A folder or file holds no architecture.
-        ValueError: The text is no architecture of this space.
+        UserError: The folder has no architecture, or the file cannot be read.
+        ValueError: The text describes no architecture of this space.
     """
     path = Path(text)
     if exists(path):
@@ -40,10 +44,10 @@ def exists(path: Path) -> bool:
 
 
 def architecture_of(folder: RunFolder) -> Any:
-    """Return the best architecture of a search, or the one that was trained, as JSON.
+    """Return the best architecture of a search, or the architecture of a training, as JSON.
 
     Raises:
-        UserError: The folder has no result of one architecture.
+        UserError: The folder has no result of a search or training.
     """
     result = folder.result()
     if isinstance(result, SearchResult):

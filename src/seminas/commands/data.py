@@ -1,4 +1,4 @@
-"""``seminas data``: benchmark tables, and folders of images."""
+"""``seminas data``: make benchmark tables, and inspect tables and image folders."""
 
 import sys
 from collections import Counter
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from seminas.spaces.base import SearchSpace
     from seminas.tables.table import Table
 
-data = typer.Typer(no_args_is_help=True, help="Benchmark tables.")
+data = typer.Typer(no_args_is_help=True, help="Make and inspect benchmark tables.")
 
 
 @data.command("fetch")
 @user_errors
 def fetch_benchmark(
-    name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="nasbench101.")],
+    name: Annotated[str, typer.Argument(metavar="BENCHMARK", help="Only nasbench101.")],
     folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(),
     full: Annotated[
-        bool, typer.Option("--full", help="All numbers of epochs (1.95 GB) in place of 108 alone (499 MB).")
+        bool,
+        typer.Option("--full", help="Results for all numbers of epochs (1.95 GB), not only 108 (499 MB)."),
     ] = False,
 ) -> None:
-    """Download a benchmark's official file; a call after a broken one goes on where it ended."""
+    """Download a benchmark's official file. If the download breaks off, the same command continues it."""
     from seminas.storage.fetch import fetch
     from seminas.tables import nasbench101
 
@@ -48,29 +49,34 @@ def import_table(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV, plain or gzipped; .tfrecord of nasbench101; NATS-Bench's folder of nasbench201."
+            help="CSV file, plain or gzipped; .tfrecord for nasbench101; NATS-Bench folder for nasbench201."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The packed table to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Packed table to write.")],
     val: Annotated[
         list[str] | None,
-        typer.Option(help="CSV: column of validation accuracies; repeat it for several runs."),
+        typer.Option(help="CSV: column of validation accuracies. Repeat the option for more runs."),
     ] = None,
-    test: Annotated[list[str] | None, typer.Option(help="CSV: column of test accuracies, likewise.")] = None,
-    cost: Annotated[list[str] | None, typer.Option(help="CSV: column of training seconds, likewise.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="CSV: column of test accuracies. Repeatable.")
+    ] = None,
+    cost: Annotated[
+        list[str] | None, typer.Option(help="CSV: column of training seconds. Repeatable.")
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=COLUMN,…", help="CSV: further accuracies, for evaluator.val or evaluator.test."
+            metavar="NAME=COLUMN,…", help="CSV: more accuracies, for evaluator.val or evaluator.test."
         ),
     ] = None,
-    scale: Annotated[str, typer.Option(help="CSV: of the accuracies, fraction or percent.")] = "fraction",
-    licence: Annotated[str | None, typer.Option(help="CSV: of the data, for seminas data info.")] = None,
+    scale: Annotated[str, typer.Option(help="CSV: unit of accuracies, fraction or percent.")] = "fraction",
+    licence: Annotated[str | None, typer.Option(help="CSV: licence of the data.")] = None,
     trust_pickles: Annotated[
-        bool, typer.Option("--trust-pickles", help="NATS-Bench's folder: reading it executes what is in it.")
+        bool,
+        typer.Option("--trust-pickles", help="NATS-Bench folder: allow it to execute code while it is read."),
     ] = False,
 ) -> None:
-    """Pack a table of evaluated architectures for evaluator=table."""
+    """Pack evaluated architectures into a table for evaluator=table."""
     from seminas.tables.table import save_table
 
     space = load_space(name)
@@ -136,9 +142,11 @@ def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool)
 @data.command("info")
 @user_errors
 def table_info(
-    file: Annotated[str, typer.Argument(help="A packed table, or the name of one in the package.")],
+    file: Annotated[
+        str, typer.Argument(help="Packed table, name of a table in the package, or folder of images.")
+    ],
 ) -> None:
-    """Say what a packed table holds and where it is from."""
+    """Print the contents and the origin of a packed table, or the contents of an image folder."""
     import numpy as np
     from rich.console import Console
     from rich.table import Table as Shown
@@ -164,7 +172,11 @@ def table_info(
 
 
 def _folder_info(root: Path) -> None:
-    """Print how many classes and images a folder holds, and which files cannot be read."""
+    """Print the numbers of classes and images in a folder, and the files that cannot be read.
+
+    Raises:
+        typer.Exit: A file cannot be read. The exit status is 1.
+    """
     from rich.progress import track
 
     from seminas.training.data.folder import Folder

@@ -1,4 +1,4 @@
-"""Errors of the commands that do not run on Hydra: one line, exit status 2."""
+"""Handle user errors in the commands that do not use Hydra: print one line, and exit with status 2."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from seminas.errors import UserError
 
 
 def user_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a command print an error of the user's as one line, and exit with status 2."""
+    """Return a command that prints a ``UserError`` as one line and exits with status 2."""
 
     @wraps(command)
     def checked(*args: Any, **kwargs: Any) -> None:

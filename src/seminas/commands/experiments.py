@@ -1,4 +1,4 @@
-"""``seminas search``, ``train``, ``supernet`` and ``predictor``: the experiments as commands of ``seminas``."""
+"""Make the experiments ``search``, ``train``, ``supernet`` and ``predictor`` commands of ``seminas``."""
 
 import sys
 from collections.abc import Callable
@@ -16,17 +16,17 @@ EXPERIMENTS = {
     ),
     "predictor": ("Measure how well a predictor ranks.", "seminas predictor evaluator.path=digits101"),
 }
-"""Name of each experiment, what it does, and an example."""
+"""Description and example of each experiment, by its name."""
 PANEL = "Experiments (KEY=VALUE sets a setting, -m runs a sweep)"
 
 
 def add_experiments(app: typer.Typer) -> None:
-    """Add the experiments, whose arguments are Hydra's, to ``seminas``."""
-    for name, (what, example) in EXPERIMENTS.items():
+    """Add the experiments to ``seminas``. Hydra parses their arguments."""
+    for name, (description, example) in EXPERIMENTS.items():
         app.command(
             name,
-            help=what,
-            short_help=f"{what} Example: {example}",
+            help=description,
+            short_help=f"{description} Example: {example}",
             add_help_option=False,
             context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
             rich_help_panel=PANEL,
@@ -35,7 +35,7 @@ def add_experiments(app: typer.Typer) -> None:
 
 def _experiment(name: str) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
-        # Hydra reads the arguments by itself, and names the program by the first.
+        # Hydra reads sys.argv itself, and takes the program's name from the first entry.
         sys.argv = [str(Path(sys.argv[0]).with_name(f"seminas-{name}")), *context.args]
         import_module(f"seminas.commands.{name}").main()
 

@@ -1,4 +1,4 @@
-"""What the commands that run on Hydra share: one job in its folder, and errors of one line."""
+"""The code that all Hydra commands share: it runs one job in its folder, and prints errors as one line."""
 
 import errno
 import math
@@ -28,8 +28,8 @@ from seminas.sweeps.folder import SweepFolder
 
 R = TypeVar("R", bound=Result)
 Run = Callable[[dict[str, Any], RunFolder, bool], float]
-"""A command: it is given the checked config, the run folder, and whether to show nothing. It returns a number that a
-sweeper maximises."""
+"""A command. Its arguments are the checked config, the run folder, and whether to hide the output. It returns a number
+that a sweeper can maximize."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
@@ -59,7 +59,7 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on instead of printing them.
     # Threads that wait for one another sleep: spinning, they slow down a busy machine, and themselves on it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.path.append(str(Path.cwd()))  # The user's own space or evaluator may lie in the working directory.
+    sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:
         entry()
     except _USER_ERRORS as error:
@@ -87,9 +87,17 @@ def run_once(
     work: Callable[[dict[str, Any], RunFolder, bool], R | None],
     show: Callable[[R, Path], None],
 ) -> R | None:
-    """Return the result of a run: the one in its folder, or else that of the work; shown unless ``quiet``.
+    """Return the result of a finished run, or do the work and return its result.
 
-    The work returns None on every rank but the first.
+    Args:
+        config: Checked config.
+        folder: Run folder. If it holds the result of this config, the work is not repeated.
+        quiet: Whether to hide the result.
+        work: Function that computes the result. It returns None on every rank but the first.
+        show: Function that prints the result.
+
+    Raises:
+        UserError: The folder belongs to another config, or the work fails.
     """
     finished: Any = folder.finished(config)
     result: R | None = work(config, folder, quiet) if finished is None else finished
@@ -99,7 +107,14 @@ def run_once(
 
 
 def run_job(name: str, run: Run, config: DictConfig) -> float:
-    """Run one job in its folder; a job that could not begin leaves no folder behind."""
+    """Run one job in its folder. If the job cannot begin, remove the folder.
+
+    Returns:
+        The number that the command returns, or NaN if the sweep was stopped.
+
+    Raises:
+        UserError: A job of a sweep failed. A single run prints the error and exits with status 2.
+    """
     hydra_config = HydraConfig.get()
     folder = RunFolder(Path(hydra_config.runtime.output_dir))
     sweep = SweepFolder(Path(hydra_config.sweep.dir)) if in_sweep() else None
@@ -117,7 +132,7 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
             raise
         folder.remove_if_unused(f"{hydra_config.job.name}.log")
         if sweep is None:
-            # Hydra would put a line of its own before the error.
+            # Hydra would print another line before the error.
             fail(user_error)
         folder.write_error(one_line(user_error), traceback.format_exc())
         _stop_if_asked(sweep)
@@ -131,13 +146,13 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
 
 
 def _stop_if_asked(sweep: SweepFolder | None) -> None:
-    """Let no further job of a sweep begin, where ``hydra.sweeper.fail_fast`` says so."""
+    """Stop a sweep before its next job, if ``hydra.sweeper.fail_fast`` is true."""
     if sweep is not None and HydraConfig.get().sweeper.get("fail_fast"):
         sweep.stop()
 
 
 def as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
-    """Return an error that is told in one line; None for a bug, which is told by its traceback."""
+    """Return the error to print in one line, or None for an ``OSError`` that is a bug and needs its traceback."""
     if not isinstance(error, OSError):
         return error
     if error.errno not in _DISK_FULL:
@@ -146,19 +161,22 @@ def as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
 
 
 def record_crash(folder: RunFolder, error: BaseException) -> None:
-    """Leave the traceback of an unexpected error in the folder."""
+    """Write an unexpected error and its traceback into the folder."""
     folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())
 
 
 def _interrupted(error: BaseException, folder: RunFolder) -> BaseException:
-    """Return what ends this process, after saying how the run goes on."""
+    """Return the exception that ends this process. After an interrupt, print how to resume the run.
+
+    If a worker process of a sweep is told to end, print nothing, because the sweep runs its job again.
+    """
     hydra_config = HydraConfig.get()
     if isinstance(error, SystemExit):
         if error.code is not None and error.code != TOLD_TO_END:
             return error
-        error = SystemExit(TOLD_TO_END)  # Lightning ends without a status.
+        error = SystemExit(TOLD_TO_END)  # Lightning exits without a status.
         if multiprocessing.current_process().name != "MainProcess":
-            return InterruptedError("its process was told to end")  # The sweep goes on with the job.
+            return InterruptedError("its process was told to end")  # The sweep runs the job again.
     key, path = ("sweep", hydra_config.sweep.dir) if in_sweep() else ("run", folder)
     print(f"interrupted: the same command with hydra.{key}.dir={path} goes on", file=sys.stderr)
     return error

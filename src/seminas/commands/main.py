@@ -1,4 +1,4 @@
-"""``seminas``: all commands."""
+"""``seminas``: the program that contains all commands."""
 
 from collections.abc import Callable
 
@@ -15,19 +15,19 @@ from seminas.commands.sweep import sweep
 app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Semi-supervised neural architecture search. COMMAND --help explains a command.",
+    help="Semi-supervised neural architecture search. seminas COMMAND --help explains a command.",
 )
 add_experiments(app)
 RUNS, SPACES = "Runs and sweeps", "Spaces, architectures and tables"
 COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
-    "status": (RUNS, status, "Print how one run stands. Example: seminas status RUN"),
+    "status": (RUNS, status, "Print the state of a run. Example: seminas status RUN"),
     "report": (RUNS, report, "Compare runs on one page. Example: seminas report runs"),
-    "dashboard": (RUNS, dashboard, "Save a view of ablations on W&B. Example: seminas dashboard"),
+    "dashboard": (RUNS, dashboard, "Save a W&B view of ablations. Example: seminas dashboard"),
 }
 GROUPS = {
     "sweep": (RUNS, sweep, "Watch and resume sweeps. Example: seminas sweep status DIR"),
-    "space": (SPACES, space, "Look at search spaces. Example: seminas space count nasbench201"),
-    "arch": (SPACES, arch, "Look at one architecture. Example: seminas arch show RUN --figure cell.png"),
+    "space": (SPACES, space, "Inspect search spaces. Example: seminas space count nasbench201"),
+    "arch": (SPACES, arch, "Show one architecture. Example: seminas arch show RUN --figure cell.png"),
     "data": (SPACES, data, "Make tables of accuracies. Example: seminas data info digits101"),
 }
 for name, (panel, command, about) in COMMANDS.items():
@@ -37,5 +37,5 @@ for name, (panel, group, about) in GROUPS.items():
 
 
 def main() -> None:
-    """Entry point of ``seminas``."""
+    """Run ``seminas``."""
     app()

@@ -1,4 +1,4 @@
-"""``seminas-predictor``: how well a predictor ranks architectures, from N labels and M pseudo-labels."""
+"""``seminas-predictor``: measure how well a predictor ranks architectures, given N labels and M pseudo-labels."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,20 +13,29 @@ from seminas.runs.results import PredictorResult
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Measure how a predictor ranks, by a checked config, and write the result into a folder.
+    """Measure how well a predictor ranks architectures, and write the result into a folder.
+
+    Args:
+        config: Checked config.
+        folder: Run folder.
+        quiet: Whether to hide the result.
 
     Returns:
-        Kendall's τ on the architectures that were not labeled; -1 where all predictions are equal.
+        Kendall's τ on the ranked architectures, or -1 if all predictions or all accuracies are equal.
 
     Raises:
-        UserError: The config or the folder will not do.
+        UserError: The config or the folder is not valid.
     """
     result = run_once(config, folder, quiet, study, print_result)
     return -1.0 if result is None or result.kendall_tau is None else result.kendall_tau
 
 
 def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorResult:
-    """Build the predictor and the table, measure, and write the result."""
+    """Build the predictor and the evaluator, measure the ranking, and write the result.
+
+    Raises:
+        UserError: The config or the folder is not valid.
+    """
     from seminas.evaluators.base import Evaluator
     from seminas.predictors.base import Predictor
     from seminas.predictors.study import PredictorStudy
@@ -64,7 +73,7 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
 
 
 def print_result(result: PredictorResult, folder: Path) -> None:
-    """Print the result."""
+    """Print the result as a table, and name its folder."""
     from rich.console import Console
     from rich.table import Table
 

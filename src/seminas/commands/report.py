@@ -1,4 +1,4 @@
-"""``seminas report`` and ``seminas dashboard``."""
+"""``seminas report`` and ``seminas dashboard``: compare finished runs."""
 
 import sys
 from enum import StrEnum
@@ -12,7 +12,7 @@ from seminas.commands.progress import shown_progress
 
 
 class Format(StrEnum):
-    """What ``seminas report`` writes."""
+    """Output format of ``seminas report``."""
 
     HTML = "html"
     CSV = "csv"
@@ -28,21 +28,21 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of the page. [default: report in the first DIR]"),
+        typer.Option("--out", "-o", help="Folder for the page. [default: report in the first DIR]"),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="A page with figures, or the table alone on the screen.")
+        Format, typer.Option("--format", help="Page with figures (html), or tables on the screen.")
     ] = Format.HTML,
     baseline: Annotated[
         str | None,
-        typer.Option(help="Strategy, or setting as the table names it, to test against. [default: random]"),
+        typer.Option(help="Strategy or setting that the others are tested against. [default: random]"),
     ] = None,
     at: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Further tables, as if runs had ended after so many evaluations."),
+        typer.Option(min=1, help="Add a table of the first N evaluations of each search."),
     ] = None,
 ) -> None:
-    """Compare runs: tables and figures of those that have finished, also of a sweep that is still running."""
+    """Compare finished runs in tables and figures. A sweep may still be running."""
     from seminas.commands.space import import_path
     from seminas.report.page import sections, write_report
     from seminas.report.runs import read_runs
@@ -64,16 +64,14 @@ def report(
 @user_errors
 def dashboard(
     project: Annotated[str, typer.Option(help="W&B project.")] = "seminas",
-    entity: Annotated[str, typer.Option(help="W&B user or team. [default: that of the login]")] = "",
-    name: Annotated[str, typer.Option(help="What the view is called.")] = "SemiNAS: labeled fraction",
-    group: Annotated[
-        str | None, typer.Option(help="Only runs of this sweep: the name of its folder.")
-    ] = None,
+    entity: Annotated[str, typer.Option(help="W&B user or team. [default: user of the login]")] = "",
+    name: Annotated[str, typer.Option(help="Name of the view.")] = "SemiNAS: labeled fraction",
+    group: Annotated[str | None, typer.Option(help="Show only the sweep with this folder name.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the definition to a JSON file, without network.")
+        Path | None, typer.Option("--out", "-o", help="Write the view to a JSON file, without network.")
     ] = None,
 ) -> None:
-    """Save a W&B workspace view: ablations over labels and pseudo-labels, strategies, single searches."""
+    """Save a W&B workspace view with ablations over labels and pseudo-labels, strategies, and single searches."""
     from seminas.report.dashboard import ablation_view, default_entity, save_view, write_view
 
     if out is not None:

@@ -1,4 +1,4 @@
-"""``seminas-search``: one search."""
+"""``seminas-search``: run one search."""
 
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Run the search of a checked config in a folder, or go on with the one there.
+    """Run the search of a checked config in a folder, or resume the search in the folder.
+
+    Args:
+        config: Checked config.
+        folder: Run folder.
+        quiet: Whether to hide the progress and the result. Failed evaluations are always printed.
 
     Returns:
         The best validation accuracy, a fraction.
 
     Raises:
-        UserError: The config or the folder will not do, or the search cannot go on.
+        UserError: The config or the folder is not valid, or the search cannot continue.
     """
     from seminas.loop.screen import print_result
 
@@ -78,7 +83,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
                 ).run(sizes)
                 observers.note("testing the best architecture")
                 result = search_result(config, archive, space, evaluator, folder.timing())
-                # A report draws the figures of jobs side by side, of which there may be thousands.
+                # A sweep may have thousands of quiet jobs. The report draws the figures for them.
                 if not quiet or "wandb" in (config["logger"] or {}):
                     write_figures(folder.path, space, archive)
                 observers.finish(result)
@@ -89,16 +94,16 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
 def _round_sizes(
     settings: SearchSettings, folder: RunFolder, num_candidates: int, strategy: "Strategy[Any]"
 ) -> list[int]:
-    """Return the size of each round; the rounds that an earlier command planned stay as they are.
+    """Return the size of each round. Keep the rounds that an earlier command planned.
 
     Raises:
-        UserError: The settings contradict each other, or ask for fewer evaluations than were planned.
+        UserError: The settings contradict each other, or they allow fewer evaluations than an earlier command planned.
     """
     from seminas.loop.plan import make_plan
 
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()
-    if planned is None and recorded is not None:  # Of version 0.1, which wrote no plan down.
+    if planned is None and recorded is not None:  # Version 0.1 wrote no plan.
         earlier: SearchSettings = read_section(recorded, "search", SearchSettings)
         planned = make_plan(earlier, num_candidates, strategy.round_sizes).sizes()
     if planned and plan.total < sum(planned):

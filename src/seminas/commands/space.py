@@ -1,4 +1,4 @@
-"""``seminas space``: search spaces."""
+"""``seminas space``: count and sample the architectures of search spaces."""
 
 import json
 import sys
@@ -12,21 +12,21 @@ from seminas.commands.errors import user_errors
 from seminas.errors import UserError
 from seminas.spaces.base import SearchSpace
 
-space = typer.Typer(no_args_is_help=True, help="Search spaces.")
+space = typer.Typer(no_args_is_help=True, help="Inspect search spaces.")
 SpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="SPACE", help="A name in conf/space, such as nasbench101, or a YAML file of a space."
+        metavar="SPACE", help="Name in conf/space, such as nasbench101, or a YAML file of a space."
     ),
 ]
-Unique = Annotated[bool, typer.Option("--unique", help="Count those that compute the same thing once.")]
+Unique = Annotated[bool, typer.Option("--unique", help="Count equivalent architectures once.")]
 
 
 def load_space(name: str) -> SearchSpace[Any]:
-    """Return the space of a name in ``conf/space``, or of a YAML file.
+    """Return the space with a name in ``conf/space``, or the space of a YAML file.
 
     Raises:
-        UserError: There is none, or it cannot be made.
+        UserError: The space does not exist, or it cannot be built.
     """
     from omegaconf import OmegaConf
     from yaml import YAMLError  # type: ignore[import-untyped]
@@ -35,7 +35,7 @@ def load_space(name: str) -> SearchSpace[Any]:
     from seminas.config.compose import CONFIG_DIR, compose
     from seminas.config.messages import one_line
 
-    sys.path.append(str(Path.cwd()))  # The class may be the user's.
+    sys.path.append(str(Path.cwd()))  # The working directory may hold the space's class.
     if name.endswith(".yaml") and Path(name).exists():
         try:
             section: Any = OmegaConf.load(name)
@@ -51,7 +51,7 @@ def load_space(name: str) -> SearchSpace[Any]:
 
 
 def import_path(paths: Sequence[Path]) -> None:
-    """Let classes of the user's be imported from folders."""
+    """Add folders to Python's import path, so that the user's classes in them can be imported."""
     sys.path.extend(str(path) for path in paths if str(path) not in sys.path)
 
 
@@ -70,10 +70,10 @@ def count(
 @user_errors
 def sample(
     name: SpaceName,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of architectures.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
 ) -> None:
-    """Print random architectures as JSON, one a line."""
+    """Print random architectures as JSON, one on each line."""
     import numpy as np
 
     loaded = load_space(name)

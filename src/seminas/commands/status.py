@@ -1,4 +1,4 @@
-"""``seminas status``: how a single run stands."""
+"""``seminas status``: print the state of a single run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from seminas.runs.folder import RunFolder
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
 ) -> None:
-    """Print a run's state, evaluations, the best so far and the time left; exits with 1 until it is done."""
+    """Print a run's state, evaluations, best accuracy and time left. Exit with status 1 unless the run is done."""
     from seminas.runs.progress import progress_of
 
     run = RunFolder(folder)

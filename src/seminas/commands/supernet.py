@@ -1,4 +1,4 @@
-"""``seminas-supernet``: the weight-sharing supernet of a space."""
+"""``seminas-supernet``: train the weight-sharing supernet of a space."""
 
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,32 @@ from seminas.spaces.capabilities import HasSupernet
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Train the supernet of a checked config in a folder, or go on with the one there, and measure architectures by it.
+    """Train a supernet in a folder, or resume its training, and measure architectures with its weights.
+
+    Args:
+        config: Checked config.
+        folder: Run folder.
+        quiet: Whether to hide the progress and the result.
 
     Returns:
-        The mean validation accuracy of the architectures measured, a fraction. 0 on every rank but the first.
+        The mean validation accuracy of the measured architectures, a fraction. 0 on every rank but the first.
 
     Raises:
-        UserError: The config or the folder will not do, or a process failed.
+        UserError: The config or the folder is not valid, or a process failed.
     """
     result = run_once(config, folder, quiet, train_supernet, print_result)
     return 0.0 if result is None else result.mean_val_accuracy
 
 
 def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SupernetResult | None:
-    """Check everything, train, measure, and write the result; returns None on every rank but the first."""
+    """Check the config, train the supernet, measure architectures, and write the result.
+
+    Returns:
+        The result, or None on every rank but the first.
+
+    Raises:
+        UserError: The config or the folder is not valid, or a process failed.
+    """
     from seminas.runs.loggers import build_loggers
     from seminas.training.devices import num_local_processes
     from seminas.training.supernet import SupernetJob
@@ -74,7 +86,7 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
 
 
 def print_result(result: SupernetResult, folder: Path) -> None:
-    """Print the result."""
+    """Print the mean accuracy, and name the folder."""
     mean = 100 * result.mean_val_accuracy
     print(f"{len(result.measured)} architectures: mean validation accuracy {mean:.2f}%; {folder}")
 

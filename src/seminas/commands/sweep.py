@@ -1,4 +1,4 @@
-"""``seminas sweep``: the folders that -m makes."""
+"""``seminas sweep``: watch and resume the sweeps that the option -m starts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,8 @@ from seminas.commands.errors import user_errors
 from seminas.runs.folder import STATES
 from seminas.sweeps.folder import SweepFolder
 
-sweep = typer.Typer(no_args_is_help=True, help="Sweeps: the folders that -m makes.")
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="hydra.sweep.dir of the sweep.")]
+sweep = typer.Typer(no_args_is_help=True, help="Watch and resume sweeps. The option -m starts a sweep.")
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the sweep (hydra.sweep.dir).")]
 
 
 @sweep.command("status")
@@ -21,7 +21,7 @@ def status(
         bool, typer.Option("--errors", help="Name the file with the traceback of each failed job.")
     ] = False,
 ) -> None:
-    """Say how many jobs are done, running, failed, stopped and missing, and why; exits with 1 until all are done."""
+    """Count the jobs in each state, and print the errors. Exit with status 1 unless all jobs are done."""
     jobs = SweepFolder(folder).jobs()
     counts = {state: sum(job.state.name == state for job in jobs) for state in STATES}
     print(f"{len(jobs)} jobs: " + ", ".join(f"{n} {state}" for state, n in counts.items() if n))
@@ -38,7 +38,7 @@ def status(
 @sweep.command("resume")
 @user_errors
 def resume(folder: Folder) -> None:
-    """Run the jobs of a sweep that are not done, as it was launched, and no others."""
+    """Run the jobs of a sweep that are not done, with the sweep's own command."""
     from seminas.sweeps.resume import resume as go_on
 
     go_on(SweepFolder(folder))

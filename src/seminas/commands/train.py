@@ -1,4 +1,4 @@
-"""``seminas-train``: one network to the end."""
+"""``seminas-train``: train one network to the end."""
 
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,19 @@ _FIXED_SCHEDULES = ("one_cycle", "cosine")
 
 
 def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
-    """Train the network of a checked config in a folder, or go on with the one there.
+    """Train the network of a checked config in a folder, or resume its training.
+
+    Args:
+        config: Checked config.
+        folder: Run folder.
+        quiet: Whether to hide the progress and the result.
 
     Returns:
-        Validation accuracy of the weights kept, or test accuracy without validation images; a fraction. 0 on every
-        rank but the first.
+        The validation accuracy of the weights that are kept, a fraction. Without validation images it is their test
+        accuracy. 0 on every rank but the first.
 
     Raises:
-        UserError: The config or the folder will not do, or a process failed.
+        UserError: The config or the folder is not valid, or a process failed.
     """
     result = run_once(config, folder, quiet, train_network, print_result)
     if result is None:
@@ -35,7 +40,14 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
 
 
 def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> TrainingResult | None:
-    """Check everything, train on all processes, and return the result; None on every rank but the first."""
+    """Check the config, and train on all processes.
+
+    Returns:
+        The result, or None on every rank but the first.
+
+    Raises:
+        UserError: The config or the folder is not valid, or a process failed.
+    """
     from seminas.execution.ranks import launch
     from seminas.training.checkpoints import last_checkpoint
     from seminas.training.devices import num_local_processes
@@ -58,7 +70,7 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
     images.check_batches(num_processes)
     try:
         job.network(images)
-    except Exception as error:  # Whatever a network raises for arguments that make no sense.
+    except Exception as error:  # A network may raise any exception for wrong arguments.
         raise UserError(
             f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
         ) from error
@@ -77,7 +89,11 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
 
 
 def _architecture(space: SearchSpace[Any], config: dict[str, Any]) -> Any:
-    """Return the architecture that the config names; one drawn by the seed if it names none."""
+    """Return the architecture that the config names, or a random one if it names none.
+
+    Raises:
+        UserError: The config names two architectures, or an architecture that the space does not have.
+    """
     written, source = config["architecture"], config["architecture_from"]
     if written is not None and source is not None:
         raise UserError("architecture_from: architecture is set as well, one of them will do")
@@ -89,14 +105,14 @@ def _architecture(space: SearchSpace[Any], config: dict[str, Any]) -> Any:
             raise ValueError("there is no such run folder or file")
         if isinstance(value, str):
             return read_architecture(value, space)
-        # A number or a list is the architecture's text as Hydra reads it.
+        # Hydra has turned the architecture's text into a number, a list or a dictionary.
         return space.from_json(value) if isinstance(value, dict | list) else space.parse(str(value))
     except (ValueError, TypeError, LookupError) as error:
         raise UserError(f"{key}={value}: {error}") from error
 
 
 def print_result(result: TrainingResult, folder: Path) -> None:
-    """Print the result."""
+    """Print the result as a table."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""What ``seminas-train`` and ``seminas-supernet`` share: the parts of a training from a config."""
+"""Build the parts of a training from a config, for ``seminas-train`` and ``seminas-supernet``."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ class TrainingParts(NamedTuple):
     """The parts of a training.
 
     Attributes:
-        space: Has the capability that the command needs.
-        recipe: How networks are trained.
-        trainer: Where; this machine has the devices.
+        space: Search space with the capability that the command needs.
+        recipe: Schedule, augmentation and other settings of the training.
+        trainer: Settings of Lightning's trainer. This machine has their devices.
     """
 
     space: SearchSpace[Any]
@@ -28,7 +28,12 @@ class TrainingParts(NamedTuple):
 
 
 def training_parts(config: dict[str, Any], command: str, capability: type[Any]) -> TrainingParts:
-    """Return the parts that a config describes.
+    """Return the parts of the training that a config describes.
+
+    Args:
+        config: Checked config.
+        command: Name of the command, for errors.
+        capability: Protocol that the space must have.
 
     Raises:
         UserError: The space lacks the capability that the command needs, or the machine lacks the devices.
@@ -45,6 +50,10 @@ def training_parts(config: dict[str, Any], command: str, capability: type[Any]) 
 
 @contextlib.contextmanager
 def claimed_by_first_rank(folder: RunFolder, config: dict[str, Any]) -> Iterator[None]:
-    """Hold a folder. Of ranks that Slurm or torchrun started, the first one holds it for all."""
+    """Claim a folder. If Slurm or torchrun started several ranks, only the first rank claims it.
+
+    Raises:
+        UserError: The folder belongs to another config, another process holds it, or it cannot be written.
+    """
     with folder.claim(config) if is_first_rank() else contextlib.nullcontext():
         yield

@@ -1,1 +1,1 @@
-"""The search: its plan, its loop, and what shows it. Start reading at ``loop.py``."""
+"""The search: its plan, its loop, and the observers that show its progress. Start reading at ``search.py``."""

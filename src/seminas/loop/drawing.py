@@ -1,4 +1,4 @@
-"""Drawings of architectures, and figures as files."""
+"""Draw architectures, and write figures to files."""
 
 import io
 from collections import defaultdict
@@ -15,7 +15,7 @@ from seminas.storage.files import write_file
 
 
 def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
-    """Draw an architecture's graph from input to output."""
+    """Return a drawing of an architecture's graph, with the input on the left and the output on the right."""
     adjacency, labels = space.graphs([architecture])
     present = np.flatnonzero(labels[0])
     figure = Figure(figsize=(1.6 + 1.5 * len(present), 3.2), layout="constrained")
@@ -26,7 +26,16 @@ def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
 
 
 def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
-    """Vertices from left to right by their longest path from the input, edges past others as arcs."""
+    """Draw a graph on axes.
+
+    A vertex's column is the length of the longest path from the input to it. An edge is drawn as an arc if a straight
+    line could cross another vertex.
+
+    Args:
+        axes: Axes to draw on.
+        adjacency: Adjacency matrix ``[V, V]``, upper triangular.
+        names: Labels of the vertices.
+    """
     vertices = range(len(adjacency))
     depth = [0] * len(adjacency)
     for v in vertices:
@@ -71,15 +80,19 @@ def _draw_graph(axes: Axes, adjacency: np.ndarray, names: list[str]) -> None:
 
 
 def _pale(number: int) -> tuple[float, ...]:
-    """A colour of the cycle, mixed with white, that hides the edges behind a vertex."""
+    """Return a color of Matplotlib's cycle, mixed with white. It is opaque, so it hides the edges behind a vertex."""
     return tuple(1 - 0.4 * (1 - channel) for channel in to_rgb(f"C{number % 10}"))
 
 
 def save_figure(figure: Figure, path: Path) -> bytes:
-    """Write a figure, whole or not at all, in the format of the file's name; returns what was written.
+    """Write a figure to a file, and return the bytes of the file. A failed write leaves no partial file.
+
+    Args:
+        figure: Figure to write.
+        path: File. Its suffix sets the format, such as ``.png`` or ``.svg``.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     image = io.BytesIO()
     metadata = {"Date": None} if path.suffix == ".svg" else {}  # The same figure gives the same bytes.

@@ -1,4 +1,4 @@
-"""Figures of one search: its curve, its best architecture, and its predictions against the accuracies."""
+"""Draw the figures of a search: its curve, its best architecture, and predicted against measured accuracies."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,11 +15,15 @@ from seminas.spaces.base import SearchSpace
 
 CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"
 MOST_PANELS, MOST_POINTS = 5, 2_000
-"""Rounds that are drawn, and points of each round."""
+"""Maximum number of rounds in the figure of predictions, and approximate maximum number of points in each round."""
 
 
 def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
-    """Write the search curve, a drawing of the best architecture and what was predicted (PNG) into a run folder."""
+    """Write the figures of a search into its run folder as PNG files.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
     save_figure(search_curve(archive.records), folder / CURVE_FILE)
     if any(record.prediction is not None for record in archive.records):
         predicted = predictions([archive.records])
@@ -32,7 +36,7 @@ def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> No
 
 
 def search_curve(records: list[Record]) -> Figure:
-    """Draw every evaluation, by round, and the best so far."""
+    """Return a figure of all validation accuracies, colored by round, and of the best accuracy so far."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     by_round = defaultdict(list)
@@ -49,7 +53,7 @@ def search_curve(records: list[Record]) -> Figure:
     if done:
         index, values = np.array(sorted(done)).T
         axes.step(index, np.maximum.accumulate(values), where="post", color="black", label="best so far")
-        # Early failures of training would squeeze everything else together.
+        # Very low accuracies would compress the rest of the figure.
         bottom = np.quantile(values, 0.05)
         margin = max(1e-3, 0.1 * (values.max() - bottom))
         axes.set_ylim(bottom - margin, values.max() + margin)
@@ -67,7 +71,10 @@ def search_curve(records: list[Record]) -> Figure:
 
 
 def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
-    """The line through points, ascending in both, and straight on beyond them."""
+    """Return the piecewise linear function through points whose x and y both increase.
+
+    Beyond the points the function continues as a straight line, so that the axis can invert it.
+    """
     before, after = (y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[0]) / (x[-1] - x[0])
 
     def line(at: Any) -> Any:
@@ -78,12 +85,15 @@ def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
 
 
 def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
-    """Draw predicted against true accuracies, a panel a round; None where nothing was predicted.
+    """Return a figure of predicted against measured accuracies, with one panel for each round.
 
     Args:
-        runs: The records of one or several searches. Kendall's τ is the mean over them.
+        runs: Records of one or several searches. Each panel states Kendall's τ, averaged over the searches.
+
+    Returns:
+        The figure, or None if there is no prediction.
     """
-    from scipy.stats import kendalltau  # Slow to import, and most searches do without.
+    from scipy.stats import kendalltau  # SciPy is slow to import, and many searches make no predictions.
 
     rounds: dict[int, list[list[tuple[float, float]]]] = {}
     for records in runs:

@@ -1,4 +1,4 @@
-"""What may look on while a search runs: the screen, loggers, figures."""
+"""Observers of a search, such as the screen and the loggers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,75 +8,86 @@ from seminas.runs.results import SearchResult
 
 
 class Observer:
-    """Is told of everything that happens in a search. Each method does nothing unless overridden."""
+    """An object that the search notifies of each event. Each method does nothing unless a subclass overrides it."""
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
-        """Take in the evaluations of earlier processes, and the size of each round."""
+        """Handle the start of the search.
+
+        Args:
+            archive: Archive of the search. It may hold evaluations of earlier processes.
+            sizes: Size of each round.
+        """
 
     def note(self, text: str) -> None:
-        """Take in what is being done, in a few words."""
+        """Handle a short text about the current work."""
 
     def asking(self, round_number: int) -> None:
-        """Take in that a round's architectures are being chosen."""
+        """Handle the start of a round, before the strategy chooses the architectures."""
 
     def evaluated(self, records: Sequence[Record]) -> None:
-        """Take in new evaluations."""
+        """Handle new evaluations."""
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
-        """Take in the end of a round, with the strategy's numbers on it."""
+        """Handle the end of a round.
+
+        Args:
+            round_number: Number of the round, from 0.
+            archive: Archive with all evaluations so far.
+            metrics: Metrics that the strategy gave for this round, by name.
+        """
 
     def finish(self, result: SearchResult) -> None:
-        """Take in the result."""
+        """Handle the result."""
 
     def close(self, *, failed: bool) -> None:
-        """Let go of the screen and of files."""
+        """Release the screen and files. ``failed`` states whether the search ended with an exception."""
 
 
 class Observers(Observer):
-    """Several observers as one."""
+    """An observer that passes each event on to several observers."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = list(observers)
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
-        """Tell all."""
+        """Pass the start on to all observers."""
         for observer in self._observers:
             observer.start(archive, sizes)
 
     def note(self, text: str) -> None:
-        """Tell all."""
+        """Pass a text on to all observers."""
         for observer in self._observers:
             observer.note(text)
 
     def asking(self, round_number: int) -> None:
-        """Tell all."""
+        """Pass the start of a round on to all observers."""
         for observer in self._observers:
             observer.asking(round_number)
 
     def evaluated(self, records: Sequence[Record]) -> None:
-        """Tell all."""
+        """Pass new evaluations on to all observers."""
         for observer in self._observers:
             observer.evaluated(records)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
-        """Tell all."""
+        """Pass the end of a round on to all observers."""
         for observer in self._observers:
             observer.round_done(round_number, archive, metrics)
 
     def finish(self, result: SearchResult) -> None:
-        """Tell all."""
+        """Pass the result on to all observers."""
         for observer in self._observers:
             observer.finish(result)
 
     def close(self, *, failed: bool) -> None:
-        """Tell all."""
+        """Close all observers."""
         for observer in self._observers:
             observer.close(failed=failed)
 
 
 @contextmanager
 def closing_observer(observer: Observer) -> Iterator[None]:
-    """Close an observer at the end; an exception marks the run as failed."""
+    """Close an observer at the end of the block. After an exception, mark the run as failed."""
     try:
         yield
     except BaseException:

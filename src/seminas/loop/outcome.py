@@ -1,4 +1,4 @@
-"""The result of a finished search. Only here a test accuracy is looked at."""
+"""Make the result of a finished search. No other part of the search reads test accuracies."""
 
 import logging
 from typing import Any
@@ -22,6 +22,13 @@ def search_result(
     timing: Timing,
 ) -> SearchResult:
     """Return the result of a search.
+
+    Args:
+        config: Config of the run, resolved.
+        archive: All evaluations of the search.
+        space: Search space.
+        evaluator: Evaluator that gives the test accuracies.
+        timing: Time of all attempts.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
@@ -70,7 +77,7 @@ def _tested(evaluator: Evaluator[Any], architecture: Any) -> float | None:
 
 
 def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
-    """Return each best so far, with its test accuracy if looking it up costs nothing."""
+    """Return each evaluation that was better than all before it, with its test accuracy if that is in a table."""
     best: list[tuple[Record, float]] = []
     for record in archive.records:
         accuracy = record.val_accuracy

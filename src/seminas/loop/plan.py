@@ -1,4 +1,4 @@
-"""How many architectures a search evaluates, and when."""
+"""Plan the rounds of a search: how many architectures it evaluates in each round."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ LABELED_SHARE, MOST_ROUNDS, LEAST_NEW = 1 / 5, 6, 5
 
 @dataclass(frozen=True)
 class Plan:
-    """The rule that gives the size of each round.
+    """The rule for the size of each round.
 
     Attributes:
-        total: Evaluations in all.
-        first: Architectures of the first, random round.
-        step: Architectures of the next round, given those evaluated so far and those of the first round.
+        total: Number of evaluations in the whole search.
+        first: Number of random architectures in the first round.
+        step: Function that returns the size of the next round. Its arguments are the number of evaluations so far and
+            the size of the first round.
     """
 
     total: int
@@ -26,7 +27,11 @@ class Plan:
     step: Callable[[int, int], int]
 
     def sizes(self, planned: Sequence[int] = ()) -> list[int]:
-        """Return the size of each round; ``planned`` are rounds of an earlier plan, which stay as they are."""
+        """Return the size of each round.
+
+        Args:
+            planned: Sizes of the rounds of an earlier plan. They are kept, and new rounds follow them.
+        """
         sizes = list(planned) or [min(self.first, self.total)]
         while (done := sum(sizes)) < self.total:
             sizes.append(min(self.step(done, sizes[0]), self.total - done))
@@ -34,19 +39,20 @@ class Plan:
 
 
 def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes | None = None) -> Plan:
-    """Return the plan that settings, the number of candidates and a strategy give.
+    """Return the plan for a search.
 
-    What is not set follows from what is: with nothing set, 25 and three rounds of 25; with ``max_queries`` alone, a
-    fifth of it at random and the rest in up to six rounds. A strategy that wants sizes of its own spends the same
-    number of evaluations in these, unless ``num_rounds`` is set.
+    Missing settings follow from the others. With no setting, the first round has 25 architectures, and three rounds of
+    25 follow. With ``max_queries`` alone, a fifth of the evaluations is random, and up to six rounds share the rest. If
+    the strategy prefers its own round sizes, the plan uses them for the same total number of evaluations. This does not
+    apply if ``num_rounds`` is set.
 
     Args:
         settings: The ``search`` section.
-        num_candidates: There are no more architectures.
-        wanted: The strategy's own sizes.
+        num_candidates: Number of architectures that can be evaluated.
+        wanted: Round sizes that the strategy prefers, or None.
 
     Raises:
-        UserError: The settings contradict each other or the number of candidates.
+        UserError: The settings contradict each other, or they ask for more architectures than there are candidates.
     """
     for name in ("num_labeled", "max_queries"):
         value = getattr(settings, name)
@@ -67,7 +73,7 @@ def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes 
 
 
 def _complete(settings: SearchSettings) -> tuple[int, int, int]:
-    """Return the first round, a further round and the number of further rounds, with what is not set filled in."""
+    """Return the sizes of the first and of a later round, and the number of later rounds. Fill in missing settings."""
     labeled, new, rounds = settings.num_labeled, settings.num_new, settings.num_rounds
     queries = settings.max_queries
     if queries is None:

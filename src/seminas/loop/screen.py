@@ -1,4 +1,4 @@
-"""A search on the screen: rounds, evaluations, the best so far and the time left; and the table at its end."""
+"""Show a search on the screen: a progress bar, a line for each round, and the result as a table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,14 +13,14 @@ from seminas.runs.archive import Archive, Record
 from seminas.runs.results import SearchResult
 
 MOST_LINES = 20
-"""Rounds that are each printed in a line. Of more rounds, about ten are printed."""
+"""Maximum number of rounds that all get a line. A search with more rounds prints about ten lines."""
 
 
 class Screen(Observer):
-    """Draws a progress bar, and prints a line for a round and for a failed evaluation."""
+    """An observer that draws a progress bar, and prints a line for each round and for each failed evaluation."""
 
     def __init__(self, *, quiet: bool) -> None:
-        """Prepare the display; ``quiet`` prints failed evaluations only."""
+        """Prepare the display. With ``quiet`` it prints only failed evaluations."""
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._progress = bars.Progress(
@@ -40,7 +40,7 @@ class Screen(Observer):
         self._printed = 0
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
-        """Draw the bar, with the evaluations of earlier processes."""
+        """Draw the bar, including the evaluations of earlier processes."""
         self._sizes = sizes
         self._progress.update(self._task, total=sum(sizes))
         self._progress.start()
@@ -49,15 +49,15 @@ class Screen(Observer):
         self.evaluated(archive.records)
 
     def note(self, text: str) -> None:
-        """Write what is being done beside the bar."""
+        """Write a text beside the bar."""
         self._progress.update(self._task, description=text)
 
     def asking(self, round_number: int) -> None:
-        """Write that a round's architectures are being chosen."""
+        """Write that the strategy is choosing the architectures of a round."""
         self.note(f"round {round_number}/{len(self._sizes) - 1} choosing")
 
     def evaluated(self, records: Sequence[Record]) -> None:
-        """Move the bar, and print failures."""
+        """Advance the bar, and print failed evaluations."""
         for record in records:
             if record.val_accuracy is None:
                 self._console.print(f"evaluation {record.index} failed: {record.error}", markup=False)
@@ -68,10 +68,10 @@ class Screen(Observer):
         self._progress.update(self._task, advance=len(records), best=best)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
-        """Print a line on the round."""
+        """Print a line for the round. In a search of many rounds, print it only after each tenth of the evaluations."""
         records = archive.round(round_number)
         total, done = sum(self._sizes), records[-1].index + 1
-        best = archive.best  # An evaluator that measures again may have lowered it.
+        best = archive.best  # If the evaluator measured again, the best accuracy may be lower now.
         self._best = None if best is None else best.val_accuracy
         few = len(self._sizes) <= MOST_LINES or done == total
         if self._quiet or not (few or done - self._printed >= total / 10):
@@ -87,12 +87,12 @@ class Screen(Observer):
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self, *, failed: bool) -> None:
-        """Take the bar away."""
+        """Stop the bar."""
         self._progress.stop()
 
 
 def print_result(result: SearchResult, folder: Path) -> None:
-    """Print a search's result, and name the files of its folder."""
+    """Print a search's result as a table, and list the files of its folder."""
     table = Table(show_header=False, title=f"{result.strategy} on {result.space}")
     table.add_row("best architecture", _written(result.best_architecture))
     table.add_row("validation accuracy", f"{result.best_val_accuracy:.4f}")
@@ -112,7 +112,7 @@ def print_result(result: SearchResult, folder: Path) -> None:
 
 
 def _written(architecture: Any) -> str:
-    """Return an architecture for people: a matrix by rows, anything else as it is."""
+    """Return an architecture as readable text. Each row of a matrix and each entry of a dictionary has its own line."""
     if isinstance(architecture, dict):
         return "\n".join(f"{name}: {_written(value)}" for name, value in architecture.items())
     if isinstance(architecture, list) and architecture and isinstance(architecture[0], list):

@@ -1,4 +1,4 @@
-"""The search: the loop that introduces space, evaluator, strategy and archive to one another."""
+"""The search loop. It connects the space, the evaluator, the strategy and the archive."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class Search:
     """One search.
 
     Attributes:
-        space: The candidates.
-        evaluator: Says their validation accuracies.
-        strategy: Chooses among them.
-        archive: Holds the evaluations.
-        observer: Is told of everything.
-        max_failures: Failed evaluations before the search gives up.
-        add_traceback: Takes the traceback of a failed evaluation.
+        space: Space of the candidates.
+        evaluator: Evaluator that gives the validation accuracies.
+        strategy: Strategy that chooses the architectures to evaluate.
+        archive: Archive that stores the evaluations.
+        observer: Observer of each event.
+        max_failures: Number of failed evaluations that the search accepts.
+        add_traceback: Function that stores the traceback of a failed evaluation.
     """
 
     space: SearchSpace[Any]
@@ -38,13 +38,16 @@ class Search:
     add_traceback: Callable[[str], None] = lambda text: None
 
     def run(self, sizes: Sequence[int]) -> None:
-        """Evaluate ``sizes[r]`` architectures of the strategy's choice in round r.
+        """Evaluate ``sizes[r]`` architectures in round r. The strategy chooses them.
 
-        The strategy is told the rounds that the archive holds. For a round that it holds in part, the strategy is asked
-        again, which gives the same architectures, and the rest is evaluated.
+        The archive may hold rounds of an earlier process. The search tells the strategy the accuracies of these rounds.
+        If the last round is incomplete, the search asks the strategy for it again, and the strategy proposes the same
+        architectures. The search then evaluates only the missing architectures. The search ends early if the strategy
+        proposes no architecture.
 
         Raises:
-            UserError: More than ``max_failures`` evaluations failed, or the archive is of another search.
+            UserError: More than ``max_failures`` evaluations failed, the evaluator gave an invalid answer, or the
+                archive belongs to another search.
         """
         last = self.archive.records[-1].round if len(self.archive) else -1
         for number, size in enumerate(sizes):
@@ -64,7 +67,7 @@ class Search:
             self.observer.round_done(number, self.archive, proposal.metrics)
 
     def _revise(self, number: int) -> None:
-        """Have an evaluator that learns measure everything again, once for each round."""
+        """Measure all earlier architectures again, once for each round, if the evaluator's accuracies can change."""
         if not self.evaluator.revises:
             return
         architectures = [self.space.from_json(record.architecture) for record in self.archive.records]
@@ -76,7 +79,12 @@ class Search:
         self.strategy.revise(architectures, [record.val_accuracy for record in self.archive.records])
 
     def _evaluate(self, proposal: Proposal[Any], number: int) -> None:
-        """Evaluate the architectures of a round that the archive does not hold yet."""
+        """Evaluate the architectures of a round that the archive does not hold yet.
+
+        Raises:
+            UserError: The archive belongs to another search, too many evaluations failed, or the evaluator gave an
+                invalid answer.
+        """
         archive, recorded = self.archive, self.archive.round(number)
         architectures = proposal.architectures
         keys = [self.space.key(architecture) for architecture in architectures]
@@ -100,8 +108,8 @@ class Search:
                         f"evaluator: ended after {len(done)} of {len(todo)} evaluations of round {number}"
                     ) from None
                 except Exception as error:
-                    # The evaluator let the error of one architecture pass. The first one without an answer is taken for
-                    # its cause, and the rest are asked for again.
+                    # The evaluator did not catch the exception of an evaluation. The search blames the first
+                    # architecture without an answer, and asks for the others again.
                     position = min(set(range(len(todo))) - done)
                     evaluation, raised = failed(error, 0.0), True
                 done.add(position)
@@ -132,7 +140,11 @@ class Search:
         self._show(self.archive.add(record))
 
     def _show(self, records: Sequence[Record]) -> None:
-        """Tell the observer what the history has gained, and give up if too much of it failed."""
+        """Notify the observer of new records in the history.
+
+        Raises:
+            UserError: More than ``max_failures`` evaluations failed.
+        """
         self.observer.evaluated(records)
         failures = self.archive.failures
         if len(failures) > self.max_failures:
@@ -143,7 +155,17 @@ class Search:
 
 
 def _check_answer(position: object, evaluation: object, number: int, done: set[int]) -> None:
-    """Refuse an answer that is no evaluation, or whose question was not asked or has an answer already."""
+    """Check an answer of the evaluator.
+
+    Args:
+        position: Position of the architecture in the request.
+        evaluation: The answer.
+        number: Number of architectures in the request.
+        done: Positions that already have an answer.
+
+    Raises:
+        UserError: The position is not open, or the answer is no ``Evaluation``.
+    """
     if not isinstance(position, int | np.integer) or not 0 <= position < number or position in done:
         raise UserError(
             f"evaluator: yields position {position!r}, which is not open among {number} evaluations"

@@ -1,1 +1,1 @@
-"""What a person sees: progress, tables and figures."""
+"""Reports that compare finished runs: statistics, tables, figures, pages, and a W&B view."""

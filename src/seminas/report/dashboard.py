@@ -1,4 +1,4 @@
-"""A saved view of a W&B project, built from code: the ablation over labeled architectures."""
+"""Build and save a view of a W&B project, with ablations over labels and pseudo-labels."""
 
 import json
 from pathlib import Path
@@ -16,10 +16,10 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
     """Return the view, a ``wandb_workspaces.workspaces.Workspace``.
 
     Args:
-        entity: User or team.
-        project: W&B's.
-        name: What the view is called.
-        group: Show the runs of this sweep alone.
+        entity: W&B user or team.
+        project: W&B project.
+        name: Name of the view.
+        group: Folder name of the only sweep that the view shows. None shows all runs.
     """
     import wandb_workspaces.reports.v2 as reports
     import wandb_workspaces.workspaces as workspaces
@@ -52,11 +52,11 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
             y=reports.SummaryMetric("final/test_accuracy"),
         )
 
-    def ablation(question: str, key: str, what: str) -> Any:
+    def ablation(question: str, key: str, title: str) -> Any:
         panels = [
             scatter(key),
             bars("final/test_accuracy", key),
-            curve("best_val_accuracy", f"best so far, by {what}", key),
+            curve("best_val_accuracy", f"best so far, by {title}", key),
         ]
         return workspaces.Section(name=question, is_open=True, panels=panels)
 
@@ -93,18 +93,26 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
 
 
 def write_view(view: Any, path: Path) -> None:
-    """Write the view's definition as JSON, as W&B would get it."""
+    """Write the view's definition to a file, in the JSON form that W&B receives.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
     definition = json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
     write_file(path, json.dumps(definition, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def default_entity() -> str:
-    """Return the entity of the login; raises UserError where there is none."""
+    """Return the default entity of the W&B login.
+
+    Raises:
+        UserError: W&B cannot be reached, nobody has logged in, or the login has no default entity.
+    """
     import wandb
 
     try:
         entity = wandb.Api().default_entity
-    except Exception as error:  # Of requests or W&B: no network, no login.
+    except Exception as error:  # requests or W&B raises it, for example without a network or a login.
         raise UserError(f"W&B: {first_line(error)}; --out FILE writes the definition without it") from error
     if not entity:
         raise UserError("--entity: W&B knows no default, give one")
@@ -112,13 +120,13 @@ def default_entity() -> str:
 
 
 def save_view(view: Any) -> str:
-    """Save the view in W&B; returns its address.
+    """Save the view in W&B, and return its address.
 
     Raises:
-        UserError: W&B does not take it: no network, no login, no such project.
+        UserError: W&B cannot save the view, for example without a network, a login or the project.
     """
     try:
         view.save()
         return str(view.url)
-    except Exception as error:  # Of requests, W&B or its package: whatever stands between us and the server.
+    except Exception as error:  # requests, W&B or its workspaces package may raise any exception.
         raise UserError(f"W&B: {first_line(error)}; --out FILE writes the definition without it") from error

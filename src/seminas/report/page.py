@@ -1,4 +1,4 @@
-"""The report of a study: one HTML page without outside assets, its figures as PNG and SVG, its tables as CSV."""
+"""Write the report of a study: an HTML page with all its images inside, PNG and SVG figures, and a CSV file."""
 
 import base64
 import html
@@ -30,16 +30,17 @@ figcaption, .note { color: #555 }
 def sections(
     runs: Runs, baseline: str | None = None, figures: bool = True, at: Sequence[int] = ()
 ) -> list[Section]:
-    """Return a section for each problem that was searched, then for each on which models were compared.
+    """Return a section for each problem with searches, and then for each problem with compared predictors.
 
     Args:
-        runs: The runs.
-        baseline: What the paired test compares with, see ``statistics.table``.
-        figures: Whether to draw.
-        at: Numbers of evaluations; the runs that are longer make further tables, as if they had ended there.
+        runs: Runs of the report.
+        baseline: Setting or strategy for the paired test, see ``statistics.table``.
+        figures: Whether to draw figures.
+        at: Numbers of evaluations. For each number n, a further section compares the searches after n evaluations. It
+            leaves out shorter searches.
 
     Raises:
-        UserError: There is no such baseline, or no run is that long.
+        UserError: The baseline does not exist, or no search of a problem has so many evaluations.
     """
     searched = []
     for problem, settings in group(runs.searches).items():
@@ -76,10 +77,11 @@ def write_report(
         progress: Is told how many sections have been written, of how many.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        UserError: There is no such baseline, or nothing can be written there.
+        UserError: The baseline does not exist, no search of a problem is long enough for ``at``, or a file cannot be
+            written.
     """
     parts = sections(runs, baseline, at=at)
     drawn = sum(bool(part.figures) for part in parts)

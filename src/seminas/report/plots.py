@@ -1,4 +1,4 @@
-"""Figures of a study: curves with error bands, ablations, and the architectures that were evaluated."""
+"""Draw the figures of a study: curves with error bands, ablations, and the evaluated architectures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,30 +16,34 @@ MOST_LINES, MOST_POINTS = 16, 2_000
 
 
 def curves(settings: Sequence[Setting]) -> Figure:
-    """Draw the best so far over evaluations, validation and test: mean and standard error over seeds."""
+    """Return a figure of the best accuracy so far against the number of evaluations.
+
+    A line is the mean over the seeds of a setting. Its band is the standard error. The test accuracy has a panel of its
+    own if it is known for all runs.
+    """
     tests = all(run.best_test is not None for s in settings for run in s.runs.values())
     figure = Figure(figsize=(11 if tests else 6.5, 4.4), layout="constrained")
     axes = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
-    for ax, what in zip(axes, ("validation", "test"), strict=False):
+    for ax, split in zip(axes, ("validation", "test"), strict=False):
         lows, highs = [], []
         for i, setting in enumerate(settings[:MOST_LINES]):
-            mean, error = _band(setting, what)
+            mean, error = _band(setting, split)
             x = np.arange(1, len(mean) + 1)
             ax.plot(x, mean, label=setting.label, **_style(i))
             ax.fill_between(x, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0)
-            # The first evaluations would squeeze everything else together.
+            # The low accuracies of the first evaluations would compress the rest of the figure.
             lows.append(mean[len(mean) // 5])
             highs.append((mean + error)[-1])
         margin = 0.05 * (max(highs) - min(lows)) + 1e-4
         ax.set_ylim(min(lows) - margin, max(highs) + margin)
-        ax.set(xlabel="evaluations", ylabel=f"{what} accuracy of the best so far")
+        ax.set(xlabel="evaluations", ylabel=f"{split} accuracy of the best so far")
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize="small", loc="lower right")
     return figure
 
 
-def _band(setting: Setting, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lines = [run.best_val if what == "validation" else run.best_test for run in setting.runs.values()]
+def _band(setting: Setting, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lines = [run.best_val if split == "validation" else run.best_test for run in setting.runs.values()]
     values = stacked([line for line in lines if line is not None])
     return values.mean(axis=0), standard_error(values)
 
@@ -49,7 +53,7 @@ def _style(i: int) -> dict[str, Any]:
 
 
 def swept_keys(settings: Sequence[Setting]) -> list[str]:
-    """Return the keys that were swept over two or more numbers."""
+    """Return the swept keys that have two or more numbers as values."""
     values: dict[str, set[float]] = {}
     for setting in settings:
         for key, value in setting.swept:
@@ -59,7 +63,11 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
 
 
 def ablation(settings: Sequence[Setting], key: str) -> Figure:
-    """Draw the final accuracy over a swept key, a line for each combination of all else: mean and standard error."""
+    """Return a figure of the final accuracy against the values of a swept key.
+
+    Each combination of the other swept keys has its own line. A point is the mean over seeds, and its bar is the
+    standard error.
+    """
     lines: dict[str, list[tuple[float, float, float]]] = {}
     for setting in settings:
         value = dict(setting.swept).get(key)
@@ -81,30 +89,34 @@ def ablation(settings: Sequence[Setting], key: str) -> Figure:
 
 
 def evaluated(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
-    """Draw the evaluated architectures in two principal components of their features, coloured by accuracy."""
+    """Return a figure of the evaluated architectures, with a panel for each strategy.
+
+    The axes are the first two principal components of the architectures' features. The color is the validation
+    accuracy. At most ``MOST_POINTS`` architectures are drawn.
+    """
     strategies: dict[str, dict[str, Record]] = {}
     for setting in settings:
         latest = strategies.setdefault(setting.strategy, {})
         for run in setting.runs.values():
             latest |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in latest}
-    everything = {key: record for records in strategies.values() for key, record in records.items()}
+    record_of_key = {key: record for records in strategies.values() for key, record in records.items()}
     rng = np.random.default_rng(0)
-    keys = sorted(everything)
+    keys = sorted(record_of_key)
     keys = [keys[i] for i in np.sort(rng.permutation(len(keys))[:MOST_POINTS])]
-    features = space.features([space.from_json(everything[key].architecture) for key in keys])
+    features = space.features([space.from_json(record_of_key[key].architecture) for key in keys])
     position = dict(zip(keys, _principal_components(features), strict=True))
-    accuracies = np.array([everything[key].val_accuracy for key in keys], dtype=np.float64)
+    accuracies = np.array([record_of_key[key].val_accuracy for key in keys], dtype=np.float64)
     low, high = np.quantile(accuracies, 0.1), accuracies.max()
     columns = min(4, len(strategies))
     lines = -(-len(strategies) // columns)
     figure = Figure(figsize=(3.2 * columns + 0.8, 2.9 * lines + 0.4), layout="constrained")
     grid = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
-    everywhere = np.array(list(position.values()))
+    all_points = np.array(list(position.values()))
     for axes, (name, records) in zip(grid, strategies.items(), strict=False):
-        axes.scatter(*everywhere.T, s=3, color="0.9", rasterized=True)
-        here = [key for key in keys if key in records]
-        points = np.array([position[key] for key in here]).reshape(-1, 2)
-        colors = [records[key].val_accuracy for key in here]
+        axes.scatter(*all_points.T, s=3, color="0.9", rasterized=True)
+        drawn_keys = [key for key in keys if key in records]
+        points = np.array([position[key] for key in drawn_keys]).reshape(-1, 2)
+        colors = [records[key].val_accuracy for key in drawn_keys]
         points_drawn = axes.scatter(*points.T, c=colors, s=6, vmin=low, vmax=high, rasterized=True)
         axes.set_title(name, fontsize="medium")
         axes.set(xticks=[], yticks=[])
@@ -115,7 +127,7 @@ def evaluated(space: SearchSpace[Any], settings: Sequence[Setting]) -> Figure:
 
 
 def _principal_components(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The first two, ``[n, 2]``."""
+    """Return the first two principal components, ``[n, 2]``, of features ``[n, d]``. A missing component is zero."""
     centered = features - features.mean(axis=0)
     left, scale, _ = np.linalg.svd(centered, full_matrices=False)
     components = (left * scale)[:, :2]

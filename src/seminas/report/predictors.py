@@ -1,4 +1,4 @@
-"""The report's section on how well models rank architectures: the results of ``seminas-predictor``."""
+"""Make the report's section on predictors from the results of ``seminas-predictor``."""
 
 from collections.abc import Sequence
 
@@ -24,11 +24,17 @@ _METRICS = {
     "fit_s": "seconds",
 }
 Group = tuple[str, int, int]
-"""Model, N, M."""
+"""Model, number N of labels, number M of pseudo-labels."""
 
 
 def predictor_section(problem: str, results: Sequence[PredictorResult], *, figures: bool = True) -> Section:
-    """Return the section of one problem's results."""
+    """Return the section for the results of one problem.
+
+    Args:
+        problem: Name of the problem.
+        results: Results of predictors on this problem.
+        figures: Whether to draw the figure.
+    """
     groups: dict[Group, dict[int, PredictorResult]] = {}
     for result in results:
         group = groups.setdefault((result.model, result.num_labeled, result.num_pseudo_labeled), {})
@@ -58,7 +64,10 @@ def _value(result: PredictorResult, name: str) -> float | None:
 
 
 def _figure(groups: dict[Group, dict[int, PredictorResult]]) -> Figure:
-    """Kendall's τ over N, a line for each model and M / N: mean and standard deviation."""
+    """Return a figure of Kendall's τ against N, with mean and standard deviation over seeds.
+
+    Each model has a line. If a model was run with several values of M / N, each value has a line.
+    """
     lines: dict[str, list[tuple[float, float, float]]] = {}
     ratios = {group: next(iter(by_seed.values())).pseudo_label_ratio for group, by_seed in groups.items()}
     for group, by_seed in groups.items():

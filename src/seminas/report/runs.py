@@ -1,4 +1,4 @@
-"""The runs of a report: read from their folders, and grouped into settings."""
+"""Read the runs of a report from their folders, and group them into settings."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.results import PredictorResult, Result, SearchResult
 
 VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
-"""Keys that differ between strategies as a matter of course. They tell settings of one strategy apart."""
+"""Keys that normally differ between strategies. They distinguish settings only if they differ within one strategy."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Run:
     """A finished search.
 
     Attributes:
-        folder: Its run folder.
-        result: ``result.json``.
-        records: ``history.jsonl``.
+        folder: Run folder.
+        result: Content of ``result.json``.
+        records: Content of ``history.jsonl``.
     """
 
     folder: RunFolder
@@ -47,18 +47,21 @@ class Run:
 
     @property
     def problem(self) -> str:
-        """Name of the problem, equal for runs that can be compared."""
+        """Name of the problem. It is equal for runs that can be compared."""
         return problem_of(self.result)
 
     @cached_property
     def best_val(self) -> NDArray[np.float64]:
-        """Best validation accuracy after each evaluation, ``[q]``; NaN before the first that succeeded."""
+        """Best validation accuracy so far after each evaluation, ``[q]``. NaN before the first success."""
         values = [np.nan if r.val_accuracy is None else r.val_accuracy for r in self.records]
         return np.fmax.accumulate(np.array(values, dtype=np.float64))
 
     @cached_property
     def best_test(self) -> NDArray[np.float64] | None:
-        """Test accuracy of the best by validation after each evaluation, ``[q]``; None where it is not known."""
+        """Test accuracy of the best architecture so far after each evaluation, ``[q]``. None if it is not known.
+
+        The best architecture is the one with the highest validation accuracy.
+        """
         incumbents = self.result.incumbents
         if not incumbents or incumbents[0]["test_accuracy"] is None:
             return None
@@ -68,7 +71,10 @@ class Run:
         return curve
 
     def first(self, n: int) -> "Run | None":
-        """Return the run as it would have ended after ``n`` evaluations; None where it is shorter, or had nothing."""
+        """Return the run as if it had ended after ``n`` evaluations.
+
+        Return None if the run is shorter, or if none of its first ``n`` evaluations succeeded.
+        """
         records = self.records[:n]
         incumbents = [i for i in self.result.incumbents if i["index"] < n]
         if len(records) < n or not incumbents:
@@ -89,7 +95,11 @@ class Run:
 
 
 def problem_of(result: Result) -> str:
-    """Return the name of the problem that a result is of: the space, and the table or the data."""
+    """Return the name of a result's problem: its space with its table or its images.
+
+    Raises:
+        UserError: The result's config names no evaluator.
+    """
     evaluator = result.config.get("evaluator")
     if not isinstance(evaluator, dict):
         raise UserError(f"a result of {result.space}: its config names no evaluator")
@@ -114,8 +124,8 @@ class Runs:
     Attributes:
         searches: Finished searches.
         predictors: Results of ``seminas-predictor``.
-        running: Folders that a process holds.
-        stopped: Folders of runs that ended before their result: killed, or failed.
+        running: Folders of runs that a process is working on.
+        stopped: Folders of runs that were killed or failed before they had a result.
     """
 
     searches: list[Run] = field(default_factory=list)
@@ -124,7 +134,7 @@ class Runs:
     stopped: list[RunFolder] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Return the counts in words."""
+        """Return the numbers of finished, running and stopped runs as text."""
         counts = [
             (len(self.searches) + len(self.predictors), "finished"),
             (len(self.running), "still running"),
@@ -143,14 +153,15 @@ def read_runs(
         progress: Is told how many run folders have been read, of how many.
 
     Raises:
-        UserError: A folder is not there, or nothing in them is a search that has finished.
+        UserError: A folder does not exist, a file in it cannot be read, or the folders hold no finished search or
+            predictor study.
     """
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder")
     runs = Runs()
     paths = sorted({run.path for folder in folders for run in run_folders(folder)})
-    places = [RunFolder(path) for path in paths]
+    found_folders = [RunFolder(path) for path in paths]
     with ThreadPoolExecutor(8) as pool:
         for number, (run_folder, content) in enumerate(
             zip(places, pool.map(_read, places), strict=True), start=1
@@ -160,7 +171,7 @@ def read_runs(
                 runs.searches.append(content)
             elif isinstance(content, PredictorResult):
                 runs.predictors.append(content)
-            elif content is None:  # Trainings are no part of a report.
+            elif content is None:  # The report leaves out trainings.
                 running = run_folder.state().name == "running"
                 (runs.running if running else runs.stopped).append(run_folder)
     if not runs.searches and not runs.predictors:
@@ -175,12 +186,12 @@ def _read(folder: RunFolder) -> Run | Result | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that differ in their seed alone.
+    """Runs that differ only in their seed.
 
     Attributes:
         strategy: Name of the strategy.
-        swept: The values that tell it from the other settings of its problem, by key.
-        runs: By seed.
+        swept: Keys and values that differ between the settings of the problem.
+        runs: Runs by their seed.
     """
 
     strategy: str
@@ -189,29 +200,36 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The strategy and what was swept."""
+        """Name of the setting: the strategy, and the swept keys with their values."""
         parts = [self.strategy, *(f"{_short(key)} {value}" for key, value in self.swept)]
         return ", ".join(parts)
 
     @property
     def seeds(self) -> list[int]:
-        """In ascending order."""
+        """Seeds of the runs, in ascending order."""
         return sorted(self.runs)
 
     def first(self, n: int) -> "Setting | None":
-        """Return the setting as if its runs had ended after ``n`` evaluations; None where all are shorter."""
+        """Return the setting as if its runs had ended after ``n`` evaluations.
+
+        Leave out the runs for which ``Run.first`` returns None. Return None if no run is left.
+        """
         runs = {seed: run.first(n) for seed, run in self.runs.items()}
         shorter = {seed: run for seed, run in runs.items() if run is not None}
         return Setting(self.strategy, self.swept, shorter) if shorter else None
 
     def final(self, name: str) -> NDArray[np.float64]:
-        """Return a field of each run's result, a number, by seed, ``[seeds]``; NaN where it is not known."""
+        """Return a numeric field of each run's result, ``[seeds]``, in the order of ``seeds``. NaN if it is not known.
+
+        Args:
+            name: Name of the field, such as ``test_accuracy``.
+        """
         values = [getattr(self.runs[seed].result, name) for seed in self.seeds]
         return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
 def group(runs: Sequence[Run]) -> dict[str, list[Setting]]:
-    """Return the settings of each problem; a seed that was run twice in a setting counts once."""
+    """Return the settings of each problem. If a setting has two runs of the same seed, use only the first."""
     problems: dict[str, list[Run]] = {}
     for run in runs:
         problems.setdefault(run.problem, []).append(run)
@@ -243,7 +261,10 @@ def _settings(runs: Sequence[Run]) -> list[Setting]:
 
 
 def _telling(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that may tell settings apart, by dotted key: not the seed, and none that changes no result."""
+    """Return the config values that can distinguish settings, by dotted key.
+
+    Leave out the seed, and keys that change no result.
+    """
     return {k: v for k, v in flat(config).items() if k != "seed" and not rule_at(config, k).may_change}
 
 

@@ -1,4 +1,4 @@
-"""The report's section on the searches of one problem."""
+"""Make the report's section on the searches of one problem."""
 
 import logging
 from collections.abc import Sequence
@@ -65,7 +65,17 @@ NUM_BEST = 3
 def search_section(
     problem: str, settings: Sequence[Setting], baseline: str | None, *, figures: bool = True
 ) -> Section:
-    """Return the section of one problem's settings; see ``statistics.table`` for the baseline."""
+    """Return the section for the settings of one problem.
+
+    Args:
+        problem: Title of the section.
+        settings: Settings of the problem.
+        baseline: Setting or strategy for the paired test, see ``statistics.table``.
+        figures: Whether to draw figures.
+
+    Raises:
+        UserError: The baseline does not exist, or the space cannot be built.
+    """
     rows = table(settings, baseline)
     drawn: list[tuple[str, str, Figure]] = []
     notes: tuple[str, ...] = NOTES

@@ -1,4 +1,4 @@
-"""A part of a report: a table in four formats, and figures."""
+"""A section of a report: a table, its figures, and writers for HTML, Markdown, LaTeX and CSV."""
 
 import csv
 import html
@@ -12,16 +12,17 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Section:
-    """What there is to say of one problem.
+    """The table and the figures for one problem.
 
     Attributes:
-        title: Its name.
-        header: Of the table, for people.
-        rows: The table, for people.
-        plain_header: Of the table for programs, whose numbers have all their digits and columns of their own.
-        plain_rows: That table; None where a number is not known.
-        figures: Name, caption and figure.
-        notes: Sentences on what the numbers are.
+        title: Title of the section.
+        header: Column names of the table for people.
+        rows: Rows of the table for people.
+        plain_header: Column names of the table for programs.
+        plain_rows: Rows of the table for programs, with one unrounded number in each column. None if a number is not
+            known.
+        figures: Name, caption and figure of each figure.
+        notes: Sentences that explain the numbers.
     """
 
     title: str
@@ -34,12 +35,12 @@ class Section:
 
 
 def percent(value: tuple[float, float] | None) -> str:
-    """Return mean and deviation of fractions as percentages."""
+    """Return the mean and the standard deviation of fractions as text in percent, or a dash for None."""
     return "–" if value is None else f"{100 * value[0]:.2f} ± {100 * value[1]:.2f}"
 
 
 def html_table(section: Section) -> str:
-    """Return the table in HTML."""
+    """Return the table of a section in HTML."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in section.header)
     rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in section.rows)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
@@ -47,7 +48,7 @@ def html_table(section: Section) -> str:
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
-    """Return the tables in Markdown."""
+    """Return the tables of sections in Markdown."""
     parts = []
     for section in sections:
         lines = ["| " + " | ".join(section.header) + " |", "|---" + "|---:" * (len(section.header) - 1) + "|"]
@@ -57,7 +58,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
 
 
 def as_latex(sections: Sequence[Section]) -> str:
-    """Return the tables in LaTeX (booktabs)."""
+    """Return the tables of sections in LaTeX. They need the package booktabs."""
     parts = []
     for section in sections:
         columns = "l" + "r" * (len(section.header) - 1)
@@ -80,7 +81,7 @@ def _latex(texts: Sequence[str]) -> str:
 
 
 def as_csv(sections: Sequence[Section]) -> str:
-    """Return the tables as CSV; one after the other, with an empty line between, where their columns differ."""
+    """Return the tables of sections in CSV. If the columns change, an empty line and a new header follow."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     before: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Statistics of a study: means, deviations, ranks and a paired test."""
+"""Compute the statistics of a study: means, standard deviations, ranks and a paired test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,29 @@ from seminas.errors import UserError
 from seminas.report.runs import Setting
 
 LEAST_PAIRS = 5
-"""Seeds in common below which a paired test can say nothing (p is at least 1/16)."""
+"""Minimum number of common seeds for a paired test. With five seeds, p is at least 1/16."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting in the table; accuracies and regrets are fractions, by (mean, standard deviation).
+    """A row of the table, for one setting. Accuracies and regrets are (mean, standard deviation) of fractions.
 
     Attributes:
-        setting: Which one.
-        num_seeds: Runs.
-        num_queries: Evaluations of each run; the most of any.
+        setting: Setting of the row.
+        num_seeds: Number of runs, one for each seed.
+        num_queries: Number of evaluations in the longest run.
         val: Best validation accuracy.
-        test: Test accuracy of the best by validation, None where it is not known.
-        regret: How far the test accuracy is below the highest that there is, None where that is not known.
-        found_best: Fraction of runs that found the highest validation accuracy that there is, likewise.
-        rank: Mean rank by the final accuracy among the settings, over the seeds that all have; None without any.
-        p_value: Of Wilcoxon's signed-rank test against the baseline, paired by seed; None for the baseline and
-            where there are too few pairs.
-        reaches: Evaluations after which its mean best validation accuracy is at least what the baseline ends with;
-            None for one that never is, for the baseline, and without one.
-        hours: Cost of a run, mean; None where it is not known.
+        test: Test accuracy of the architecture with the best validation accuracy. None if it is not known.
+        regret: Highest test accuracy of all candidates minus ``test``. None if it is not known.
+        found_best: Fraction of runs that found the highest validation accuracy of all candidates. None if the highest
+            accuracy is not known.
+        rank: Mean rank of the setting by its final accuracy, over the seeds that all settings have. None without common
+            seeds, and for a single setting.
+        p_value: p-value of Wilcoxon's signed-rank test against the baseline, paired by seed. None for the baseline,
+            without a baseline, and for fewer than ``LEAST_PAIRS`` pairs.
+        reaches: Number of evaluations until the setting's mean best validation accuracy reaches the baseline's final
+            value. None if it never does, for the baseline, and without a baseline.
+        hours: Mean cost of a run in hours. None if it is not known.
     """
 
     setting: Setting
@@ -49,15 +51,15 @@ class Row:
 
 
 def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]:
-    """Return a row for each setting, best first.
+    """Return a row for each setting, with the highest mean accuracy first.
 
     Args:
-        settings: Of one problem.
-        baseline: The label or the strategy of the setting to test against; ``random`` where there is one and
-            none is given, and else no test is made.
+        settings: Settings of one problem.
+        baseline: Label or strategy of the setting that the others are tested against. None means the setting of the
+            strategy ``random``. If there is not exactly one such setting, no test is made.
 
     Raises:
-        UserError: There is no such baseline.
+        UserError: A baseline is given, and not exactly one setting matches it.
     """
     base = _baseline(settings, baseline)
     ranks = _ranks(settings)
@@ -88,12 +90,15 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
 
 
 def mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and standard deviation (of the sample; 0 of a single value)."""
+    """Return the mean and the sample standard deviation. The deviation of a single value is 0."""
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
 def final_accuracy(setting: Setting) -> NDArray[np.float64]:
-    """Return what settings are compared by, ``[seeds]``: test accuracy, where not known validation accuracy."""
+    """Return the final accuracies that the report compares, ``[seeds]``.
+
+    They are test accuracies. If the test accuracy of any run is not known, they are validation accuracies.
+    """
     test = setting.final("test_accuracy")
     return setting.final("best_val_accuracy") if np.isnan(test).any() else test
 
@@ -110,20 +115,20 @@ def _baseline(settings: Sequence[Setting], name: str | None) -> Setting | None:
 
 
 def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard error of the mean over the first axis; 0 of a single value."""
+    """Return the standard error of the mean over the first axis. For a single value it is 0."""
     if len(values) < 2:
         return np.zeros(values.shape[1:])
     return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
 
 
 def stacked(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return curves as ``[curves, q]``, q the length of the shortest."""
+    """Return curves as one array ``[curves, q]``, where q is the length of the shortest curve."""
     shortest = min(len(curve) for curve in curves)
     return np.stack([curve[:shortest] for curve in curves])
 
 
 def mean_curve(setting: Setting) -> NDArray[np.float64]:
-    """Return the mean over runs of the best validation accuracy so far, ``[q]`` of the shortest run."""
+    """Return the mean over runs of the best validation accuracy so far, ``[q]``. q is the shortest run's length."""
     curve: NDArray[np.float64] = stacked([run.best_val for run in setting.runs.values()]).mean(axis=0)
     return curve
 

@@ -1,1 +1,1 @@
-"""A run's folder: who works in it, its history, its typed result, and its loggers. Start reading at ``folder.py``."""
+"""The folder of a run: its lock, its history, its result, and its loggers. Start reading at ``folder.py``."""

@@ -1,4 +1,4 @@
-"""Every evaluation in order, on disk before the next one starts."""
+"""The archive of a search. It stores each finished evaluation on disk at once, and keeps them in order."""
 
 import os
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ class Record:
     """One evaluation: a line of ``history.jsonl``.
 
     Attributes:
-        index: Place in the history, from 0.
-        round: Of the search, from 0.
-        architecture: As the space writes it in JSON.
-        key: The space's name for it.
-        val_accuracy: A fraction, None where the evaluation failed.
-        cost_s: Seconds.
-        prediction: What the strategy expected, a fraction, None where it expected nothing.
-        error: Why it failed, in one line.
+        index: Position in the history, from 0.
+        round: Round of the search, from 0.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        val_accuracy: Validation accuracy, a fraction. None if the evaluation failed.
+        cost_s: Cost of the evaluation in seconds.
+        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+        error: Reason of a failure, in one line. None if the evaluation succeeded.
     """
 
     index: int
@@ -41,21 +41,22 @@ class Record:
 class Archive:
     """The history of one run folder.
 
-    The history's order is the order in which the strategy asked. An evaluation that ends before its turn waits in
-    ``pending.jsonl``, so that a kill loses none. If an evaluator measures architectures again after a round,
-    ``revisions.jsonl`` keeps the new accuracies, and the records hold the latest ones.
+    The history keeps the order in which the strategy asked for architectures. If an evaluation ends early,
+    ``pending.jsonl`` holds it until all evaluations before it have ended. So a kill loses no finished evaluation. If an
+    evaluator measures architectures again after a round, ``revisions.jsonl`` keeps the new accuracies. The records
+    then hold the latest accuracies.
 
     Attributes:
-        folder: The run folder.
-        records: The history.
-        revised: The last round that was measured again, -1 for none.
+        folder: Run folder.
+        records: Records of the history, in order.
+        revised: Last round after which the evaluator measured again, or -1.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open or create the history in a folder that this process holds.
+        """Open or create the history in a folder whose lock this process holds.
 
         Raises:
-            UserError: It cannot be written, or holds a line that is no record.
+            UserError: The history cannot be written, or one of its lines is no valid record.
         """
         self.folder = folder
         self._path, self._pending_path = folder / HISTORY, folder / PENDING
@@ -77,13 +78,13 @@ class Archive:
 
     @property
     def best(self) -> Record | None:
-        """The first record of the highest validation accuracy."""
+        """The record with the highest validation accuracy, the first of equal ones. None without a success."""
         done = [r for r in self.records if r.val_accuracy is not None]
         return max(done, key=lambda r: (r.val_accuracy, -r.index), default=None)
 
     @property
     def failures(self) -> list[Record]:
-        """Evaluations that failed."""
+        """Records of the evaluations that failed."""
         return [r for r in self.records if r.val_accuracy is None]
 
     def round(self, number: int) -> list[Record]:
@@ -91,19 +92,32 @@ class Archive:
         return [r for r in self.records if r.round == number]
 
     def expect(self, keys: dict[int, str]) -> list[Record]:
-        """Drop what ended before its turn but is not asked for any more; returns as ``add``."""
+        """Drop the pending evaluations that the search does not ask for.
+
+        Args:
+            keys: Key of each architecture that the search asks for, by its position in the history.
+
+        Returns:
+            The records that move from ``pending.jsonl`` to the history, in order.
+
+        Raises:
+            UserError: The history cannot be written.
+        """
         self._pending = {i: record for i, record in self._pending.items() if keys.get(i) == record.key}
         return self._take_turns()
 
     def holds(self, index: int) -> bool:
-        """Whether the evaluation at ``index`` is done, in the history or waiting for its turn."""
+        """Return whether the archive has the evaluation at ``index``, in the history or among the pending ones."""
         return index < len(self.records) or index in self._pending
 
     def add(self, record: Record) -> list[Record]:
-        """Write an evaluation down for good; returns what the history has gained, in order.
+        """Store an evaluation on disk.
+
+        Returns:
+            The new records of the history, in order. The list is empty if an earlier evaluation has not ended.
 
         Raises:
-            UserError: It cannot be written (a full disk); what was written before stays readable.
+            UserError: The record cannot be written, for example on a full disk. Earlier records stay readable.
         """
         if record.index != len(self.records):
             with self._pending_path.open("ab") as file:
@@ -112,10 +126,14 @@ class Archive:
         return self._take_turns()
 
     def revise(self, number: int, accuracies: Sequence[float | None]) -> None:
-        """Write down what all records are worth after a round, as measured again.
+        """Store new accuracies of all records.
+
+        Args:
+            number: Round after which the architectures were measured again.
+            accuracies: New validation accuracy of each record, a fraction, or None for a failed evaluation.
 
         Raises:
-            UserError: It cannot be written.
+            UserError: The accuracies cannot be written.
         """
         line = as_json({"round": number, "val_accuracies": list(accuracies)})
         path = self.folder / REVISIONS
@@ -135,15 +153,15 @@ class Archive:
         return gained
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the history file."""
         self._file.close()
 
 
 def read_history(folder: Path) -> list[Record]:
-    """Return the records of a run folder, also of one that is being written.
+    """Return the records of a run folder. The run may still be writing them.
 
     Raises:
-        UserError: A line, other than a half-written last one, is no record.
+        UserError: A line is no valid record. An incomplete last line is no error.
     """
     records = _read(folder / HISTORY, repair=False)
     _revise(folder, records)
@@ -155,7 +173,14 @@ def _line(record: Record) -> bytes:
 
 
 def _revise(folder: Path, records: list[Record]) -> int:
-    """Put the last revision of a folder into records; returns its round, -1 for none."""
+    """Give the records the accuracies of the last revision.
+
+    Returns:
+        The round of the revision, or -1 if the folder has none.
+
+    Raises:
+        UserError: The last line of ``revisions.jsonl`` is no valid revision.
+    """
     path = folder / REVISIONS
     if not path.exists():
         return -1
@@ -173,7 +198,11 @@ def _revise(folder: Path, records: list[Record]) -> int:
 
 
 def _append(file: BinaryIO, path: Path, data: bytes) -> None:
-    """Write a line and wait for the disk; a line that does not fit is taken back."""
+    """Write a line, and wait until it is on disk. If only a part can be written, remove this part.
+
+    Raises:
+        UserError: The line cannot be written.
+    """
     end = os.fstat(file.fileno()).st_size
     try:
         while data:
@@ -185,7 +214,11 @@ def _append(file: BinaryIO, path: Path, data: bytes) -> None:
 
 
 def _read(path: Path, repair: bool = True) -> list[Record]:
-    """Read lines; a half-written last one is dropped, from the file as well where ``repair``."""
+    """Return the records in a file. Ignore an incomplete last line, and with ``repair`` also delete it from the file.
+
+    Raises:
+        UserError: Another line is no valid record.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The attempts of a run: when each process that worked on it began, and when it ended."""
+"""Record the attempts of a run. An attempt is the work of one process on the run."""
 
 import time
 from dataclasses import asdict, dataclass, replace
@@ -15,9 +15,9 @@ class Attempt:
     """The work of one process on a run.
 
     Attributes:
-        started: Unix time in seconds.
-        evaluations: How many the history held by then.
-        ended: Unix time in seconds; None while it goes on, or where the process was killed.
+        started: Unix time of the start, in seconds.
+        evaluations: Number of evaluations in the history at the start.
+        ended: Unix time of the end, in seconds. None if the process is still working or was killed.
     """
 
     started: float
@@ -25,15 +25,15 @@ class Attempt:
     ended: float | None = None
 
     def seconds(self, now: float) -> float:
-        """Return how long it took, until ``now`` if it goes on."""
+        """Return the duration in seconds. An attempt without an end counts until the Unix time ``now``."""
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
 
 def read_attempts(folder: Path) -> list[Attempt]:
-    """Return the attempts in a run folder, oldest first; none of version 0.1, which wrote none down.
+    """Return the attempts in a run folder, oldest first. The list is empty for runs of version 0.1.
 
     Raises:
-        UserError: The file holds something else.
+        UserError: The file does not hold a list of attempts.
     """
     path = folder / ATTEMPTS
     try:
@@ -45,12 +45,16 @@ def read_attempts(folder: Path) -> list[Attempt]:
 
 
 def begin_attempt(folder: Path, evaluations: int, last_sign: float | None) -> None:
-    """Write down that an attempt begins.
+    """Record the start of an attempt. If the last attempt was killed, also record its end.
 
     Args:
-        folder: The run folder, which this process holds.
-        evaluations: How many its history holds.
-        last_sign: Unix time of the last sign of life of a process that was killed, None where none is left.
+        folder: Run folder, whose lock this process holds.
+        evaluations: Number of evaluations in the history.
+        last_sign: Unix time of the last sign of life of a killed process. If it is None, the killed attempt gets a
+            duration of 0.
+
+    Raises:
+        UserError: The file cannot be read or written.
     """
     attempts = read_attempts(folder)
     if attempts and attempts[-1].ended is None:
@@ -60,7 +64,11 @@ def begin_attempt(folder: Path, evaluations: int, last_sign: float | None) -> No
 
 
 def end_attempt(folder: Path) -> None:
-    """Write down that the attempt that goes on has ended."""
+    """Record the end of the current attempt.
+
+    Raises:
+        UserError: The file cannot be read or written.
+    """
     *earlier, last = read_attempts(folder)
     _write(folder, [*earlier, replace(last, ended=time.time())])
 

@@ -1,4 +1,4 @@
-"""The folder of one run: claimed, locked, read, and gone on with. No other module knows its files."""
+"""Claim, lock, read and resume the folder of one run. This module alone decides which files the folder has."""
 
 import contextlib
 import math
@@ -29,7 +29,12 @@ STATES = ("done", "running", "failed", "stopped", "missing")
 
 
 class Timing(TypedDict):
-    """What every result says of a run's time."""
+    """The time of a run, in the fields that every result has.
+
+    Attributes:
+        wall_s: Duration of all attempts together, in seconds.
+        num_resumed: Number of attempts after the first.
+    """
 
     wall_s: float
     num_resumed: int
@@ -37,12 +42,13 @@ class Timing(TypedDict):
 
 @dataclass(frozen=True)
 class State:
-    """How a run stands.
+    """The state of a run.
 
     Attributes:
-        name: ``done``; ``running``, held by a process; ``failed``, with an error; ``stopped``, ended before its
-            result, as one that was killed; or ``missing``, not begun.
-        error: Why it failed, in one line.
+        name: One of ``STATES``. ``done``: the run has a result. ``running``: a process holds the folder's lock.
+            ``failed``: the run has an error. ``stopped``: the run ended without a result or an error, for example
+            because its process was killed. ``missing``: the run has not begun.
+        error: Reason of a failure, in one line. None in other states.
     """
 
     name: str
@@ -50,10 +56,10 @@ class State:
 
 
 class RunFolder(Folder):
-    """One run's folder."""
+    """The folder of one run."""
 
     def state(self) -> State:
-        """Return how the run stands; takes no lock."""
+        """Return the state of the run. This takes no lock."""
         if (self.path / RESULT_FILE).exists():
             return State("done")
         if self.is_held():
@@ -64,14 +70,14 @@ class RunFolder(Folder):
         return State("stopped" if self.is_claimed() else "missing")
 
     def is_claimed(self) -> bool:
-        """Return whether a run has begun here."""
+        """Return whether a run has begun in this folder."""
         return (self.path / CONFIG_FILE).exists()
 
     def config(self) -> dict[str, Any] | None:
-        """Return the run's config, resolved and in today's form; None where no run has begun.
+        """Return the run's resolved config with today's keys, or None if no run has begun.
 
         Raises:
-            UserError: The file is no config.
+            UserError: The config file cannot be read, or it is no config of a run.
         """
         file = self.path / CONFIG_FILE
         try:
@@ -86,19 +92,19 @@ class RunFolder(Folder):
             raise UserError(f"{file}: is no config of a run ({first_line(error)})") from error
 
     def result(self) -> Result | None:
-        """Return the result, None where there is none yet; raises UserError for a file that is no result."""
+        """Return the result, or None if the run has no result yet. An invalid file raises UserError."""
         return read_result(self.path / RESULT_FILE)
 
     def history(self) -> list[Record]:
-        """Return the evaluations so far, also of a run that is going on."""
+        """Return the evaluations so far. The run may still be working. An invalid history raises UserError."""
         return read_history(self.path)
 
     def has_history(self) -> bool:
-        """Return whether the run evaluates architectures."""
+        """Return whether the run has a history of evaluations."""
         return (self.path / HISTORY).exists()
 
     def finished(self, config: dict[str, Any]) -> Result | None:
-        """Return the result that a config asks for, None where there is something left to do.
+        """Return the result of the run with this config, or None if the run is not finished.
 
         Raises:
             UserError: The folder belongs to another config.
@@ -107,10 +113,10 @@ class RunFolder(Folder):
         return None if result is None or self.extensions(config) else result
 
     def extensions(self, config: dict[str, Any]) -> list[str]:
-        """Return the keys whose larger values ask for more than was asked for before.
+        """Return the keys whose values extend the run, such as a larger ``search.max_queries``.
 
         Raises:
-            UserError: The folder belongs to another config.
+            UserError: The folder belongs to another config, or a value is smaller than before.
         """
         recorded = self.config()
         if recorded is None:
@@ -133,10 +139,13 @@ class RunFolder(Folder):
 
     @contextlib.contextmanager
     def claim(self, config: dict[str, Any]) -> Iterator[None]:
-        """Hold the folder for a config, which is written into it.
+        """Hold the folder's lock during the block, and write the config into the folder.
+
+        The block is one attempt of the run. If the config extends a finished run, this deletes the old result. If the
+        block raises a ``UserError``, this writes the error into the folder.
 
         Raises:
-            UserError: The folder belongs to another config, is held by another process, or cannot be written.
+            UserError: The folder belongs to another config, another process holds it, or it cannot be written.
         """
         last_sign = last_sign_of_life(self.path)
         with held(self.path, "is working in this folder"):
@@ -155,15 +164,15 @@ class RunFolder(Folder):
                 self.write_error(str(error), "".join(format_exception(cause)) if cause is not None else None)
                 raise
             finally:
-                with contextlib.suppress(UserError):  # A full disk, which the run's own error tells.
+                with contextlib.suppress(UserError):  # The disk may be full. The run's own error says so.
                     end_attempt(self.path)
 
     def attempts(self) -> list[Attempt]:
-        """Return the attempts of processes at this run, oldest first."""
+        """Return the attempts of the run, oldest first. An invalid file raises UserError."""
         return read_attempts(self.path)
 
     def timing(self) -> Timing:
-        """Return how long all attempts took so far, and how often the run was gone on with."""
+        """Return the duration of all attempts so far, and how many times the run was resumed."""
         attempts, now = self.attempts(), time.time()
         return {
             "wall_s": sum(attempt.seconds(now) for attempt in attempts),
@@ -171,11 +180,11 @@ class RunFolder(Folder):
         }
 
     def write_result(self, result: Result) -> None:
-        """Write the result, whole or not at all."""
+        """Write the result. A failed write raises UserError and leaves no partial file."""
         write_result(self.path / RESULT_FILE, result)
 
     def plan(self) -> list[int] | None:
-        """Return the sizes of the rounds that were planned; None where none were."""
+        """Return the planned size of each round, or None if the run has no plan. An invalid file raises UserError."""
         try:
             return [int(size) for size in parse_json((self.path / PLAN_FILE).read_bytes())]
         except FileNotFoundError:
@@ -184,45 +193,56 @@ class RunFolder(Folder):
             raise UserError(f"{self.path / PLAN_FILE}: is no plan of rounds ({error})") from error
 
     def write_plan(self, sizes: list[int]) -> None:
-        """Write down the sizes of the rounds, unless they are there."""
+        """Write the planned size of each round, unless the file already has the same sizes."""
         if self.plan() != sizes:
             write_json(self.path / PLAN_FILE, sizes)
 
     def error(self) -> str | None:
-        """Return why the run failed, in one line; None where it did not."""
+        """Return the reason why the run failed, in one line, or None if the folder records no failure."""
         try:
             return str(parse_json((self.path / ERROR_FILE).read_bytes())["error"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write_error(self, line: str, traceback: str | None = None) -> None:
-        """Write down why the run failed; where that is impossible, go on without."""
+        """Write the reason why the run failed. Do nothing if the file cannot be written.
+
+        Args:
+            line: Reason, in one line.
+            traceback: Traceback for ``error.log``, or None.
+        """
         with contextlib.suppress(OSError, UserError):
             if traceback is not None:
                 self.add_traceback(traceback)
             write_json(self.path / ERROR_FILE, {"error": line})
 
     def add_traceback(self, text: str) -> None:
-        """Add a traceback to ``error.log``; where that is impossible, go on without."""
+        """Append a traceback to ``error.log``. Do nothing if the file cannot be written."""
         with contextlib.suppress(OSError):
             self.path.mkdir(parents=True, exist_ok=True)
             with (self.path / TRACEBACK_FILE).open("a") as file:
                 file.write(text.rstrip() + "\n\n")
 
     def traceback_file(self) -> Path | None:
-        """Return the file of tracebacks, None where there is none."""
+        """Return the file with the tracebacks, or None if it does not exist."""
         file = self.path / TRACEBACK_FILE
         return file if file.exists() else None
 
     def clear_error(self) -> None:
-        """Forget why an earlier attempt failed."""
+        """Delete the error of an earlier attempt."""
         (self.path / ERROR_FILE).unlink(missing_ok=True)
 
     def remove_if_unused(self, log_file: str) -> None:
-        """Remove a folder that no run has claimed, with what Hydra put there, and its parents if they are empty."""
+        """Remove the folder, unless a run has claimed it or a process holds it.
+
+        Also remove Hydra's files in it, and up to two empty parent folders.
+
+        Args:
+            log_file: Name of the log file that Hydra wrote.
+        """
         if self.is_claimed() or self.is_held():
             return
-        with contextlib.suppress(OSError):  # Stops at the first folder that holds something else.
+        with contextlib.suppress(OSError):  # Stop at the first folder that has other files.
             for name in (log_file, LOCK_FILE, HOLDER_FILE):
                 (self.path / name).unlink(missing_ok=True)
             for file in (self.path / HYDRA_FOLDER).glob("*.yaml"):
@@ -232,10 +252,14 @@ class RunFolder(Folder):
                     folder.rmdir()
 
     def write_origin(self, config: DictConfig, hydra: dict[str, Any]) -> None:
-        """Write down how the run was asked for, where Hydra itself does not: config, overrides, Hydra's section.
+        """Write the files that Hydra writes into ``.hydra/`` when a command starts a run.
+
+        Args:
+            config: Config of the run.
+            hydra: The ``hydra`` section of the config.
 
         Raises:
-            UserError: It cannot be written.
+            UserError: A file cannot be written.
         """
         origin = {"config": config, "overrides": hydra["overrides"]["task"], "hydra": {"hydra": hydra}}
         for name, values in origin.items():
@@ -246,26 +270,26 @@ class RunFolder(Folder):
                 raise UserError(f"{self}: cannot be made ({error.strerror})") from error
 
     def import_paths(self) -> list[Path]:
-        """Return the folders where the run found classes of the user's: its working directory and its config folder.
+        """Return the folders where the run found the user's classes: its working directory and its config folders.
 
-        A folder that came from elsewhere names none: what it brings along is never imported. Such a folder does not
-        lie where its run wrote it, or names folders inside itself.
+        For safety, nothing is imported from a run folder that came from elsewhere. So the list is empty if the run
+        folder has been moved, and it leaves out folders inside the run folder.
         """
         file = self.path / HYDRA_FOLDER / "hydra.yaml"
         try:
             runtime: Any = OmegaConf.load(file).hydra.runtime
             sources = [s.path for s in runtime.config_sources if s.provider == "command-line"]
-            here = self.path.resolve()
-            if Path(runtime.output_dir).resolve() != here:
+            run_path = self.path.resolve()
+            if Path(runtime.output_dir).resolve() != run_path:
                 return []
             paths = [Path(runtime.cwd), *(Path(runtime.cwd) / path for path in sources)]
-            return [p for p in paths if p.is_absolute() and not p.resolve().is_relative_to(here)]
+            return [p for p in paths if p.is_absolute() and not p.resolve().is_relative_to(run_path)]
         except (OSError, OmegaConfBaseException, YAMLError, AttributeError, TypeError):
             return []
 
 
 def run_folders(folder: Path) -> Iterator[RunFolder]:
-    """Yield the run folders at and below a folder; folders inside a run are not looked at."""
+    """Yield the run folders at and below a folder. Folders inside a run folder are skipped."""
     if (folder / CONFIG_FILE).exists():
         yield RunFolder(folder)
         return

@@ -1,4 +1,4 @@
-"""How far a run has come, for people."""
+"""Describe the progress of a run in a few lines for people."""
 
 from datetime import timedelta
 
@@ -8,7 +8,11 @@ from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, 
 
 
 def progress_of(folder: RunFolder) -> dict[str, str]:
-    """Return lines on a run by their title: evaluations, the best so far and the time left, or the result."""
+    """Return texts about a run by their title, such as its evaluations, its best accuracy and the time left.
+
+    Raises:
+        UserError: A file of the run cannot be read.
+    """
     lines: dict[str, str] = {}
     result = folder.result()
     if isinstance(result, TrainingResult | SupernetResult | PredictorResult):
@@ -42,7 +46,11 @@ def _search_progress(folder: RunFolder) -> dict[str, str]:
 
 
 def _seconds_left(folder: RunFolder, done: int, total: int | None) -> float | None:
-    """Return the time left at the pace of the last attempt, or of all where the last has ended no evaluation yet."""
+    """Return the estimated time left in seconds, or None if it is unknown.
+
+    The estimate uses the pace of the last attempt. If the last attempt has no evaluation yet, it uses the pace of all
+    earlier attempts.
+    """
     if total is None or not 0 < done < total:
         return None
     attempts = folder.attempts()

@@ -1,4 +1,4 @@
-"""What ``result.json`` holds: one dataclass for each kind of run, one reader and one writer."""
+"""Results of runs, their reader and their writer. Each kind of run has a dataclass for its ``result.json``."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
@@ -13,11 +13,17 @@ from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.values import Json
 
 VERSION = 2
-"""Of the file. Version 1 is that of seminas 0.1, whose files state none."""
+"""Version of the file format. Version 1 is the format of seminas 0.1. Its files state no version."""
 
 
 class Incumbent(TypedDict):
-    """An evaluation that was the best so far: its place in the history, its accuracies."""
+    """An evaluation with a higher validation accuracy than all evaluations before it in the history.
+
+    Attributes:
+        index: Position in the history, from 0.
+        val_accuracy: Validation accuracy, a fraction.
+        test_accuracy: Test accuracy, a fraction. None if it is not known.
+    """
 
     index: int
     val_accuracy: float
@@ -25,7 +31,13 @@ class Incumbent(TypedDict):
 
 
 class Measured(TypedDict):
-    """An architecture whose validation accuracy a supernet has stated."""
+    """An architecture that was measured with the weights of a supernet.
+
+    Attributes:
+        key: Name of the architecture in its space.
+        architecture: Architecture in the JSON form of its space.
+        val_accuracy: Validation accuracy, a fraction.
+    """
 
     key: str
     architecture: Json
@@ -34,15 +46,15 @@ class Measured(TypedDict):
 
 @dataclass(frozen=True)
 class Result:
-    """What all results hold.
+    """The fields that all results have.
 
     Attributes:
-        space: Name of the space.
-        seed: Of the run.
-        wall_s: Seconds that the run took, in all its attempts.
-        config: The run's config, resolved.
-        num_resumed: How often it was gone on with after a stop.
-        folder: The run folder; it is not in the file.
+        space: Name of the search space.
+        seed: Seed of the run.
+        wall_s: Duration of all attempts of the run together, in seconds.
+        config: Resolved config of the run.
+        num_resumed: Number of times that the run was resumed.
+        folder: Run folder. The file does not contain it.
     """
 
     KIND: ClassVar[str] = ""
@@ -61,14 +73,17 @@ class SearchResult(Result):
     """The result of ``seminas-search``. Accuracies are fractions.
 
     Attributes:
-        strategy, evaluator: Names of the options chosen.
-        num_queries: Evaluations, of which ``num_failures`` failed.
-        best_architecture: Of the highest validation accuracy, as its space writes it in JSON; ``best_key`` is its key.
-        test_accuracy: Of the best architecture; None where it is not known.
-        parameters: Trainable parameters of its network; None where it has none.
-        incumbents: Each best so far.
-        best_there_is: Highest validation and test accuracy of all candidates; None where they are not known.
-        cost_s: Seconds that the evaluations took, in all.
+        strategy, evaluator: Names of the strategy and the evaluator that were chosen.
+        num_queries: Number of evaluations, including the failed ones.
+        num_failures: Number of failed evaluations.
+        best_architecture: Architecture with the highest validation accuracy, in the JSON form of its space.
+        best_key: Key of the best architecture.
+        best_val_accuracy: Validation accuracy of the best architecture.
+        test_accuracy: Test accuracy of the best architecture. None if it is not known.
+        parameters: Number of trainable parameters of the best architecture. None if it is not known.
+        incumbents: Each evaluation with a higher validation accuracy than all evaluations before it, in order.
+        best_there_is: Highest validation and test accuracy of all candidates. None if they are not known.
+        cost_s: Cost of all evaluations together, in seconds.
     """
 
     KIND: ClassVar[str] = "search"
@@ -97,12 +112,14 @@ class PredictorResult(Result):
     """The result of ``seminas-predictor``.
 
     Attributes:
-        model: Name of the predictor chosen.
-        num_labeled, num_pseudo_labeled, num_ranked: N, M, and the architectures that were ranked.
-        pseudo_label_ratio: M / N as asked for; a table may hold fewer.
-        kendall_tau, spearman_rho: Rank correlations; None where all predictions are equal.
-        top_k: ``top_K_regret`` and ``top_K_precision`` by name.
-        fit_s: Seconds of the fit.
+        model: Name of the predictor that was chosen.
+        num_labeled: N, the number of labeled architectures.
+        num_pseudo_labeled: M, the number of pseudo-labeled architectures.
+        num_ranked: Number of architectures that the predictor ranked.
+        kendall_tau, spearman_rho: Rank correlations. None if all predictions or all accuracies are equal.
+        fit_s: Duration of the fit, in seconds.
+        top_k: Values of ``top_K_regret`` and ``top_K_precision`` by name.
+        pseudo_label_ratio: M / N in the config. A table may have too few architectures for this ratio.
     """
 
     KIND: ClassVar[str] = "predictor"
@@ -123,12 +140,15 @@ class TrainingResult(Result):
     """The result of ``seminas-train``. Accuracies are fractions.
 
     Attributes:
-        architecture, key: What was trained.
-        epochs, steps: How long.
-        val_accuracy, val_top5: Of the weights that are kept; None without validation images.
-        test_accuracy, test_top5: Of the same weights; top 5 is None with five classes or fewer.
-        skipped_images: Training images that could not be read.
-        parameters, macs: Of the network; multiply-adds for one image.
+        architecture: Trained architecture, in the JSON form of its space.
+        key: Key of the architecture.
+        epochs, steps: Length of the training in epochs and in optimizer steps.
+        val_accuracy, val_top5: Validation accuracies of the weights that are kept. None without validation images.
+            ``val_top5`` is also None with five classes or fewer.
+        test_accuracy, test_top5: Test accuracies of the same weights. ``test_top5`` is None with five classes or fewer.
+        skipped_images: Number of training images that could not be read.
+        parameters: Number of trainable parameters of the network.
+        macs: Number of multiply-adds for one image.
     """
 
     KIND: ClassVar[str] = "training"
@@ -151,8 +171,8 @@ class SupernetResult(Result):
     """The result of ``seminas-supernet``. Accuracies are fractions.
 
     Attributes:
-        mean_val_accuracy: Of the architectures measured.
-        measured: Each of them.
+        mean_val_accuracy: Mean validation accuracy of the measured architectures.
+        measured: Measured architectures with their accuracies.
     """
 
     KIND: ClassVar[str] = "supernet"
@@ -167,10 +187,10 @@ KINDS: dict[str, type[Result]] = {
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write a result, whole or not at all.
+    """Write a result as JSON. A failed write leaves no partial file.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     values = asdict(result)
     config = values.pop("config")
@@ -180,10 +200,10 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result | None:
-    """Return the result in a file, None where there is no file.
+    """Return the result in a file, or None if the file does not exist.
 
     Raises:
-        UserError: It is no result, or one of an unknown kind or version.
+        UserError: The file is no valid result, or the result has an unknown kind or version.
     """
     try:
         values = parse_json(path.read_bytes())
@@ -226,7 +246,7 @@ def _result(values: dict[str, Any], path: Path) -> Result:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    """Return whether a value of JSON has the type that a field states."""
+    """Return whether a JSON value has the type of a field."""
     if kind == Json:
         return True
     parts = get_args(kind)
@@ -244,7 +264,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a result of seminas 0.1 as those of today."""
+    """Convert the values of a result of seminas 0.1 to today's format."""
     values = dict(values)
     if "kind" not in values:
         values["kind"] = "search" if "strategy" in values else "predictor"

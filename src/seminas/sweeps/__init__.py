@@ -1,1 +1,1 @@
-"""A sweep's folder: its jobs, how each stands, what a person sees of it, and going on with it."""
+"""The folder of a sweep: its jobs and their states, its progress display, and how to resume it."""

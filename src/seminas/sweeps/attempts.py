@@ -1,4 +1,4 @@
-"""How often each job of a sweep has been launched, and which are launched again."""
+"""Decide which jobs of a sweep are launched again."""
 
 import logging
 import time
@@ -9,13 +9,13 @@ from seminas.sweeps.folder import Job, SweepFolder
 
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3
-"""Launches of a job whose process ends without a result or an error."""
+"""Maximum number of launches of a job whose process ends each time without a result or an error."""
 LET_GO_S = 30.0
-"""Seconds that a killed process has to vanish."""
+"""Seconds to wait until a killed process has released its run folder."""
 
 
 class Attempts:
-    """Counts the ends of jobs' processes without a result or an error."""
+    """A count, for each job, of the processes that ended without a result or an error."""
 
     def __init__(self, folder: SweepFolder) -> None:
         self._folder = folder
@@ -23,19 +23,19 @@ class Attempts:
         self._any_begun = False
 
     def divided(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the jobs that are launched alone, since this is their last attempt, and the others."""
+        """Return the jobs that have one attempt left, and the other jobs. The former are launched alone."""
         last = [name for name in names if self._ended.get(name) == MOST_ATTEMPTS - 1]
         return last, [name for name in names if name not in last]
 
     def left(self, names: Sequence[str], reason: Exception | None) -> list[str]:
-        """Return the jobs to launch again.
+        """Return the names of the jobs to launch again. Write an error for each job that has used all its attempts.
 
         Args:
-            names: Of the jobs that were launched.
-            reason: What the launcher raised, None where it returned.
+            names: Names of the jobs that were launched.
+            reason: Exception that the launcher raised, or None if it returned.
 
         Raises:
-            Exception: The reason, where no job has begun: then the launcher is at fault.
+            Exception: The given exception, if no job has begun. Then the launcher itself has failed.
         """
         if self._folder.is_stopped():
             return []
@@ -43,7 +43,7 @@ class Attempts:
         if reason is not None and all(state == "missing" for state in states.values()):
             raise reason
         self._any_begun = self._any_begun or any(state != "missing" for state in states.values())
-        # After a launch that did not fail, a job that is missing died before it had begun, unless none began.
+        # If the launcher returned and some job has begun, then a missing job's process died before the job began.
         died = ("stopped", "missing") if reason is None and self._any_begun else ("stopped",)
         for name in (name for name, state in states.items() if state in died):
             self._ended[name] = self._ended.get(name, 0) + 1
@@ -57,7 +57,7 @@ class Attempts:
         return left
 
     def _settled(self, name: str) -> Job:
-        """Return how a job stands once a killed process has let go of its folder."""
+        """Return a job after its process has released the folder. Wait up to ``LET_GO_S`` seconds."""
         until = time.monotonic() + LET_GO_S
         while (job := self._folder.job(name)).state.name == "running" and time.monotonic() < until:
             time.sleep(0.1)

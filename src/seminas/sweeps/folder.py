@@ -1,4 +1,4 @@
-"""The folder of a sweep: which jobs it has, and how each stands."""
+"""Read and write the folder of a sweep: its config, its jobs and their states."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ class Job:
     """A job of a sweep.
 
     Attributes:
-        name: Its folder, relative to the sweep's.
-        folder: The same, whole.
-        state: How it stands.
+        name: Path of the job's folder, relative to the sweep's folder.
+        folder: Run folder of the job.
+        state: State of the job.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Job:
 
 
 class SweepFolder(Folder):
-    """One sweep's folder."""
+    """The folder of one sweep."""
 
     @contextlib.contextmanager
     def claim(self, config_yaml: str) -> Iterator[None]:
-        """Hold the folder for a sweep, whose config is written into it.
+        """Hold the folder's lock during the block, and write the sweep's config into the folder.
 
         Raises:
-            UserError: Another process holds it, or it cannot be written.
+            UserError: Another process holds the lock, or the folder cannot be written.
         """
         with held(self.path, "is running this sweep"):
             write_file(self.path / SWEEP_FILE, config_yaml.encode())
@@ -50,10 +50,10 @@ class SweepFolder(Folder):
             yield
 
     def config(self) -> Any:
-        """Return the sweep's config, as Hydra composed it.
+        """Return the sweep's config, in the form that Hydra composed.
 
         Raises:
-            UserError: There is no sweep in the folder.
+            UserError: The folder holds no sweep, or its config cannot be read.
         """
         file = self.path / SWEEP_FILE
         try:
@@ -64,7 +64,11 @@ class SweepFolder(Folder):
             raise UserError(f"{file}: is no config of a sweep ({first_line(error)})") from error
 
     def planned(self) -> list[str]:
-        """Return the names of the jobs, as far as they are known before they begin."""
+        """Return the names of the planned jobs. The list is empty for a study by Optuna.
+
+        Raises:
+            UserError: The file is no list of jobs.
+        """
         file = self.path / JOBS_FILE
         try:
             return [str(name) for name in parse_json(file.read_bytes())]
@@ -74,19 +78,25 @@ class SweepFolder(Folder):
             raise UserError(f"{file}: is no list of jobs ({error})") from error
 
     def write_planned(self, names: Sequence[str]) -> None:
-        """Write down the names of the jobs."""
+        """Write the names of the planned jobs.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         write_json(self.path / JOBS_FILE, list(names), indent=0)
 
     def job(self, name: str) -> Job:
-        """Return how a job stands."""
+        """Return a job with its current state."""
         folder = RunFolder(self.path / name)
         return Job(name, folder, folder.state())
 
     def jobs(self) -> list[Job]:
-        """Return the jobs, also while the sweep is running; of a study by Optuna those that have begun.
+        """Return the jobs with their current states. The sweep may be running.
+
+        Of a study by Optuna, return only the jobs that have begun.
 
         Raises:
-            UserError: There is no sweep in the folder.
+            UserError: The folder holds no sweep, or its list of jobs is invalid.
         """
         if not (self.path / SWEEP_FILE).is_file():
             self.config()
@@ -96,14 +106,18 @@ class SweepFolder(Folder):
         return [self.job(name) for name in names]
 
     def num_done(self) -> int:
-        """Return the number of jobs that are done, without looking at the others."""
+        """Return the number of jobs that have a result. This reads no other state."""
         names = self.planned()
         if names:
             return sum((self.path / name / RESULT_FILE).exists() for name in names)
         return sum(1 for _ in self.path.glob(f"*/{RESULT_FILE}"))
 
     def submitted(self) -> dict[str, list[str]]:
-        """Return submitit's folder and number of each job that is in Slurm's queue, by the job's name."""
+        """Return submitit's folder and Slurm's job id for each submitted job, by the job's name.
+
+        Raises:
+            UserError: The file is no list of submitted jobs.
+        """
         file = self.path / SUBMITTED_FILE
         try:
             submitted: dict[str, list[str]] = parse_json(file.read_bytes())
@@ -114,15 +128,19 @@ class SweepFolder(Folder):
             raise UserError(f"{file}: is no list of submitted jobs ({error})") from error
 
     def write_submitted(self, submitted: dict[str, list[str]]) -> None:
-        """Write down which jobs are in Slurm's queue."""
+        """Write submitit's folder and Slurm's job id for each submitted job.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / SUBMITTED_FILE, submitted, indent=0)
 
     def stop(self) -> None:
-        """Let no further job begin."""
+        """Ask the sweep to begin no other job."""
         with contextlib.suppress(OSError):
             (self.path / STOP_FILE).touch()
 
     def is_stopped(self) -> bool:
-        """Return whether no further job shall begin."""
+        """Return whether the sweep must begin no other job."""
         return (self.path / STOP_FILE).exists()

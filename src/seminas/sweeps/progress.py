@@ -1,4 +1,4 @@
-"""What a person sees of a sweep whose jobs run side by side: how many are done, and the time left."""
+"""Show the progress of a sweep whose jobs run in parallel."""
 
 import threading
 
@@ -9,10 +9,10 @@ from seminas.sweeps.folder import SweepFolder
 
 
 class SweepDisplay:
-    """Watches a sweep's folder in a thread of the process that launched it."""
+    """A progress bar for a sweep. A thread of the launching process watches the sweep's folder."""
 
     def __init__(self, folder: SweepFolder, num_jobs: int) -> None:
-        """Begin to watch."""
+        """Start to watch the folder of a sweep of ``num_jobs`` jobs."""
         self._folder, self._num_jobs = folder, num_jobs
         self._console = Console(stderr=True)
         self._stop = threading.Event()
@@ -20,7 +20,7 @@ class SweepDisplay:
         self._thread.start()
 
     def end(self) -> None:
-        """Stop watching, and print how many jobs are done; a second call does nothing."""
+        """Stop watching, and print how many jobs are done. A second call does nothing."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -41,7 +41,7 @@ class SweepDisplay:
         ) as bar:
             printed = done = self._folder.num_done()
             task = bar.add_task("jobs", total=self._num_jobs, completed=done)
-            # Of very many jobs, less often: each look asks the file system for every folder.
+            # Each update checks the folders of all jobs, so a sweep with very many jobs updates less often.
             while not self._stop.wait(max(1.0, self._num_jobs / 500)):
                 done = self._folder.num_done()
                 bar.update(task, completed=done)

@@ -1,4 +1,4 @@
-"""Going on with a sweep: the command that made it, run again."""
+"""Resume a sweep: run the command of the sweep again."""
 
 import os
 import sys
@@ -12,10 +12,12 @@ from seminas.sweeps.folder import SweepFolder
 
 
 def resume(folder: SweepFolder) -> None:
-    """Become the command that a sweep was made with, which runs the jobs that are not done; returns if all are.
+    """Replace this process by the sweep's command. The command runs the jobs that are not done.
+
+    If all jobs are done, return without running the command.
 
     Raises:
-        UserError: There is no sweep in the folder.
+        UserError: The folder holds no sweep.
     """
     if all(job.state.name == "done" for job in folder.jobs()):
         return
@@ -26,7 +28,11 @@ def resume(folder: SweepFolder) -> None:
 
 
 def resume_command(folder: SweepFolder) -> tuple[Path, list[str]]:
-    """Return the program and the arguments of the command that a sweep was made with."""
+    """Return the program and the argument list of the sweep's command.
+
+    Raises:
+        UserError: The folder holds no sweep.
+    """
     config = folder.config()
     overrides: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)
     name = config.hydra.job.name

@@ -1,4 +1,4 @@
-"""The Python API: ``import seminas``."""
+"""Test the Python API: ``import seminas``."""
 
 import inspect
 import json
@@ -160,7 +160,7 @@ def test_a_hydra_app_keeps_its_own_config() -> None:
 
 
 def test_a_script_without_a_guard_is_told(tmp_path: Path) -> None:
-    """Each process of an evaluation imports the script, which must not search again."""
+    """Check that a script does not start a second search when a worker process imports it."""
     (tmp_path / "script.py").write_text(
         "import seminas\nseminas.search(search={'max_queries': 2}, strategy='random', quiet=True)\n"
     )
@@ -211,24 +211,24 @@ def test_values_are_written_as_hydra_reads_them(value: Any) -> None:
 
 
 def public_callables() -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+    callables: list[tuple[str, Any]] = []
     for name in seminas.__all__:
         item = getattr(seminas, name)
         if inspect.isclass(item):
             members = inspect.getmembers(item, lambda m: inspect.isfunction(m) or isinstance(m, property))
-            found += [
+            callables += [
                 (f"{name}.{member}", value.fget if isinstance(value, property) else value)
                 for member, value in members
                 if not member.startswith("_") or (member == "__init__" and member in vars(item))
             ]
         elif inspect.isfunction(item):
-            found.append((name, item))
-    return found
+            callables.append((name, item))
+    return callables
 
 
 def mentions_any(hint: Any) -> bool:
     if typing.get_origin(hint) is np.ndarray:
-        return False  # NumPy's own way to leave the shape open.
+        return False  # NumPy uses Any for an open shape.
     return hint is Any or any(mentions_any(part) for part in typing.get_args(hint))
 
 
@@ -254,7 +254,7 @@ def test_attributes_of_results_say_no_any() -> None:
 
 
 def test_time_of_a_call_is_no_tax() -> None:
-    """A call composes, checks and runs; a second one has nothing to import."""
+    """Measure a second call. It must not import anything."""
     seminas.search(**TABLE, strategy="random", search={"max_queries": 4})
     start = time.process_time()
     seminas.search(**TABLE, strategy="random", search={"max_queries": 4})

@@ -1,4 +1,4 @@
-"""The commands as a user runs them."""
+"""Test the commands as a user runs them."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ OWN_SPACE = "seminas-search --config-dir . space=widths evaluator=perceptron sea
 
 @pytest.fixture(autouse=True)
 def imports_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command in this process imports from the user's folders, another test does not find."""
+    """Undo the imports that a command in this process makes from the user's folders, for the sake of other tests."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "widths", raising=False)
 
@@ -83,7 +83,7 @@ def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> Non
         "hydra.sweep.dir=sweep",
         cwd=tmp_path,
     )
-    # The jobs of a value that cannot be fail, each with its line, and the others run.
+    # Each job with an illegal value fails with one line, and the other jobs run.
     assert done.returncode == 2
     assert len(re.findall(r"^error: .*search.num_labeled=1: must be at least 2$", done.stderr, re.M)) == 2
     folders = sorted(path.parent for path in tmp_path.glob("sweep/*/result.json"))
@@ -152,7 +152,7 @@ def test_arch_show_finds_the_space_of_a_run(configure: Configure, tmp_path: Path
 
 
 def random_table(space: SearchSpace[Any]) -> Table:
-    """The first forty architectures of a space, with random accuracies."""
+    """Return a table of the first forty architectures of a space, with random accuracies."""
     accuracies = np.random.default_rng(0).uniform(0.5, 0.9, (40, 1)).round(4)
     columns = {"val": accuracy_column(accuracies)}
     origin = {"file": "made up", "licence": "none"}
@@ -207,12 +207,12 @@ def test_memory_of_a_search_over_the_whole_space(space: NASBench101, tmp_path: P
         "seminas-search", "evaluator=table", "evaluator.path=all.npz", "search.num_labeled=20",
         "search.num_rounds=1", "controller.teachers.steps=30", "controller.student.steps=30", cwd=tmp_path,
     )  # fmt: skip
-    # Its own memory; beside that, 0.4 to 0.5 GB of torch's libraries are mapped, which all jobs share.
+    # This is the process's private memory. In addition, all jobs share 0.4 to 0.5 GB of mapped torch libraries.
     own_kb = 0
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status").read_text()
-        if found := re.search(r"RssAnon:\s+(\d+) kB", status):
-            own_kb = max(own_kb, int(found[1]))
+        if match := re.search(r"RssAnon:\s+(\d+) kB", status):
+            own_kb = max(own_kb, int(match[1]))
         time.sleep(0.01)
     assert process.returncode == 0
     assert 1e5 < own_kb < 7e5

@@ -1,4 +1,4 @@
-"""A finished or interrupted search goes on under a larger budget; what it has evaluated stays."""
+"""Test that a finished or interrupted search continues under a larger budget, and keeps its evaluations."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ STRATEGIES = ("random", "evolution")
 
 @pytest.fixture
 def run(configure: Configure, small_table: Path) -> Callable[..., list[str]]:
-    """Run a search in a folder; returns the lines of its history."""
+    """Return a function that runs a search in a folder and returns the lines of its history."""
 
     def searched(folder: Path, strategy: str, *overrides: str) -> list[str]:
         table = ["evaluator=table", f"evaluator.path={small_table}"]
@@ -65,7 +65,7 @@ def test_a_finished_search_goes_on_under_a_larger_budget(
     assert result["best_val_accuracy"] == max(record["val_accuracy"] for record in records)
     key, _, value = after[-1].partition("=")
     assert result["config"]["search"][key.removeprefix("search.")] == int(value)
-    # The same command again finds it finished.
+    # The same command again does nothing, because the search is finished.
     assert run(tmp_path, strategy, *after) == longer and result_of(tmp_path) == result
 
 
@@ -104,7 +104,7 @@ def test_another_key_does_not_make_it_smaller(run: Callable[..., list[str]], tmp
 def test_an_interrupted_search_goes_on_under_a_larger_budget(
     run: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    """Its history is that of a search that ended, and then went on under the larger budget."""
+    """Check that its history is the same as if the search had ended before it was extended."""
     run(tmp_path / "whole", strategy, "search.max_queries=12")
     evaluate = TableEvaluator.evaluate
     count = [0]

@@ -1,4 +1,4 @@
-"""``seminas`` itself: its commands, its help, completion, and ``python -m seminas``."""
+"""Test the program ``seminas``: its commands, its help, completion, and ``python -m seminas``."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Searches on tables: their files, that they repeat themselves, and that they go on from any point."""
+"""Test searches on tables: their files, their reproducibility, and that they resume from any point."""
 
 import json
 import re
@@ -96,7 +96,7 @@ def test_a_test_accuracy_is_looked_at_once_after_the_search(
 def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
     configure: Configure, small_table: Path, space: NASBench101, tmp_path: Path, strategy: str
 ) -> None:
-    """Two tables of the same validation accuracies; the second's test accuracies name the best cells, and the worst."""
+    """Search two tables with the same validation accuracies. The second table's test accuracies rank the cells."""
     table = load_table(small_table, space)
     order = np.argsort(np.argsort(table.columns["val"].at().mean(axis=1)))
     betraying = accuracy_column(np.round(order / len(order), 4)[:, None])
@@ -117,7 +117,7 @@ def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
     assert history_of(plain) == history_of(told) and len(history_of(plain)) == 30
     assert "test" not in (told / "history.jsonl").read_text()
     assert result_of(plain)["test_accuracy"] != result_of(told)["test_accuracy"]
-    # The curve of the report: each best so far, its test accuracy looked up after the search.
+    # The result has the test accuracy of each best architecture so far, for the curve of the report.
     evaluator = TableEvaluator(space, seed=0, settings=TableSettings(path=str(paths[1])))
     values = [r.val_accuracy or 0 for r in read_history(told)]
     for incumbent in result_of(told)["incumbents"]:
@@ -129,13 +129,13 @@ def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
 
 @pytest.fixture(scope="module")
 def whole(configure: Configure, small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of 20 evaluations in rounds of 8, 6 and 6."""
+    """Return the folder of a finished search of 20 evaluations in rounds of 8, 6 and 6."""
     folder = tmp_path_factory.mktemp("whole")
     run(configure("search", *strategy_overrides(small_table)), folder)
     return folder
 
 
-# (9, False): version 0.1 wrote no plan down.
+# The case (9, False) has no plan, as a search of version 0.1.
 @pytest.mark.parametrize(
     ("kept", "planned"), [(kept, True) for kept in (0, 1, 7, 8, 9, 13, 14, 19, 20)] + [(9, False)]
 )
@@ -179,7 +179,7 @@ def test_a_folder_of_another_config_is_refused_and_left_alone(
     ):
         run(configure("search", *overrides, "seed=1"), tmp_path)
     assert history_of(tmp_path) == before
-    # What does not change the search may change.
+    # Settings that do not affect the search may change.
     run(configure("search", *overrides, "search.max_failures=3", "logger=[]"), tmp_path)
 
 
@@ -191,11 +191,11 @@ def test_a_failing_evaluation_is_recorded_and_the_search_goes_on(
     count = [0]
 
     def failing(evaluator: TableEvaluator[object], architectures: list[object]) -> object:
-        for place, evaluation in evaluate(evaluator, architectures):
+        for position, evaluation in evaluate(evaluator, architectures):
             count[0] += 1
             if count[0] in (3, 9):
                 raise ValueError("no memory\nfor this one")
-            yield place, evaluation
+            yield position, evaluation
 
     if raises == "in evaluate":
         monkeypatch.setattr(TableEvaluator, "evaluate", failing)
@@ -216,13 +216,13 @@ def test_a_failing_evaluation_is_recorded_and_the_search_goes_on(
     assert len(records) == 20 and [r.index for r in failures] == [2, 8]
     assert {r.error for r in failures} == {"ValueError: no memory"}
     assert result_of(tmp_path)["num_failures"] == 2
-    # The whole tracebacks, each below the evaluation's number and key.
+    # The log has the whole tracebacks. Each traceback follows the evaluation's number and key.
     function = "one" if raises == "in evaluate_one" else "failing"
     log = (tmp_path / "error.log").read_text()
     assert log.count("Traceback (most recent call last):") == log.count(f", in {function}\n") == 2
     for record in failures:
-        (found,) = re.findall(rf"^evaluation {record.index}, {record.key}:\n(?:.+\n)+\n", log, re.M)
-        assert found.endswith("ValueError: no memory\nfor this one\n\n")
+        (logged,) = re.findall(rf"^evaluation {record.index}, {record.key}:\n(?:.+\n)+\n", log, re.M)
+        assert logged.endswith("ValueError: no memory\nfor this one\n\n")
 
 
 def test_too_many_failures_stop_the_search_and_it_can_go_on(

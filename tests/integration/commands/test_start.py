@@ -1,4 +1,4 @@
-"""How commands start."""
+"""Test the start of commands."""
 
 import subprocess
 import sys

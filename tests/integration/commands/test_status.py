@@ -1,4 +1,4 @@
-"""``seminas status``: how a run stands."""
+"""Test ``seminas status``: it prints the state of a run."""
 
 import json
 import os
@@ -19,14 +19,14 @@ Configure = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def config(configure: Configure, small_table: Path) -> dict[str, Any]:
-    """A search of 20 evaluations: 4, and four further rounds of 4."""
+    """Return the config of a search of 20 evaluations in five rounds of 4."""
     table = ["evaluator=table", f"evaluator.path={small_table}"]
     sizes = ["search.num_labeled=4", "search.num_new=4", "search.num_rounds=4"]
     return configure("search", *table, "strategy=random", *sizes)
 
 
 def status(folder: Path) -> tuple[int, dict[str, str]]:
-    """The exit status, and the lines by their first word."""
+    """Return the exit status of ``seminas status``, and its lines by their first word."""
     done = CliRunner().invoke(app, ["status", str(folder)])
     assert done.stderr == ""
     words = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
@@ -34,7 +34,7 @@ def status(folder: Path) -> tuple[int, dict[str, str]]:
 
 
 def cut(folder: Path, kept: int) -> None:
-    """Make a finished search one that was killed after ``kept`` architectures, ten seconds each."""
+    """Turn a finished search into one that was killed after ``kept`` evaluations of ten seconds each."""
     lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
     (folder / "history.jsonl").write_text("".join(lines[:kept]))
     (folder / "result.json").unlink()
@@ -58,11 +58,11 @@ def test_done(config: dict[str, Any], tmp_path: Path) -> None:
 def test_running(config: dict[str, Any], tmp_path: Path) -> None:
     search.run(config, RunFolder(tmp_path), quiet=True)
     cut(tmp_path, 6)
-    # Six took a minute, and fourteen are left.
+    # Six evaluations took a minute, and fourteen are left.
     lines = {"evaluations": "6 of 20", "best": best_line(tmp_path), "left": "about 0:02:20"}
     with RunFolder(tmp_path).claim(config):
         assert status(tmp_path) == (1, {"state": "running", **lines})
-    # Nobody holds it any more.
+    # No process holds the folder any more.
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert status(tmp_path) == (1, {"state": "stopped", **lines})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
@@ -71,7 +71,7 @@ def test_running(config: dict[str, Any], tmp_path: Path) -> None:
 def test_the_time_left_leaves_out_a_pause(config: dict[str, Any], tmp_path: Path) -> None:
     search.run(config, RunFolder(tmp_path), quiet=True)
     cut(tmp_path, 6)
-    # A day later two more were evaluated, in twenty seconds each.
+    # A day later a second attempt made two evaluations, in twenty seconds each.
     later = 1_000 + 86_400
     (tmp_path / "attempts.json").write_text(
         json.dumps(

@@ -1,4 +1,4 @@
-"""The package works from its wheel as from a checkout: the configs and the table digits101 are inside."""
+"""Test that the wheel works like a checkout, and that it contains the configs and the table digits101."""
 
 import os
 import site
@@ -18,11 +18,11 @@ def test_the_wheel_runs_in_an_empty_folder(tmp_path: Path) -> None:
         [sys.executable, "-c", build, str(ROOT), str(dist)], capture_output=True, text=True, check=True
     )
     wheel = built.stdout.split()[-1]
-    # An environment of its own that borrows the installed libraries, but not this checkout.
+    # The new environment uses the installed libraries, but not this checkout.
     venv.create(home, with_pip=False)
-    (here,) = [path for path in site.getsitepackages() if Path(path).name == "site-packages"]
+    (site_packages,) = [path for path in site.getsitepackages() if Path(path).name == "site-packages"]
     (packages,) = home.glob("lib/python*/site-packages")
-    (packages / "borrowed.pth").write_text(here + "\n")
+    (packages / "borrowed.pth").write_text(site_packages + "\n")
     python = str(home / "bin" / "python")
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
     install += ["--force-reinstall", "--no-index", "--prefix", str(home), wheel]

@@ -1,4 +1,4 @@
-"""A wrong config is one line that names the key, the value and what is allowed, before anything is computed."""
+"""Test that a wrong config gives one line with the key, the value and the allowed values, before any computation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_one_line_and_no_folder(
 
 @pytest.mark.parametrize(
     "overrides",
-    # Found when the config is composed; before the folder is made; and after that.
+    # These errors are found when Hydra composes the config, before the folder is made, and after that.
     ["space=nasbench102", "search.num_labeled=1", "evaluator.path=missing.npz"],
 )
 def test_the_command_says_it_and_ends_with_status_2(

@@ -1,4 +1,4 @@
-"""Wrong values in every leaf of every primary config: one line, no traceback, nothing left behind."""
+"""Test wrong values for every key of every primary config: one line, no traceback, and no folder left."""
 
 import contextlib
 import time
@@ -53,11 +53,11 @@ USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
 class ClaimedError(Exception):
-    """The run would begin."""
+    """An exception that says that the run would begin."""
 
 
 class Composed:
-    """A command's config, composed once; overrides of values are merged as Hydra merges them."""
+    """A command's config. It is composed once, and overrides are then merged into it as Hydra does."""
 
     def __init__(self, command: str, base: list[str]) -> None:
         register()
@@ -79,7 +79,7 @@ class Composed:
 
 @contextlib.contextmanager
 def no_run_begins() -> Iterator[None]:
-    """All is built, and nothing is computed: a run ends where it would claim its folder."""
+    """End each run when it would claim its folder. Then all objects are built, but nothing is computed."""
 
     def refuse(*_: Any) -> None:
         raise ClaimedError
@@ -90,7 +90,7 @@ def no_run_begins() -> Iterator[None]:
 
 
 def outcome(composed: Composed, command: str, override: str, folder: Path) -> str:
-    """Return the one line of an override's error; empty where the run would begin."""
+    """Return the error line of an override, or an empty text if the run would begin."""
     try:
         config = composed.checked(override)
         with no_run_begins():
@@ -104,7 +104,7 @@ def outcome(composed: Composed, command: str, override: str, folder: Path) -> st
 
 def try_all(command: str, base: list[str], tmp_path: Path) -> None:
     composed = Composed(command, base)
-    # Libraries are imported once. Some bases name data that is not here: their own line is no fault of a setting.
+    # This call imports the libraries once. Some bases name missing data, and their error line is no fault of a setting.
     without_data = outcome(composed, command, "seed=0", tmp_path / "run")
     for key in composed.leaves():
         for value in VALUES:
@@ -113,7 +113,7 @@ def try_all(command: str, base: list[str], tmp_path: Path) -> None:
             line = outcome(composed, command, override, tmp_path / "run")
             assert time.process_time() - started < 2, override
             assert "\n" not in line and not (tmp_path / "run").exists(), override
-            # The line names the key, or the file or folder that the value stands for.
+            # The line names the key, or the file or folder in the value.
             names_it = key.rpartition(".")[2] in line or value in line or "must be" in line
             assert line in ("", without_data) or names_it, (override, line)
 

@@ -1,4 +1,4 @@
-"""Processes share the GPUs of a machine. Each process imports this module, so it imports little."""
+"""Test that processes share the GPUs of a machine. Each process imports this module, so it imports little."""
 
 import os
 from multiprocessing.synchronize import Barrier
@@ -12,13 +12,13 @@ from seminas.execution.processes import spawning
 
 
 class SeesGpus:
-    """Tells which GPUs its process may use, once each of the processes has been asked."""
+    """An object that tells which GPUs its process may use. It answers after all processes have been asked."""
 
     def __init__(self, barrier: Barrier) -> None:
         self.barrier = barrier
 
     def gpus(self) -> str:
-        """Return the value that CUDA would read."""
+        """Return the value of the variable that CUDA reads."""
         self.barrier.wait(100)
         return os.environ["CUDA_VISIBLE_DEVICES"]
 

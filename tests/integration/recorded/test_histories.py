@@ -1,4 +1,4 @@
-"""Histories recorded by version 0.1.0: the same seed and config still give them, byte for byte."""
+"""Test that the same seed and config still give the histories of version 0.1.0, byte for byte."""
 
 import json
 from collections.abc import Callable
@@ -24,20 +24,20 @@ STRATEGIES = (
     "random",
 )
 EXACT = ("evolution", "local_search", "random")
-"""Strategies without floating-point arithmetic of libraries, whose last digits differ between processors."""
+"""Strategies that use no floating-point arithmetic of libraries. Its last digits differ between processors."""
 Configure = Callable[..., dict[str, Any]]
 
 
 def same_arithmetic() -> None:
-    """Skip a test whose floating-point numbers were recorded with another kind of processor."""
+    """Skip the test if its numbers were recorded on another kind of processor."""
     recorded = json.loads((RECORDED / "recorded_with.json").read_text())
-    here = {"cpu_capability": torch.backends.cpu.get_cpu_capability()}
-    if here != recorded:
-        pytest.skip(f"recorded with {recorded}, this machine has {here}")
+    this_machine = {"cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    if this_machine != recorded:
+        pytest.skip(f"recorded with {recorded}, this machine has {this_machine}")
 
 
 def without_cost(history: Path) -> list[dict[str, Any]]:
-    """The lines of a history; how long a training takes differs."""
+    """Return the lines of a history without the cost, because the time of a training varies."""
     lines = [json.loads(line) for line in history.read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "cost_s"} for line in lines]
 

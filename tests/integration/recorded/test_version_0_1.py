@@ -1,4 +1,4 @@
-"""Run folders of version 0.1.0: reports, ``arch show`` and going on read them."""
+"""Test that reports, ``arch show`` and resumed runs can read the run folders of version 0.1.0."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The report says what the runs say; its runs are made up."""
+"""Test that the report agrees with its runs. The runs are artificial."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def accuracies(strategy: str, seed: int, n: int) -> np.ndarray:
 
 
 def write_run(folder: Path, strategy: str, seed: int, n: int = 4, finished: bool = True) -> None:
-    """A run folder as a search leaves it, on the space ``nasbench_macro``; the test accuracy is half of validation."""
+    """Write the run folder of a search on ``nasbench_macro``. Its test accuracy is half of its validation accuracy."""
     folder.mkdir(parents=True)
     values = accuracies(strategy, seed, n)
     rng = np.random.default_rng([seed, n, 1])
@@ -91,8 +91,8 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_the_table_says_what_the_runs_say(study: Path) -> None:
-    found = read_runs([study])
-    ((problem, settings),) = group(found.searches).items()
+    runs = read_runs([study])
+    ((problem, settings),) = group(runs.searches).items()
     assert problem == "nasbench_macro, macro" and [s.label for s in settings] == [
         "evolution",
         "random",
@@ -106,11 +106,11 @@ def test_the_table_says_what_the_runs_say(study: Path) -> None:
         assert row.test == pytest.approx((final[strategy].mean() / 2, final[strategy].std(ddof=1) / 2))
         assert row.regret is not None and row.regret[0] == pytest.approx(0.48 - final[strategy].mean() / 2)
         assert row.found_best == 0 and row.hours == pytest.approx(0.12)
-    # The same seeds draw the same numbers here, so the order is the same in every seed.
+    # The same seed gives all strategies the same random numbers, so their order is the same for every seed.
     assert [rows[s].rank for s in ("seminas", "evolution", "random")] == [1, 2, 3]
     expected = wilcoxon(final["seminas"] / 2, final["random"] / 2).pvalue
     assert rows["seminas"].p_value == pytest.approx(expected) and rows["random"].p_value is None
-    # Evolution's random numbers are those of random search, and 0.02 better.
+    # Evolution has the random numbers of random search plus 0.02.
     curves = {
         s: np.mean([np.maximum.accumulate(accuracies(s, k, 4)) for k in range(6)], axis=0) for s in rows
     }
@@ -138,13 +138,13 @@ def test_runs_that_are_not_done_are_counted(study: Path) -> None:
     config = busy.config()
     assert config is not None
     with busy.claim(config):
-        found = read_runs([study])
-    assert str(found) == "18 finished, 1 still running, 1 stopped before their end"
-    assert [run.path for run in found.running] == [study / "busy"]
-    assert [run.path for run in found.stopped] == [study / "killed"]
+        runs = read_runs([study])
+    assert str(runs) == "18 finished, 1 still running, 1 stopped before their end"
+    assert [run.path for run in runs.running] == [study / "busy"]
+    assert [run.path for run in runs.stopped] == [study / "killed"]
     write_training(study / "network")
-    found = read_runs([study])
-    assert len(found.searches) == 18 and not found.predictors
+    runs = read_runs([study])
+    assert len(runs.searches) == 18 and not runs.predictors
 
 
 def write_training(folder: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
     for name in figures:
         assert {f"{name}.png", f"{name}.svg"} <= names
     assert text.count("<img") == len(names) // 2
-    # The same runs give the same report, byte by byte.
+    # The same runs give the same report, byte for byte.
     again = page.write_report(read_runs([study]), tmp_path / "again")
     assert again.read_bytes() == path.read_bytes()
 
@@ -233,17 +233,17 @@ def test_the_command(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == str(study / "report" / "report.html")
     assert "runs: 18 finished" in done.stderr
-    # What it wrote is no run.
+    # The folder of the report is no run.
     assert len(read_runs([study]).searches) == 18
     done = CliRunner().invoke(app, ["report", str(study), "--format", "md"])
     assert done.stdout.startswith("**nasbench_macro, macro**")
     (tmp_path / "empty").mkdir()
-    for folder, what in (
+    for folder, message in (
         ("nowhere", "there is no such folder"),
         ("empty", "holds no run that has finished"),
     ):
         done = CliRunner().invoke(app, ["report", folder])
-        assert done.exit_code == 2 and what in done.stderr and done.stderr.count("\n") == 1
+        assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1
         assert done.stderr.startswith(f"error: {folder}: ")
 
 
@@ -267,9 +267,9 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
         )
         (folder / "config.yaml").write_text(json.dumps(config))
         RunFolder(folder).write_result(result)
-    found = read_runs([tmp_path])
-    assert len(found.predictors) == 12 and str(found) == "12 finished"
-    (section,) = page.sections(found)
+    runs = read_runs([tmp_path])
+    assert len(runs.predictors) == 12 and str(runs) == "12 finished"
+    (section,) = page.sections(runs)
     assert section.title == "predictors on nasbench101, cells"
     rows = list(csv.DictReader(io.StringIO(as_csv([section]))))
     seen = [(row["model"], row["num_labeled"], row["num_pseudo_labeled"], row["seeds"]) for row in rows]
@@ -281,4 +281,4 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
     ]
     assert float(rows[3]["kendall_tau_mean"]) == pytest.approx(0.7)
     assert float(rows[3]["kendall_tau_sd"]) == pytest.approx(0.1)
-    assert page.write_report(found, tmp_path / "out").read_text().count("<img") == 1
+    assert page.write_report(runs, tmp_path / "out").read_text().count("<img") == 1

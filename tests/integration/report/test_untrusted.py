@@ -1,4 +1,4 @@
-"""A run folder that somebody else made executes nothing: its files may name any class or function."""
+"""Test that a run folder from somebody else executes nothing. Its files may name any class or function."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ SPACES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def finished(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of a search."""
+    """Return the files of a finished search by name."""
     folder = tmp_path_factory.mktemp("finished")
     overrides = ["evaluator=table", "evaluator.path=digits101", "strategy=random", "search.max_queries=4"]
     search.run(configure("search", *overrides), RunFolder(folder), quiet=True)
@@ -51,7 +51,7 @@ def foreign(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """The folder of a search whose files name a space that would make a file in the working directory."""
+    """Return the folder of a search with a harmful space. Building it would make a file in the working directory."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "foreign"
     folder.mkdir()
@@ -69,7 +69,7 @@ def seminas(*arguments: str | Path) -> Result:
 
 
 def assert_refused(done: Result, folder: Path) -> None:
-    """One line that names the folder or a file of it, and nothing was executed."""
+    """Check that the error is one line with the folder or one of its files, and that nothing was executed."""
     *before, line = done.stderr.splitlines()
     assert done.exit_code == 2 and before in ([], ["runs: 1 finished"]), done.stderr
     assert line.startswith((f"error: {folder}: ", f"error: {folder}/")), line
@@ -113,7 +113,7 @@ def test_status_executes_nothing(foreign: Path) -> None:
 
 
 def test_architecture_from_reads_the_architecture_alone(space: NASBench101, foreign: Path) -> None:
-    """The space is the one of the user's config. The one that the file names is never made."""
+    """Check that the user's config gives the space, and that the space in the file is never built."""
     best = json.loads((foreign / "result.json").read_text())["best_architecture"]
     assert space.to_json(read_architecture(str(foreign), space)) == best
     assert not Path(CANARY).exists()
@@ -140,13 +140,13 @@ def test_a_class_that_a_run_folder_brings_along_is_never_imported(
     moved: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The files of Hydra say where the run found the user's classes. Those of a foreign run may say anything."""
+    """Give a foreign run Hydra files with any folders. Hydra's files say where a run found the user's classes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     folder = tmp_path / "foreign"
     classes = tmp_path / "classes" if moved else folder
-    for place in (folder / ".hydra", classes):
-        place.mkdir(parents=True, exist_ok=True)
+    for new_folder in (folder / ".hydra", classes):
+        new_folder.mkdir(parents=True, exist_ok=True)
     (classes / "evil.py").write_text(f"open({CANARY!r}, 'w').close()")
     runtime = {
         "cwd": str(classes),

@@ -1,4 +1,4 @@
-"""What was logged to W&B is read back from its offline files (the framing of LevelDB's log)."""
+"""Test logging to W&B. The tests read W&B's offline files. The files have the record format of a LevelDB log."""
 
 import contextlib
 import importlib
@@ -31,16 +31,16 @@ FULL, LAST = 1, 4
 
 
 def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
-    data, place, part = path.read_bytes(), 7, b""
-    while place + HEADER.size <= len(data):
-        left = BLOCK - place % BLOCK
+    data, offset, part = path.read_bytes(), 7, b""
+    while offset + HEADER.size <= len(data):
+        left = BLOCK - offset % BLOCK
         if left < HEADER.size:
-            place += left
+            offset += left
             continue
-        _, size, kind = HEADER.unpack_from(data, place)
-        place += HEADER.size
-        part += data[place : place + size]
-        place += size
+        _, size, kind = HEADER.unpack_from(data, offset)
+        offset += HEADER.size
+        part += data[offset : offset + size]
+        offset += size
         if kind in (FULL, LAST):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(part)
@@ -100,7 +100,7 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
     assert len(drawn) == MOST_DRAWN
     best = sorted((r.val_accuracy or 0 for r in told), reverse=True)[MOST_DRAWN - 1]
     assert min(row[3] for row in drawn) == best
-    # The drawings are files of the table's artifact.
+    # The table's artifact contains the drawings as files.
     (artifact,) = [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
     paths = [Path(entry.path) for entry in artifact.manifest.contents]
     assert sum(path.suffix == ".png" for path in paths) == MOST_DRAWN
@@ -123,7 +123,7 @@ def test_the_dashboards_definition_is_written_without_a_network(tmp_path: Path) 
 
 @pytest.fixture
 def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """W&B as a process finds it whose user never logged in."""
+    """Give W&B the state of a user who has never logged in."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     wandb.teardown()
@@ -140,7 +140,7 @@ def test_a_dashboard_needs_a_login_and_says_so() -> None:
 
 @pytest.fixture
 def deaf() -> Iterator[int]:
-    """A server on loopback that accepts connections and never answers."""
+    """Yield the port of a local server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -160,7 +160,7 @@ def test_a_run_goes_on_where_wandb_does_not_answer(
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{9 if answers == 'refuses' else deaf}")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setattr("seminas.runs.wandb.START_S", 1.0)
-    with contextlib.suppress(ImportError):  # W&B asks for the user twice, five seconds each.
+    with contextlib.suppress(ImportError):  # W&B asks for the user twice, and waits five seconds each time.
         identity = importlib.import_module("wandb.sdk.lib.identity")
         monkeypatch.setattr(identity, "_RESOLVE_TIMEOUT_SECONDS", 0.2, raising=False)
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random"]

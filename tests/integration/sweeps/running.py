@@ -1,4 +1,4 @@
-"""What tests of sweeps use: commands inside this process, an evaluator that waits, folders and processes."""
+"""Shared code of sweep tests: commands inside this process, an evaluator that waits, folders and processes."""
 
 import contextlib
 import importlib
@@ -26,7 +26,7 @@ from support import BIN
 
 
 class _ExecutedError(BaseException):
-    """A command has become another one."""
+    """An exception that simulates the replacement of this process by another command."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
@@ -37,7 +37,7 @@ def _execute(program: Path, arguments: list[str]) -> NoReturn:
 
 
 def call(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's commands as ``support.command`` does, inside this process: that saves its imports."""
+    """Run a command of the project inside this process. This is faster than ``support.command``."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = _call([str(BIN / name), *arguments], cwd)
@@ -64,7 +64,7 @@ def _call(command: list[str], cwd: Path) -> int:
 
 @contextlib.contextmanager
 def _like_a_process(command: list[str], cwd: Path) -> Iterator[None]:
-    """Put back what a command changes in its process, and do what it has left for the process's end."""
+    """Restore the state of this process after a command, and run the command's exit handlers."""
     at_end: list[Callable[[], None]] = []
     root, hydra_config = logging.getLogger(), HydraConfig.instance()
     handlers, level, config = [*root.handlers], root.level, hydra_config.cfg
@@ -86,7 +86,7 @@ def _like_a_process(command: list[str], cwd: Path) -> Iterator[None]:
             root.setLevel(level)
             for name in set(sys.modules) - modules:
                 file = getattr(sys.modules[name], "__file__", None)
-                if file and str(Path(file).parent) in set(sys.path) - path:  # A user's module.
+                if file and str(Path(file).parent) in set(sys.path) - path:  # The module is the user's.
                     del sys.modules[name]
 
 
@@ -98,7 +98,7 @@ from seminas.config.evaluators import TableSettings
 from seminas.evaluators.table import TableEvaluator
 
 class Gated(TableEvaluator):
-    """A table whose evaluations are counted. Each takes a byte from the pipe $GATE, where that is set."""
+    """A table that logs its evaluations. If $GATE is set, each evaluation first reads a byte from this pipe."""
 
     def __init__(self, space, seed, folder, **settings):
         super().__init__(space, seed, TableSettings(**settings))
@@ -119,33 +119,33 @@ class Gated(TableEvaluator):
                 file.write(self.space.key(architecture) + "\\n")
             yield place, evaluation
 '''
-"""Module of an evaluator of the user's."""
+"""Source of a module with the user's evaluator."""
 
 
 class Gate:
-    """What the evaluations of commands wait for that begin in the block; an open gate stops none.
+    """A gate for the evaluations of commands that start during the block.
 
-    A pipe holds one byte for each evaluation that may go on, whatever process it is in.
+    A pipe holds one byte for each evaluation that may run, in any process. An evaluation waits for a byte.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Write ``gated.py`` into a folder, the working directory of commands."""
+        """Write ``gated.py`` into a folder. The commands must use this folder as their working directory."""
         (folder / "gated.py").write_text(GATED)
         self._path = folder / "gate"
         os.mkfifo(self._path)
 
     def __enter__(self) -> "Gate":
-        self._pipe = os.open(self._path, os.O_RDWR)  # So that a reader never finds it without a writer.
+        self._pipe = os.open(self._path, os.O_RDWR)  # With O_RDWR, the pipe always has a writer.
         self._environment = mock.patch.dict(os.environ, GATE=str(self._path))
         self._environment.start()
         return self
 
     def allow(self, evaluations: int) -> None:
-        """Let so many evaluations go on."""
+        """Let a number of evaluations run."""
         os.write(self._pipe, b"." * evaluations)
 
     def open(self) -> None:
-        """Let all evaluations go on."""
+        """Let all evaluations run."""
         self.allow(30_000)
 
     def __exit__(self, *error: object) -> None:
@@ -154,7 +154,7 @@ class Gate:
 
 
 def gated(table: Path) -> list[str]:
-    """Return the overrides of searches whose evaluations wait for a ``Gate``."""
+    """Return overrides that make the evaluations of a search wait for a ``Gate``."""
     return ["evaluator=table", "evaluator._target_=gated.Gated", f"evaluator.path={table}"]
 
 
@@ -162,13 +162,13 @@ def gated(table: Path) -> list[str]:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """Return what is in a run's result."""
-    found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return found
+    """Return the values in a run's ``result.json``."""
+    values: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return values
 
 
 def results(sweep: Path) -> dict[str, int]:
-    """Return the names of the finished jobs, and when they were finished."""
+    """Return the end time of each finished job, by the job's name."""
     return {path.parent.name: path.stat().st_mtime_ns for path in sweep.glob("*/result.json")}
 
 
@@ -178,7 +178,7 @@ def folders(sweep: Path) -> list[Path]:
 
 
 def histories(sweep: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return each job's evaluations so far."""
+    """Return the evaluations of each job so far, by the job's name."""
     return {
         file.parent.name: [json.loads(line) for line in file.read_text().split("\n")[:-1]]
         for file in sweep.glob("*/history.jsonl")
@@ -186,12 +186,12 @@ def histories(sweep: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def num_evaluations(sweep: Path) -> int:
-    """Return the number of all jobs' evaluations so far."""
+    """Return the number of evaluations of all jobs so far."""
     return sum(map(len, histories(sweep).values()))
 
 
 def paid(job: Path) -> list[str]:
-    """Return the keys that a job's evaluator has evaluated, in all its processes."""
+    """Return the keys of all architectures that a job has evaluated, including repeated evaluations."""
     ledger = job / "paid.txt"
     return ledger.read_text().splitlines() if ledger.exists() else []
 
@@ -200,22 +200,22 @@ def paid(job: Path) -> list[str]:
 
 
 def until(condition: Callable[[], Any], seconds: float = 100) -> Any:
-    """Wait for what a condition returns to be true, and return it."""
+    """Wait until a condition returns a true value, and return this value."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < end
         time.sleep(0.02)
-    return found
+    return value
 
 
 def processes_of(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    found = [pid]
-    for one in found:
-        for tasks in Path(f"/proc/{one}/task").glob("*/children"):
+    """Return the id of a process and the ids of all its descendants."""
+    pids = [pid]
+    for parent in pids:
+        for tasks in Path(f"/proc/{parent}/task").glob("*/children"):
             with contextlib.suppress(OSError):
-                found += [int(child) for child in tasks.read_text().split()]
-    return found
+                pids += [int(child) for child in tasks.read_text().split()]
+    return pids
 
 
 def cmdline(pid: int) -> bytes:
@@ -226,13 +226,13 @@ def cmdline(pid: int) -> bytes:
 
 
 def gone(victims: list[int]) -> None:
-    """Wait until processes are no more."""
+    """Wait until processes no longer exist."""
     until(lambda: not any(Path(f"/proc/{victim}").exists() for victim in victims), 30)
 
 
 @contextlib.contextmanager
 def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a command that was started; at the block's end kill it, and all that it started."""
+    """Yield a running command. At the end of the block, kill it and its descendants."""
     try:
         yield process
     finally:
@@ -256,16 +256,16 @@ RANKS = [
     "data.recipe.networks.nasbench101.stem_channels=8",
     "data.recipe.networks.nasbench101.num_stacks=1",
 ]
-"""A small network, trained by two processes."""
+"""Overrides that train a small network with two processes."""
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """Return of a training's result what does not depend on where it was computed."""
+    """Return the fields of a training's result that do not depend on the launcher."""
     names = ("key", "steps", "val_accuracy", "test_accuracy", "parameters")
-    found = result(folder)
-    return {name: found[name] for name in names}
+    values = result(folder)
+    return {name: values[name] for name in names}
 
 
 def digests(log: Path) -> list[str]:
-    """Return the digests of the parameters that a rank's log states."""
+    """Return the digests of the parameters in a rank's log."""
     return re.findall(r"SHA-256 (\w+)", log.read_text())

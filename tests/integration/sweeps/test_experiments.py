@@ -1,4 +1,4 @@
-"""The experiments in ``conf/``: the authors' searches are theirs, and every study is a whole sweep."""
+"""Test the experiments in ``conf/``: the authors' searches have their settings, and every study is a full sweep."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ EXPERIMENTS = sorted({path.stem for path in (CONFIG_DIR / "experiment").glob("*.
 def test_the_authors_searches_are_theirs(
     configure: Configure, space: NASBench101, name: str, queries: int, pseudo: int
 ) -> None:
-    """Sizes and settings of the two releases: the raw gradient in steps of 1, and no favourites beside it."""
+    """Check the sizes and settings of the authors' two releases: the raw gradient in steps of 1, and no favorites."""
     config = configure("search", f"experiment={name}", "evaluator.path=digits101")
     search: SearchSettings = read(config["search"], "search", SearchSettings)
     controller: ControllerSettings = read(config["controller"], "controller", ControllerSettings)

@@ -1,4 +1,4 @@
-"""Where jobs and runs are, what Hydra puts there, and a config folder of the user's own."""
+"""Test the folders of jobs and runs, the files that Hydra writes into them, and the user's own config folder."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def test_jobs_may_have_folders_of_any_name(
     assert again.returncode == 0, again.stderr
     assert [(run / "result.json").stat().st_mtime_ns for run in runs] == written
     history = (runs[1] / "history.jsonl").read_bytes()
-    (runs[1] / "result.json").unlink()  # As a kill before the last step leaves it.
+    (runs[1] / "result.json").unlink()  # A kill before the last step leaves this state.
     status = call("seminas", "sweep", "status", "sweep", cwd=tmp_path)
     assert status.returncode == 1 and status.stdout == f"2 jobs: 1 done, 1 stopped\nstopped: {names[1]}\n"
     resumed = call("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
@@ -81,13 +81,13 @@ def test_a_run_has_hydras_files_in_a_folder_of_any_name(small_table: Path, tmp_p
     assert list(OmegaConf.load(tmp_path / folder / ".hydra" / "overrides.yaml")) == overrides
     status = call("seminas", "status", folder, cwd=tmp_path)
     assert status.returncode == 0 and status.stdout.startswith("state        done\n")
-    # The folder may be named by what the run is.
+    # The folder's name may contain values of the config.
     done = call("seminas-search", *overrides, "hydra.run.dir=runs/${seed}-${hydra.job.name}", cwd=tmp_path)
     assert done.returncode == 0 and result(tmp_path / "runs" / "5-search")["seed"] == 5
 
 
 def own_space(folder: Path) -> None:
-    """Copy the example of a space of one's own; its module gets a name that no other test imports."""
+    """Copy the example of a user's own space. Its module gets a name that no other test imports."""
     shutil.copytree(ROOT / "examples" / "own_space", folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "widths.py").rename(folder / "elsewhere_widths.py")
     for file in folder.glob("*/*.yaml"):
@@ -104,7 +104,7 @@ def test_a_sweep_over_ones_own_space_is_resumed_and_reported_from_elsewhere(tmp_
     assert done.returncode == 0, done.stderr
     first, second = sorted((own / "sweep").glob("*/result.json"))
     kept, history = first.stat().st_mtime_ns, second.with_name("history.jsonl").read_bytes()
-    second.unlink()  # As a kill leaves it, with half of the evaluations.
+    second.unlink()  # A kill leaves this state, with half of the evaluations.
     lines = history.splitlines(keepends=True)
     second.with_name("history.jsonl").write_bytes(b"".join(lines[:2]))
     resumed = call("seminas", "sweep", "resume", "../own/sweep", cwd=elsewhere)

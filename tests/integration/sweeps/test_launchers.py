@@ -1,4 +1,4 @@
-"""Launchers, and jobs of several processes: what the documentation promises of them, run for real."""
+"""Test the launchers and jobs of several processes with real processes, as the documentation describes them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from support import command
 
 
 def one_sweep(tmp_path: Path, *swept: str) -> list[Path]:
-    """Run jobs of two ranks; returns their folders, in which the ranks have agreed."""
+    """Run a sweep of jobs of two ranks, check that the ranks of each job agree, and return the jobs' folders."""
     done = call("seminas-train", "-m", *RANKS, *swept, "hydra.sweep.dir=sweeps/a", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["sweeps"]
@@ -37,8 +37,8 @@ def test_jobs_of_two_ranks_are_each_as_alone(tmp_path: Path) -> None:
     for i, job in enumerate(jobs[::2]):
         config = result(job)["config"]
         rate = config["data"]["recipe"]["learning_rate"]
-        given = [f"seed={config['seed']}", f"data.recipe.learning_rate={rate}"]
-        alone = call("seminas-train", *RANKS, *given, f"hydra.run.dir=alone{i}", cwd=tmp_path)
+        overrides = [f"seed={config['seed']}", f"data.recipe.learning_rate={rate}"]
+        alone = call("seminas-train", *RANKS, *overrides, f"hydra.run.dir=alone{i}", cwd=tmp_path)
         assert alone.returncode == 0, alone.stderr
         assert outcome(tmp_path / f"alone{i}") == outcome(job)
         log = tmp_path / f"alone{i}" / "logs" / "rank1.log"
@@ -49,7 +49,7 @@ def test_jobs_of_two_ranks_are_each_as_alone(tmp_path: Path) -> None:
 def test_each_launcher_runs_the_jobs_and_repeats_none(
     cluster: str, package: str, small_table: Path, tmp_path: Path
 ) -> None:
-    """Joblib has its own tests."""
+    """Check every launcher except joblib, which has its own tests."""
     pytest.importorskip(package)
     jobs = ["-m", "evaluator=table", f"evaluator.path={small_table}", "strategy=random"]
     jobs += ["search.max_queries=3", "seed=0,1", "hydra.sweep.dir=sweep"]
@@ -58,7 +58,7 @@ def test_each_launcher_runs_the_jobs_and_repeats_none(
     assert "2 of 2 jobs are done in sweep" in done.stderr
     written = {job: (job / "result.json").stat().st_mtime_ns for job in folders(tmp_path / "sweep")}
     assert sorted(result(job)["seed"] for job in written) == [0, 1]
-    # Where a job runs is no part of what it is: elsewhere none is left.
+    # A job does not depend on the launcher, so another launcher finds all jobs done.
     again = call("seminas-search", *jobs, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert {job: (job / "result.json").stat().st_mtime_ns for job in folders(tmp_path / "sweep")} == written

@@ -1,4 +1,4 @@
-"""Sweeps as a user calls them: jobs that are done, repeated, failed, resumed and watched."""
+"""Test sweeps as a user runs them: finished, repeated, failed, resumed and watched jobs."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path,
     assert done.returncode == 0, done.stderr
     first = results(tmp_path / "sweep")
     assert len(first) == 6 and f"6 of 6 jobs are done in {tmp_path}/sweep" in done.stderr
-    # The jobs do not draw over one another.
+    # The jobs show nothing themselves, so they do not disturb each other's output.
     assert "round" not in done.stderr and "best architecture" not in done.stdout
     more = [job.replace("range(0,3)", "range(0,4)") for job in jobs]
     again = call("seminas-search", *more, cwd=tmp_path)
@@ -36,7 +36,7 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     launcher: str, small_table: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "later.npz"
-    sweep = tmp_path / "sweep"  # Joblib's processes may be in the working directory of an earlier test.
+    sweep = tmp_path / "sweep"  # Joblib's workers may have the working directory of an earlier test.
     jobs = [*SIDE_BY_SIDE, f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}", "seed=0"]
     if launcher == "basic":
         jobs.remove("hydra.launcher.n_jobs=2")
@@ -72,7 +72,7 @@ def test_the_first_failure_ends_a_sweep_where_that_is_wanted(small_table: Path, 
     log = tmp_path / line.partition("traceback: ")[2]
     assert log.name == "error.log" and log.read_text().startswith("Traceback (most recent call last)")
     assert "UserError" in log.read_text()
-    # The next call goes on with all of them.
+    # The resumed sweep runs all missing jobs.
     table.write_bytes(small_table.read_bytes())
     resumed = call("seminas", "sweep", "resume", "sweep", cwd=tmp_path)
     assert resumed.returncode == 0 and len(results(tmp_path / "sweep")) == 4

@@ -14,7 +14,7 @@ from seminas.training.data.shards import ShardImages, image_shards
 
 
 def write_shards(root: Path, name: str, shards: int, each: int, broken: int = 0) -> str:
-    """Tar files of shuffled pictures, as many of them broken."""
+    """Write tar files of shuffled pictures, and return their pattern. The first ``broken`` pictures are broken."""
     root.mkdir(exist_ok=True)
     rng = np.random.default_rng(shards)
     for s in range(shards):
@@ -36,7 +36,7 @@ def shards(root: Path, **changes: Any) -> ShardImages:
         write_shards(root, "train", 6, 20, changes.pop("broken", 0)),
         write_shards(root, "test", 1, 12),
     )
-    given = {
+    defaults = {
         "num_images": 80,
         "num_classes": 4,
         "batch_size": 8,
@@ -47,7 +47,7 @@ def shards(root: Path, **changes: Any) -> ShardImages:
     settings = ShardSettings(
         train=train,
         test=test,
-        **({"num_workers": 0, "val_shards": 1, "calibration_shards": 1} | given | changes),
+        **({"num_workers": 0, "val_shards": 1, "calibration_shards": 1} | defaults | changes),
     )
     return image_shards(settings, "flip", seed=0)
 
@@ -95,10 +95,10 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         ({"train": f"{tmp_path}/train-0.tar"}, "data.images.train"),
         ({"test": str(Path(__file__))}, "cannot be read"),
     ):
-        given: dict[str, Any] = {"train": train, "test": test, "num_images": 4, "num_classes": 4} | changes
-        given |= {"val_shards": 1, "calibration_shards": 1, "num_workers": 0}
+        settings: dict[str, Any] = {"train": train, "test": test, "num_images": 4, "num_classes": 4} | changes
+        settings |= {"val_shards": 1, "calibration_shards": 1, "num_workers": 0}
         with pytest.raises(UserError) as error:
-            image_shards(ShardSettings(**given), "paper", seed=0)
+            image_shards(ShardSettings(**settings), "paper", seed=0)
         assert said in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(UserError, match="1 files are too few for 2 readers"):
         image_shards(

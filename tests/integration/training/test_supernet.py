@@ -107,10 +107,10 @@ def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: 
     before = copy.deepcopy(alone.state_dict())
     exact = calibrated(alone, batches)
     convolution, norm = exact[0][0][0], exact[0][0][1]  # type: ignore[index]
-    made = [convolution(batch).detach() for batch in batches]
-    torch.testing.assert_close(norm.running_mean, sum(m.mean((0, 2, 3)) for m in made) / 2)
-    torch.testing.assert_close(norm.running_var, sum(m.var((0, 2, 3)) for m in made) / 2)
-    # The supernet itself is as it was.
+    outputs = [convolution(batch).detach() for batch in batches]
+    torch.testing.assert_close(norm.running_mean, sum(m.mean((0, 2, 3)) for m in outputs) / 2)
+    torch.testing.assert_close(norm.running_var, sum(m.var((0, 2, 3)) for m in outputs) / 2)
+    # The supernet itself has not changed.
     assert all(torch.equal(value, before[name]) for name, value in alone.state_dict().items())
     labelled = list(images.share("val"))
     right = sum(int((exact(x).argmax(1) == y).sum()) for x, y in labelled)
@@ -118,7 +118,10 @@ def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: 
 
 
 def record_steps(work: SupernetJob, steps: int) -> None:
-    """Train without statistics over a batch, and write what every step did; on each rank, or in this process."""
+    """Train without batch statistics, and write sums of the parameters and the loss after each step.
+
+    The function runs on each rank, or in this process.
+    """
     done: list[Any] = []
 
     def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -171,7 +174,7 @@ def test_each_round_trains_on_and_measures_what_came_before_again(
     second = [e.val_accuracy for _, e in whole.evaluate(asked[3:])]
     later = whole.revised(asked)
     assert later is not None and later[3:] == second
-    # Another process goes on from what is in the folder: what is left of a round trains nothing more.
+    # Another process resumes from the folder. The rest of the round needs no more training.
     killed = evaluator(root, tmp_path / "whole", space)
     assert [e.val_accuracy for _, e in killed.evaluate(asked[4:])] == second[1:]
     assert killed._job.step() == 6
@@ -184,7 +187,7 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
     here = evaluator(root, tmp_path / "run", space)
     on_ray = evaluator(root, tmp_path / "run", space, engine="ray", ray=RaySettings())
     try:
-        # The second round's training is seen by workers that knew the first.
+        # Workers that loaded the first round's weights must also load the weights of the second round.
         for part in (asked[:3], asked[3:]):
             measured = {part[i]: e.val_accuracy for i, e in on_ray.evaluate(part)}
             assert here.revised(part) == [measured[a] for a in part]
@@ -195,7 +198,7 @@ def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: 
 
 
 class TwoWorkers(Engine):
-    """Answers in this process, the last call first."""
+    """An engine that answers in this process, with the last call first."""
 
     num_workers = 2
 
@@ -208,7 +211,7 @@ class TwoWorkers(Engine):
             yield i, self.answer(*arguments[i])
 
     def close(self) -> None:
-        """Nothing has begun."""
+        """Do nothing, because the engine has started nothing."""
 
 
 def test_workers_share_what_is_measured(root: Path, tmp_path: Path, space: MobileNet) -> None:
@@ -286,7 +289,7 @@ def test_a_config_that_will_not_do_leaves_no_folder(
 def test_from_a_supernet_to_a_trained_network(
     configure: Configure, tmp_path: Path, size: tuple[int, int, int, int, int]
 ) -> None:
-    """The chain of docs/imagenet.md, on fewer pictures and for fewer steps."""
+    """Run the commands of docs/imagenet.md on fewer pictures and for fewer steps."""
     each, first_steps, round_steps, num_labeled, num_new = size
     pictures = write_pictures(tmp_path / "pictures", each, each // 2)
     images = ["data=pictures", f"data.images.root={pictures}", "data.images.num_calibration=16"]
@@ -303,7 +306,7 @@ def test_from_a_supernet_to_a_trained_network(
     revisions = (folder.path / "revisions.jsonl").read_text().splitlines()
     last = json.loads(revisions[-1])["val_accuracies"]
     assert len(revisions) == 2 and len(last) == num_labeled + num_new
-    # Rounds are compared by the weights of now, and not by those that each round was measured with at first.
+    # All rounds are compared by accuracies of the latest weights, not by their first accuracies.
     assert searched.best_val_accuracy == max(last) and searched.test_accuracy is None
     epochs = 15 if each == 100 else 2
     chosen = [f"architecture_from={folder.path}", f"trainer.max_epochs={epochs}"]

@@ -62,7 +62,10 @@ def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
 
 
 def record_steps(work: StandaloneJob) -> None:
-    """Train without statistics over a batch, and write what every step did; on each rank, or in this process."""
+    """Train without batch statistics, and write sums of the parameters and the loss after each step.
+
+    The function runs on each rank, or in this process.
+    """
     done: list[Any] = []
 
     def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -98,7 +101,7 @@ def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_pat
 
 @pytest.mark.long
 def test_ranks_that_something_else_starts_share_a_folder(tmp_path: Path) -> None:
-    """As under torchrun or Slurm: the same command for each, its place in the environment."""
+    """Start each rank as torchrun or Slurm does: with the same command, and with its rank in the environment."""
     overrides = ["space=nasbench101", "data=digits", "trainer=ddp", "trainer.accelerator=cpu"]
     overrides += ["trainer.devices=2", "trainer.max_epochs=1", "hydra.run.dir=run"]
     started_ranks("seminas-train", *overrides, cwd=tmp_path)

@@ -44,7 +44,7 @@ def cells(space: NASBench101) -> list[Cell]:
 
 @pytest.fixture(scope="module")
 def accuracies(space: NASBench101, cells: list[Cell]) -> np.ndarray:
-    """Cells with more 3x3 convolutions are better."""
+    """Return accuracies that grow with the number of 3x3 convolutions."""
     _, labels = space.graphs(cells)
     return 0.8 + 0.03 * (labels == 3).sum(axis=1) + 0.001 * np.arange(len(cells)) / len(cells)
 
@@ -99,7 +99,7 @@ def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     np.testing.assert_array_equal(predictions, again.predict(cells[100:]))
     assert (predictions != other.predict(cells[100:])).any()
     assert kendalltau(predictions, accuracies[100:]).statistic > 0.5
-    # On the accuracies' own scale.
+    # Predictions have the scale of the accuracies.
     assert abs(predictions.mean() - accuracies[100:].mean()) < 0.02
     number = settings.teachers.members
     members = first.scores(cells[100:])
@@ -131,7 +131,7 @@ def test_pseudo_labels_are_the_teachers_and_improve_the_decoder(
 def test_a_forest_is_an_opinion_of_its_weight(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    """In the pseudo-labels and in predictions; the teachers are the same without it."""
+    """Check that the forest changes pseudo-labels and predictions by its weight, and leaves the teachers unchanged."""
     few = cells[:60], accuracies[:60], (0, 1), cells[60:100]
     alone, labels_alone = fit_controller(space, SMALL, *few)
     half, labels_half = fit_controller(space, with_sections(SMALL, teachers={"forest": 0.5}), *few)
@@ -157,13 +157,13 @@ def test_a_forest_is_an_opinion_of_its_weight(
 def test_a_student_learns_what_its_teachers_say(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    """Closer to their mean with their labels of others than without, on cells that neither saw."""
-    found = []
+    """Check on unseen cells that pseudo-labels bring the student closer to the teachers' mean."""
+    correlations = []
     for unlabeled in ([], space.sample(2_000, np.random.default_rng(3), exclude=cells)):
         controller, _ = fit_controller(space, SMALL, cells[:40], accuracies[:40], (0, 1), unlabeled)
         *teachers, student = controller.scores(cells[40:])
-        found.append(np.corrcoef(np.mean(teachers, axis=0), student)[0, 1])
-    assert found[1] > found[0]
+        correlations.append(np.corrcoef(np.mean(teachers, axis=0), student)[0, 1])
+    assert correlations[1] > correlations[0]
 
 
 def test_members_compute_as_each_would_alone(space: NASBench101) -> None:
@@ -207,19 +207,19 @@ def test_the_graph_encoder_does_not_see_the_order_of_vertices(space: NASBench101
 def test_a_fit_does_not_depend_on_the_number_of_threads(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    before, found = torch.get_num_threads(), []
+    before, results = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             controller, _ = fit_controller(
                 space, SMALL, cells[:100], accuracies[:100], (0, 0), cells[100:200]
             )
-            made = improve(controller, cells[:50], 10, set(cells), STEPS)
-            found.append((controller.predict(cells[200:]).tolist(), made))
+            improved = improve(controller, cells[:50], 10, set(cells), STEPS)
+            results.append((controller.predict(cells[200:]).tolist(), improved))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert found[0] == found[1]
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("encoder", [*ENCODERS, "paper"])
@@ -288,9 +288,9 @@ def test_improved_architectures_are_new_distinct_and_better(
     settings = with_sections(SMALL, teachers={"steps": 150}, student={"steps": 150})
     unlabeled = space.sample(3_000, np.random.default_rng(9), exclude=cells)
     controller, _ = fit_controller(space, settings, cells, accuracies, (0, 0), unlabeled)
-    made = improve(controller, cells[:100], 20, set(cells), replace(STEPS, max_steps=20))
-    assert len(made) >= 20 and len(set(made)) == len(made) and not set(made) & set(cells)
-    _, labels = cell_arrays(made)
+    improved = improve(controller, cells[:100], 20, set(cells), replace(STEPS, max_steps=20))
+    assert len(improved) >= 20 and len(set(improved)) == len(improved) and not set(improved) & set(cells)
+    _, labels = cell_arrays(improved)
     _, start = cell_arrays(cells[:100])
     assert (labels == 0).sum(axis=1).mean() > (start == 0).sum(axis=1).mean() + 0.5
 

@@ -1,4 +1,4 @@
-"""The settings of the controller reach its networks and its fit."""
+"""Test that the settings of the controller reach its networks and its fit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ from seminas.spaces.nasbench101 import NASBench101
 
 @pytest.fixture
 def composed(configure: Callable[..., dict[str, Any]]) -> Callable[..., ControllerSettings]:
-    """The settings of a command line."""
+    """Return a function that returns the controller's settings for overrides of a command line."""
 
     def settings(*overrides: str) -> ControllerSettings:
         controller: ControllerSettings = read(
@@ -99,7 +99,7 @@ def test_a_fit_has_as_many_teachers_as_members_and_one_student(space: NASBench10
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11])
 def test_a_fit_may_be_of_any_length(space: NASBench101, steps: int) -> None:
-    """The schedule of the learning rate has no rise of zero steps."""
+    """Check that the rise of the learning rate never has zero steps."""
     settings = ControllerSettings(
         teachers=TeacherSettings(members=2, steps=steps), student=StudentSettings(steps=steps)
     )

@@ -12,7 +12,7 @@ def test_targets_keep_the_order_and_lead_back(kind: str) -> None:
     order = np.argsort(accuracies, kind="stable")
     assert (np.diff(targets.values[order]) > 0).sum() == 4 and targets.values[3] == targets.values[4]
     np.testing.assert_allclose(targets.accuracies(targets.values), accuracies)
-    # Also beyond what was known, where it goes on rising.
+    # Beyond the known targets, the accuracies continue to rise.
     beyond = targets.accuracies(np.linspace(targets.values.min() - 3, targets.values.max() + 3, 50))
     assert (np.diff(beyond) > 0).all()
 

@@ -1,4 +1,4 @@
-"""Calls in processes of this machine, some of which die."""
+"""Test calls in processes of this machine, including processes that die."""
 
 import os
 import subprocess

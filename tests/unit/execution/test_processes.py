@@ -1,4 +1,4 @@
-"""Which rank a process is, and processes that end with the one that started them."""
+"""Test the rank of a process, and processes that end with their parent."""
 
 import os
 import signal
@@ -47,4 +47,4 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
         assert parent.stdout.readline() == "here\n"
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-        assert parent.stdout.read() == ""  # Ends when the child, the last to hold it, has ended.
+        assert parent.stdout.read() == ""  # The pipe closes when the child, its last holder, has ended.

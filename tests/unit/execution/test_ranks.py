@@ -1,4 +1,4 @@
-"""The ranks of one job: where they are, and how they end."""
+"""Test the ranks of one job: their environment variables, and how they end."""
 
 import json
 import os
@@ -19,17 +19,18 @@ from unit.execution.working import fail_on_second, write_place
 def test_each_rank_knows_its_place_and_has_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "1")
     launch(write_place, (tmp_path,), 3, tmp_path / "logs")
-    places = [json.loads((tmp_path / f"place{rank}.json").read_text()) for rank in range(3)]
-    assert [place["LOCAL_RANK"] for place in places] == ["0", "1", "2"]
+    records = [json.loads((tmp_path / f"place{rank}.json").read_text()) for rank in range(3)]
+    assert [record["LOCAL_RANK"] for record in records] == ["0", "1", "2"]
     assert (
-        len({place["MASTER_PORT"] for place in places}) == 1 and len({place["pid"] for place in places}) == 3
+        len({record["MASTER_PORT"] for record in records}) == 1
+        and len({record["pid"] for record in records}) == 3
     )
-    for rank, place in enumerate(places):
-        assert (place["WORLD_SIZE"], place["NODE_RANK"], place["MASTER_ADDR"]) == ("3", "0", "127.0.0.1")
-        assert place["slurm"] == []
+    for rank, record in enumerate(records):
+        assert (record["WORLD_SIZE"], record["NODE_RANK"], record["MASTER_ADDR"]) == ("3", "0", "127.0.0.1")
+        assert record["slurm"] == []
         log = (tmp_path / "logs" / f"rank{rank}.log").read_text()
-        assert f"rank {rank} of 3, process {place['pid']}" in log
-        assert (f"rank {rank} was here" in log) is (rank > 0)  # The first rank's screen is the job's.
+        assert f"rank {rank} of 3, process {record['pid']}" in log
+        assert (f"rank {rank} was here" in log) is (rank > 0)  # The first rank prints to the job's screen.
 
 
 @pytest.mark.parametrize(

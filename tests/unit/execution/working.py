@@ -1,4 +1,4 @@
-"""What the processes of these tests do: importable by its name, in a process that starts afresh."""
+"""Functions and classes that test processes run. A new process can import them by name."""
 
 import json
 import os
@@ -13,16 +13,16 @@ PLACE = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def write_place(folder: Path) -> None:
-    """Write down where a rank is."""
-    place = {name: os.environ[name] for name in PLACE}
+    """Write the environment variables of a rank into a file."""
+    variables = {name: os.environ[name] for name in PLACE}
     of_slurm = [name for name in os.environ if name.startswith("SLURM_")]
-    text = json.dumps({**place, "pid": os.getpid(), "slurm": of_slurm})
-    (folder / f"place{place['LOCAL_RANK']}.json").write_text(text)
-    print(f"rank {place['LOCAL_RANK']} was here", flush=True)
+    text = json.dumps({**variables, "pid": os.getpid(), "slurm": of_slurm})
+    (folder / f"place{variables['LOCAL_RANK']}.json").write_text(text)
+    print(f"rank {variables['LOCAL_RANK']} was here", flush=True)
 
 
 def fail_on_second(folder: Path, how: str) -> None:
-    """On the second rank end in some way, once the first has begun; the first waits to be ended."""
+    """Fail on the second rank after the first rank has begun. The first rank waits until it is ended."""
     pipe = folder / "pipe"
     if os.environ["LOCAL_RANK"] == "0":
         (folder / "first").write_text(str(os.getpid()))
@@ -36,10 +36,10 @@ def fail_on_second(folder: Path, how: str) -> None:
 
 
 def wait_for_the_end(folder: Path) -> None:
-    """Say that the rank has begun; on SIGTERM save, and end."""
+    """Report that the rank has begun, and wait. On SIGTERM, save and end."""
     waking, woken = os.pipe()
     os.set_blocking(woken, False)
-    signal.set_wakeup_fd(woken)  # No signal is missed between two steps.
+    signal.set_wakeup_fd(woken)  # This way no signal is missed.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     rank = os.environ["LOCAL_RANK"]
     (folder / f"pipe{rank}").write_text("begun")
@@ -48,16 +48,16 @@ def wait_for_the_end(folder: Path) -> None:
 
 
 class Doubles:
-    """An object whose methods are called in other processes."""
+    """A target whose methods the engine calls in other processes."""
 
     def twice(self, number: int) -> int:
-        """Return twice a number; the process of 0 dies each time."""
+        """Return twice a number. For 0, kill the process."""
         if number == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return 2 * number
 
     def once_more(self, file: Path) -> str:
-        """Die at the first call."""
+        """Kill the process at the first call. Return at the second call."""
         if not file.exists():
             file.touch()
             os.kill(os.getpid(), signal.SIGKILL)

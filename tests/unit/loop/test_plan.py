@@ -40,7 +40,7 @@ def test_sizes_of_a_strategys_own_spend_the_same() -> None:
     assert round_sizes(SearchSettings(), 1000, own) == [20, *[5] * 16]
     assert round_sizes(SearchSettings(max_queries=33), 1000, own) == [20, 5, 5, 3]
     assert round_sizes(SearchSettings(max_queries=12), 1000, own) == [12]
-    # What is set counts.
+    # Sizes that are set override the strategy's sizes.
     assert round_sizes(SearchSettings(num_labeled=10, max_queries=21), 1000, own) == [10, 5, 5, 1]
     assert round_sizes(SearchSettings(num_labeled=10, num_new=30, num_rounds=2), 1000, own) == [10, 30, 30]
     assert round_sizes(SearchSettings(num_labeled=25, num_rounds=3), 1000, own) == [25, 25, 25, 25]

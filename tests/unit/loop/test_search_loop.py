@@ -1,4 +1,4 @@
-"""The search loop, with evaluators that answer nonsense."""
+"""Test the search loop with evaluators that give invalid answers."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ NONSENSE = [float("nan"), float("inf"), np.float32("nan"), 2.0, -0.1, "x", [0.5]
 
 
 class Odd(Evaluator[Any]):
-    """Answers the third question in another way."""
+    """An evaluator whose third answer is a given value."""
 
     def __init__(
         self, value: Any, error: str | None = None, traceback: str | None = None, cost_s: Any = 1.0
@@ -34,7 +34,7 @@ class Odd(Evaluator[Any]):
 
 
 class Raising(Evaluator[Any]):
-    """Fails at the third question, one architecture at a time."""
+    """An evaluator of one architecture at a time that fails at the third one."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -27,7 +27,7 @@ def test_the_history_keeps_the_order_of_the_questions(tmp_path: Path) -> None:
     assert archive.add(record(2)) == [] and archive.add(record(1)) == []
     assert len(read_history(tmp_path)) == 0
     archive.close()
-    # A kill here loses neither of the two that wait for their turn.
+    # A kill at this point loses neither of the two pending records.
     archive = Archive(tmp_path)
     assert archive.expect({0: "key0", 1: "key1", 2: "key2"}) == []
     assert archive.holds(1) and archive.holds(2) and not archive.holds(0)

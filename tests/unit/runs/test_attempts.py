@@ -1,4 +1,4 @@
-"""Attempts: what a run's time is when it was stopped, killed and gone on with."""
+"""Test attempts: the time of a run that was stopped, killed and resumed."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Results: written and read back, and refused in one line."""
+"""Test results: they are written and read back, and invalid ones give one line."""
 
 import json
 from dataclasses import replace
@@ -77,7 +77,7 @@ def test_a_study_of_a_predictor_of_version_1_is_read(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     for name in ("kind", "version", "pseudo_label_ratio"):
         del values[name]
-    values |= {"num_pseudo_labeled": 20, **values.pop("top_k")}  # Beside the others in that version.
+    values |= {"num_pseudo_labeled": 20, **values.pop("top_k")}  # Version 1 had no section top_k.
     values["config"] = {
         "seed": 3,
         "predictor": {"num_labeled": 10},

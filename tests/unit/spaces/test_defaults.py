@@ -1,4 +1,4 @@
-"""What a space has without writing it."""
+"""Test the default methods of spaces."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ ALL = [w for n in (1, 2, 3) for w in product((4, 8, 16), repeat=n) if sorted(w) 
 
 
 class Tiny(EnumerableSpace[Widths]):
-    """Up to three widths, none smaller than the one before."""
+    """A space of up to three widths in ascending order. Widths may be equal."""
 
     name, num_tokens, max_length, size = "tiny", 4, 3, len(ALL)
 
@@ -38,7 +38,7 @@ class Backwards(Tiny):
 
 
 class Bits(SearchSpace[tuple[int, ...]]):
-    """2^80 sequences, too many to number: a space that writes its five methods."""
+    """A space of 2^80 sequences. They are too many to number. The space writes only the five required methods."""
 
     name, num_tokens, max_length, size = "bits", 3, 80, 2**80
 

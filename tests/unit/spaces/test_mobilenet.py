@@ -66,7 +66,7 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
     costs = [[3, 1, 4], [1, 5], [9, 2, 6, 5]]
     every = ForbiddenChain([3, 2, 4])
     sequences = every.at(np.arange(every.size))
-    totals = sum(np.array(place)[sequences[:, p]] for p, place in enumerate(costs))
+    totals = sum(np.array(position_costs)[sequences[:, p]] for p, position_costs in enumerate(costs))
     for budget in (4, 9, 12, 100):
         chain = BudgetChain(costs, budget)
         legal = sequences[totals <= budget]

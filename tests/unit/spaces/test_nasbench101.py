@@ -55,7 +55,7 @@ def test_random_legal_sequences_are_cells_of_every_size(space):
 
 
 def test_grammar_forbids_exactly_what_is_not_a_cell(space):
-    # Every sequence for at most 4 vertices, by brute force against the definition.
+    # Compare all sequences for at most 4 vertices with the definition.
     prefixes = torch.zeros(1, 0, dtype=torch.long)
     legal = 0
     for _ in range(9):
@@ -155,7 +155,7 @@ def test_what_is_no_cell_is_refused_with_the_reason(space, matrix, operations, m
 
 
 def test_cache_is_rebuilt_when_damaged(tmp_path, monkeypatch, caplog):
-    few = enumerate_cells()[:2_532]  # A whole enumeration each time would take long.
+    few = enumerate_cells()[:2_532]  # A full enumeration would be slow.
     monkeypatch.setattr(enumeration, "enumerate_cells", lambda: few)
     monkeypatch.setenv("SEMINAS_CACHE", str(tmp_path))
     load_cells.cache_clear()
@@ -178,9 +178,9 @@ def test_cache_is_rebuilt_when_damaged(tmp_path, monkeypatch, caplog):
 
 def test_path_features_are_the_paths_and_the_same_for_isomorphic_graphs(space):
     cells = space.sample(300, np.random.default_rng(0))
-    found = space.features(cells)
-    assert found.shape == (300, 21 + 15 + 376) and set(np.unique(found[:, :400])) == {0, 1}
-    for cell, paths, counts in zip(cells, found[:, 36:400], found[:, 400:], strict=True):
+    features = space.features(cells)
+    assert features.shape == (300, 21 + 15 + 376) and set(np.unique(features[:, :400])) == {0, 1}
+    for cell, paths, counts in zip(cells, features[:, 36:400], features[:, 400:], strict=True):
         matrix, labels = cell.matrix, cell.labels
         walks, sequences, number = [(0,)], set(), 0
         while walks:
@@ -193,7 +193,7 @@ def test_path_features_are_the_paths_and_the_same_for_isomorphic_graphs(space):
         assert counts[:6].sum() * 8 == counts[6] * 8 == number and counts[7:10].sum() * 5 == len(matrix) - 2
         assert counts[10] * 9 == pytest.approx(matrix.sum()) and counts[11] * 7 == pytest.approx(len(matrix))
         assert paths[0] == (matrix[0, -1] == 1)
-    # A cell of two branches, its vertices written in both orders.
+    # This is one cell of two branches, with its vertices in both orders.
     matrix = np.zeros((2, 7, 7), np.uint8)
     labels = np.array([[-1, 0, 1, -2, -3, -3, -3], [-1, 1, 0, -2, -3, -3, -3]], np.int8)
     matrix[:, 0, 1] = matrix[:, 0, 2] = matrix[:, 1, 3] = matrix[:, 2, 3] = 1

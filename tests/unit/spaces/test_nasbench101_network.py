@@ -9,7 +9,7 @@ from torch import nn
 
 from seminas.spaces.nasbench101.network import CellSpec, build_network
 
-# The example of the benchmark's README: 2,694,282 parameters.
+# The example of the benchmark's README, with 2,694,282 parameters.
 MATRIX = np.array(
     [
         [0, 1, 1, 1, 0, 1, 0],
@@ -42,9 +42,9 @@ def test_every_parameter_gets_a_gradient():
 @pytest.mark.parametrize("momentum", [0.003, 0.1])
 def test_batch_norm_momentum_reaches_every_layer(momentum):
     network = build_network(MATRIX, OPERATIONS, stem_channels=16, batch_norm_momentum=momentum)
-    found = [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(found) > 9 * 5
-    assert set(found) == {momentum}
+    momenta = [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(momenta) > 9 * 5
+    assert set(momenta) == {momentum}
 
 
 def test_an_invalid_cell_is_invalid_rather_than_an_error():
@@ -59,7 +59,7 @@ def test_hash_spec_is_the_key_of_the_pruned_cell(space):
 
 
 def test_parameters_agree_with_the_benchmark_where_channels_divide_evenly(nasbench101_sample, monkeypatch):
-    # Only the number of weights counts here, and drawing them takes long.
+    # The test needs only the number of weights, and their initialization is slow.
     monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda convolution: None)
     monkeypatch.setattr(Network, "_initialize_weights", lambda network: None)
     with gzip.open(nasbench101_sample, "rt") as file:

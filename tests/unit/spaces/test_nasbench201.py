@@ -34,7 +34,7 @@ def test_every_string_of_the_benchmark_is_read_and_written(cells: NASBench201) -
     assert cells.decode(cells.encode(read)) == read
 
 
-# Published in NATS-Bench: multiply-adds with the classifier's 10 additions of a bias, which we leave out.
+# NATS-Bench publishes these MACs. They include the classifier's 10 bias additions, but our MACs do not.
 @pytest.mark.parametrize(
     ("text", "parameters", "macs"),
     [(NONE, 73_306, 7_783_050), (CONV3, 1_531_546, 220_119_690), (FIRST, 129_306, 15_647_370)],
@@ -56,7 +56,7 @@ def test_networks_train(cells: NASBench201) -> None:
 
 def test_the_graph_view_is_what_the_cell_computes(cells: NASBench201) -> None:
     adjacency, labels = cells.graphs([cells.parse(FIRST)])
-    # The average pooling and both 1x1 convolutions read the input; all are summed, skips only pass on.
+    # The average pooling and both 1x1 convolutions read the input, and their outputs are summed. Skips are no vertices.
     assert labels.tolist() == [[1, 7, 5, 0, 5, 0, 0, 2]]
     assert np.argwhere(adjacency[0]).tolist() == [[0, 1], [0, 2], [0, 4], [1, 7], [2, 7], [4, 7]]
 
@@ -76,7 +76,7 @@ def test_cells_that_compute_the_same_have_one_graph(cells: NASBench201) -> None:
 
 
 def test_the_graph_view_keeps_what_features_say_of_paths(cells: NASBench201) -> None:
-    """Cells with one graph have the same paths of operations from input to output."""
+    """Check that cells with the same graph have the same paths of operations from input to output."""
     every = cells.at(np.arange(0, cells.size, 7))
     adjacency, labels = cells.graphs(every)
     paths = cells.features(every)[:, 30:]
@@ -97,9 +97,9 @@ def test_what_is_no_cell_is_refused(cells: NASBench201, text: str) -> None:
 def test_features_hold_the_operations_and_the_paths_that_pass_on(cells: NASBench201) -> None:
     skips = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
     straight = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
-    found = cells.features([cells.parse(text) for text in (NONE, CONV3, skips, straight)])
-    assert found.shape == (4, 30 + 40) and (found[:, :30].sum(axis=1) == 6).all()
-    paths = found[:, 30:]
-    assert paths[0].sum() == 0  # Nothing passes.
-    assert paths[1].sum() == 3  # One, two (twice) and three convolutions.
-    assert paths[2].sum() == 1 and (paths[2] == paths[3]).all()  # One convolution, wherever it is.
+    features = cells.features([cells.parse(text) for text in (NONE, CONV3, skips, straight)])
+    assert features.shape == (4, 30 + 40) and (features[:, :30].sum(axis=1) == 6).all()
+    paths = features[:, 30:]
+    assert paths[0].sum() == 0  # No path leads to the output.
+    assert paths[1].sum() == 3  # The paths have one, two (twice) and three convolutions.
+    assert paths[2].sum() == 1 and (paths[2] == paths[3]).all()  # The path has one convolution, at any edge.

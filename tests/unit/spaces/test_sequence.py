@@ -96,7 +96,7 @@ def test_large_spaces_are_counted_and_sampled(length: int) -> None:
     space = SequenceSpace(
         "large", positions, [{f"block{i}": "7", f"block{i + 1}": "7"} for i in range(length - 1)]
     )
-    # a(n) = 6 a(n - 1) + 6 a(n - 2): no two sevens in a row.
+    # Sequences of length n without two sevens in a row: a(n) = 6 a(n - 1) + 6 a(n - 2).
     a = [1, 7]
     while len(a) <= length:
         a.append(6 * a[-1] + 6 * a[-2])
@@ -115,8 +115,8 @@ def test_rows_of_a_table_name_the_positions_or_the_key(small: SequenceSpace) -> 
     first = small.at(np.array([0]))[0]
     rows = [{name: str(value) for name, value in small.to_json(first).items()}]
     rows.append({**rows[0], "norm": "none"})
-    found: list[Any] = small.from_rows(rows)
-    assert found[0] == first and "forbidden" in str(found[1])
+    read: list[Any] = small.from_rows(rows)
+    assert read[0] == first and "forbidden" in str(read[1])
     assert small.from_rows([{"arch": small.key(first)}]) == [first]
     (wrong,) = small.from_rows([{"arch": "1 k3 16"}])
     assert "has 3 choices" in str(wrong)

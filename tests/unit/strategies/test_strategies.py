@@ -71,7 +71,7 @@ MAKERS: dict[str, Make] = {
 
 
 def accuracy(cell: Cell) -> float | None:
-    """Fails for one cell in five."""
+    """Return the accuracy of a cell, or None for about one cell in five."""
     return None if cell.edges % 5 == 0 else 0.5 + 0.1 * (cell.operations % 4)
 
 
@@ -83,9 +83,9 @@ def test_asks_for_new_ones_and_follows_from_what_it_was_told(space: NASBench101,
         asked.append(strategy.ask(size).architectures)
         assert len(set(asked[-1])) == size
         strategy.tell(asked[-1], [accuracy(cell) for cell in asked[-1]])
-    everything = [cell for part in asked for cell in part]
-    assert len(set(everything)) == len(everything) == 24
-    # Another one that was told the first two rounds goes on alike: this is how a search resumes.
+    all_asked = [cell for part in asked for cell in part]
+    assert len(set(all_asked)) == len(all_asked) == 24
+    # A new strategy that is told the first two rounds asks for the same third round. A resumed search relies on this.
     resumed = MAKERS[name](space, 0)
     for part in asked[:2]:
         resumed.tell(part, [accuracy(cell) for cell in part])
@@ -136,7 +136,7 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
 
 
 def test_it_finds_what_is_good(space: NASBench101) -> None:
-    """On accuracies that follow from the cell, the later rounds are better than random ones."""
+    """Check that later rounds are better than random ones if accuracies follow from the cells."""
     strategy = SemiNAS(space, 0, SemiNASSettings(pool=2_000, max_steps=10), LONGER, 20)
 
     def good(cell: Cell) -> float:
@@ -164,13 +164,13 @@ def test_a_round_takes_one_of_those_that_the_controller_cannot_tell_apart() -> N
     adjacency, labels = space.graphs(chosen)
     graphs = set()
     for matrix, names in zip(adjacency, labels, strict=True):
-        there = names > 0
-        graphs.add((matrix[np.ix_(there, there)].tobytes(), tuple(names[there])))
+        present = names > 0
+        graphs.add((matrix[np.ix_(present, present)].tobytes(), tuple(names[present])))
     assert len(graphs) == 30
 
 
 def test_evolution_mutates_a_winner_among_the_youngest(space: NASBench101) -> None:
-    """With a tournament of everybody, the parent is the best of the population; what is older is none."""
+    """Check the parent: in a tournament of the whole population the best one wins, and older ones do not take part."""
     strategy = Evolution(space, 0, EvolutionSettings(population_size=4, tournament_size=4))
     old, young = space.sample(3, np.random.default_rng(0)), space.sample(4, np.random.default_rng(1))
     strategy.tell(old, [0.99, 0.98, 0.97])
@@ -178,7 +178,7 @@ def test_evolution_mutates_a_winner_among_the_youngest(space: NASBench101) -> No
     assert strategy.population() == young
     children = strategy.ask(5).architectures
     assert set(children) <= set(space.neighbors(young[1])) - set(strategy.told)
-    # A failed one is no parent.
+    # A failed architecture cannot be a parent.
     strategy.tell(children[:1], [None])
     assert strategy.population() == young
 

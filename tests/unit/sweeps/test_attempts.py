@@ -1,4 +1,4 @@
-"""Which jobs of a sweep are launched again."""
+"""Test which jobs of a sweep are launched again."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_a_job_that_dies_before_it_begins_is_launched_again_once_another_has_beg
     sweep: SweepFolder,
 ) -> None:
     attempts = Attempts(sweep)
-    assert attempts.left(NAMES, None) == []  # The launcher has launched none.
+    assert attempts.left(NAMES, None) == []  # The launcher has begun no job.
     begin(sweep, "a")
     assert attempts.left(NAMES, None) == NAMES
 

@@ -1,4 +1,4 @@
-"""A sweep's folder: its jobs and how each stands."""
+"""Test the folder of a sweep: its jobs and their states."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_each_job_stands_as_its_folder_says(sweep: SweepFolder) -> None:
     assert [job.state.error for job in sweep.jobs()] == [None, None, "it broke", "it could not begin", None]
     assert sweep.job("b").folder.traceback_file() == sweep.path / "b" / "error.log"
     assert sweep.job("c").folder.traceback_file() is None
-    with sweep.job("b").folder.claim({"seed": 0}):  # Tried again, its error is forgotten.
+    with sweep.job("b").folder.claim({"seed": 0}):  # A new attempt deletes the error.
         pass
     assert states(sweep)["b"] == "stopped"
 
@@ -43,7 +43,7 @@ def test_each_job_stands_as_its_folder_says(sweep: SweepFolder) -> None:
 def test_without_a_list_of_jobs_they_are_those_that_have_begun(sweep: SweepFolder) -> None:
     for name in ("0", "1"):
         (sweep.path / name / ".hydra").mkdir(parents=True)
-        (sweep.path / name / ".hydra" / CONFIG_FILE).write_text("")  # Hydra's, before the job has begun.
+        (sweep.path / name / ".hydra" / CONFIG_FILE).write_text("")  # Hydra's file, before the job begins.
     assert states(sweep) == {}
     with sweep.job("0").folder.claim({"seed": 0}):
         assert states(sweep) == {"0": "running"}

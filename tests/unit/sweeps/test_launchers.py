@@ -1,4 +1,4 @@
-"""The launchers of Slurm jobs, without Slurm."""
+"""Test the launchers of Slurm jobs without Slurm."""
 
 from pathlib import Path
 from typing import Any

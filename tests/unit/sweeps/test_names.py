@@ -1,4 +1,4 @@
-"""Names of jobs, and how many there are."""
+"""Test the names and the number of jobs."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -34,7 +34,7 @@ def test_a_name_is_a_file_name_and_tells_jobs_apart() -> None:
         "search.num_labeled=1",
         "search.num_labeled=2",
     ]
-    # What is cut off counts too.
+    # The part that is cut off still changes the name.
     assert run_name(f"{many},search.num_labeled=1,x.y=1") != run_name(f"{many},search.num_labeled=1,x.y=2")
 
 

@@ -1,4 +1,4 @@
-"""The command that goes on with a sweep."""
+"""Test the command that resumes a sweep."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from seminas.sweeps.resume import resume, resume_command
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> SweepFolder:
-    """A sweep whose command line held interpolations, and a folder of configs."""
+    """Return a sweep whose command line has interpolations and a config folder."""
     folder = SweepFolder(tmp_path / "it's a=b")
     sources = [
         {"path": "/conf", "schema": "file", "provider": "main"},

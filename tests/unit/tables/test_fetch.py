@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that breaks, goes on, changes or refuses."""
+"""Test downloads from a local server that breaks off, continues, changes the file or refuses."""
 
 import hashlib
 import threading
@@ -17,7 +17,14 @@ SUM = hashlib.sha256(DATA).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``DATA``; ``cut`` bytes at most a request; ``ranges`` says whether it can go on."""
+    """A server that sends ``DATA``.
+
+    Attributes:
+        cut: Maximum number of bytes in an answer.
+        ranges: Whether the server can continue a download.
+        changed: Whether the server sends changed data.
+        asked: Ranges that were requested.
+    """
 
     cut = len(DATA)
     ranges = True
@@ -94,7 +101,7 @@ def test_a_part_of_something_else_does_not_become_the_file(server: Server, tmp_p
         with pytest.raises(UserError, match="was changed on the way"):
             fetch(url(server), tmp_path / "a", SUM)
         assert list(tmp_path.iterdir()) == []
-    (tmp_path / "a.part").write_bytes(DATA)  # Killed between the last byte and the check.
+    (tmp_path / "a.part").write_bytes(DATA)  # A kill after the last byte leaves this file.
     fetch(url(server), tmp_path / "a", SUM)
     assert (tmp_path / "a").read_bytes() == DATA
 

@@ -1,4 +1,4 @@
-"""The official file's form, written from the shared sample and read back."""
+"""Test the import of the official file format. The tests write such a file from the sample, and read it back."""
 
 import csv
 import gzip
@@ -19,7 +19,10 @@ EPOCHS = (4, 108)
 
 
 def made_records(space: NASBench101, path: Path, count: int) -> tuple[list[bytes], dict[str, np.ndarray]]:
-    """Three trainings for each number of epochs, in an order that mixes the cells; and what they say by key."""
+    """Return records of three trainings for each number of epochs, with the cells in random order.
+
+    Also return the numbers in the records, ``[epochs, repeat, metric]``, by the cell's key.
+    """
     with gzip.open(path, "rt") as file:
         rows = list(csv.DictReader(file))[:count]
     rng = np.random.default_rng(0)
@@ -39,7 +42,7 @@ def made_records(space: NASBench101, path: Path, count: int) -> tuple[list[bytes
                 records.append(
                     make_record(row["hash"], epochs, matrix, names, runs, int(row["trainable_parameters"]))
                 )
-    # Repeats stay in their order, which the table keeps.
+    # The trainings of a cell keep their order, because the table keeps it too.
     order = np.argsort(rng.random(len(rows)))
     per_cell = 3 * len(EPOCHS)
     return [r for i in order for r in records[i * per_cell : (i + 1) * per_cell]], truth
@@ -65,20 +68,20 @@ def test_every_training_is_read_back(
     for row, cell in enumerate(space.at(table.index)):
         for e, epochs in enumerate(EPOCHS):
             for m, metric in enumerate(("train", "val", "test", "seconds")):
-                found = table.columns[f"{metric}_{epochs}ep"].at()[row]
-                np.testing.assert_allclose(found, truth[space.key(cell)][e, :, m], rtol=1e-6)
+                imported = table.columns[f"{metric}_{epochs}ep"].at()[row]
+                np.testing.assert_allclose(imported, truth[space.key(cell)][e, :, m], rtol=1e-6)
     assert table.columns["val_108ep"].divisor == 9_984
     with gzip.open(nasbench101_sample, "rt") as text:
         parameters = {r["hash"]: int(r["trainable_parameters"]) for r in csv.DictReader(text)}
-    found = {
+    table_parameters = {
         space.key(c): p
         for c, p in zip(space.at(table.index), table.columns["parameters"].at()[:, 0], strict=True)
     }
-    assert all(parameters[key] == p for key, p in found.items())
+    assert all(parameters[key] == p for key, p in table_parameters.items())
 
 
 def test_the_checksum_is_crc32c() -> None:
-    # RFC 3720, B.4: 32 bytes of zeros; masked as TFRecord does.
+    # The checksum of 32 zero bytes in RFC 3720, B.4, with the mask of TFRecord.
     crc = 0x8A9136AA
     assert masked_crc(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
 
@@ -120,7 +123,7 @@ def test_what_is_no_record_of_the_benchmark_is_named(
 ) -> None:
     records, _ = made_records(space, nasbench101_sample, 1)
     write_records([records[0], change(records[1]), *records[2:]], tmp_path / "a.tfrecord")
-    if not message:  # The hash is not needed: the cell is known by its matrix.
+    if not message:  # A changed hash is accepted, because the matrix identifies the cell.
         assert len(import_tfrecord(tmp_path / "a.tfrecord", space)) == 1
         return
     with pytest.raises(UserError, match=message):

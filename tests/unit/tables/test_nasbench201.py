@@ -1,4 +1,4 @@
-"""NAS-Bench-201: the shared CSV, and the official folder's form."""
+"""Test tables of NAS-Bench-201: the shared CSV file, and the official folder format."""
 
 import bz2
 import json
@@ -48,14 +48,14 @@ def test_the_whole_space_is_there_with_the_published_maxima(table: Table, cells:
     assert best["test"] == pytest.approx(0.9437, abs=5e-5) and best["c100_test"] == pytest.approx(
         0.7351, abs=5e-5
     )
-    # An ideal search by 12-epoch validation accuracy, as the benchmark's authors report it.
+    # The benchmark's authors report these results of an ideal search by the 12-epoch validation accuracy.
     for val, test, ideal in (("val", "test", 0.9437), ("c100_val", "c100_test", 0.7228)):
         chosen = table.columns[val].at()[:, 0].argmax()
         assert table.columns[test].at()[chosen, 0] == pytest.approx(ideal, abs=5e-5)
 
 
 def test_random_search_ends_where_it_was_measured_outside(table: Table, tmp_path: Path) -> None:
-    """93.8 ± 0.3 over 100 seeds of 100 queries; here the same draws as ``strategy=random`` makes."""
+    """Check for 93.8 ± 0.3 over 100 seeds of 100 queries. The test draws the same cells as ``strategy=random``."""
     val, test = table.columns["val"].at()[:, 0], table.columns["test"].at()[:, 0]
     ends = []
     for seed in range(100):
@@ -81,7 +81,7 @@ def test_a_search_on_one_column_reports_another(
 
 
 def made_folder(folder: Path, strings: list[str]) -> None:
-    """The form of NATS-tss-v1_0-3ffb9-simple, through the benchmark's own classes."""
+    """Write a folder in the format of NATS-tss-v1_0-3ffb9-simple, with the benchmark's own classes."""
     api = pytest.importorskip("nats_bench.api_utils")
     folder.mkdir()
 
@@ -114,15 +114,15 @@ def test_the_official_folder_is_read_on_the_users_word(cells: NASBench201, tmp_p
     strings = [cells.key(a) for a in cells.sample(5, np.random.default_rng(0))]
     made_folder(tmp_path / "simple", strings)
     steps: list[tuple[int, int]] = []
-    found = import_folder(tmp_path / "simple", cells, lambda k, n: steps.append((k, n)))
-    save_table(found, tmp_path / "t.npz")
-    found = load_table(tmp_path / "t.npz", cells)
-    assert steps[-1] == (5, 5) and len(found.columns) == 3 * 2 * 3
-    for row, cell in enumerate(cells.at(found.index)):
+    table = import_folder(tmp_path / "simple", cells, lambda k, n: steps.append((k, n)))
+    save_table(table, tmp_path / "t.npz")
+    table = load_table(tmp_path / "t.npz", cells)
+    assert steps[-1] == (5, 5) and len(table.columns) == 3 * 2 * 3
+    for row, cell in enumerate(cells.at(table.index)):
         i = strings.index(cells.key(cell))
-        numbers = {name: column.at()[row, 0] for name, column in found.columns.items()}
+        numbers = {name: column.at()[row, 0] for name, column in table.columns.items()}
         assert numbers["cifar10_val_12ep"] == pytest.approx(0.50 + i / 100)
-        # The mean over two runs; CIFAR-10's test accuracy is of the training on all images.
+        # The expected value is the mean of two runs. CIFAR-10's test accuracy comes from the training on all images.
         assert numbers["cifar10_test_200ep"] == pytest.approx(0.605 + i / 100)
         assert numbers["cifar100_test_200ep"] == pytest.approx(0.606 + i / 100)
         assert numbers["cifar10_seconds_12ep"] == pytest.approx(12 * 2.0 + 0.5, rel=0.1)

@@ -130,9 +130,9 @@ def test_foreign_files_and_spaces_are_refused(space: NASBench101, tmp_path: Path
     np.savez(tmp_path / "foreign.npz", a=np.zeros(3))
     np.savez(tmp_path / "pickle.npz", about=np.array([{"format": "seminas-table"}]))
     (tmp_path / "text.npz").write_text("hash,accuracy\n")
-    made = made_up_table(space, 10)
-    save_table(replace(made, space="other"), tmp_path / "other.npz")
-    save_table(replace(made, fingerprint="0" * 64), tmp_path / "old.npz")
+    table = made_up_table(space, 10)
+    save_table(replace(table, space="other"), tmp_path / "other.npz")
+    save_table(replace(table, fingerprint="0" * 64), tmp_path / "old.npz")
     for name in ("foreign", "pickle", "text", "other", "old", "missing"):
         with pytest.raises(UserError, match=f"{name}.npz: "):
             load_table(tmp_path / f"{name}.npz", space)
@@ -150,7 +150,7 @@ def test_a_search_sees_one_run_or_the_mean(space: NASBench101, small_table: Path
     assert 0.3 < (seen == runs[:, 0]).mean() < 0.7 and (seen != other).any()
     mean = TableEvaluator(space, 0, TableSettings(path=str(small_table), repeat="mean")).val_accuracies(cells)
     np.testing.assert_allclose(mean, runs.mean(axis=1))
-    # The validation column may be another one, and the test column too.
+    # The config can choose another validation column and another test column.
     reported = TableEvaluator(space, 0, TableSettings(path=str(small_table), val="test")).val_accuracies(
         cells
     )
@@ -196,7 +196,7 @@ def test_further_columns_become_fidelities(space: NASBench101, tmp_path: Path) -
 
 
 def test_any_numbered_space_is_imported(tmp_path: Path) -> None:
-    """Somebody's own configurations, a space declared in a few lines."""
+    """Import a table of the user's own configurations. Their space is declared in a few lines."""
     own = SequenceSpace("own", {"depth": [2, 4], "width": [16, 32]})
     rows = [{"depth": str(d), "width": str(w), "acc": str(0.5 + d / 10)} for d in (2, 4) for w in (16, 32)]
     table = import_csv(write_csv(tmp_path / "a.csv", rows), own, ["acc"])
