@@ -50,14 +50,14 @@ def command_line(name: str, run: Run) -> Callable[[], None]:
 
 
 def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
-    """Run a Hydra entry point; an error of the user's is one line on stderr and exit status 2.
+    """Run a Hydra entry point. On a user's error, print one line on stderr and exit with status 2.
 
     Args:
         entry: The entry point.
-        jobs: Filled by the entry point when a job begins, after Hydra has made the job's folder.
+        jobs: List that the entry point fills when a job begins, after Hydra has made the job's folder.
     """
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on instead of printing them.
-    # Threads that wait for one another sleep: spinning, they slow down a busy machine, and themselves on it.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises errors instead of printing them.
+    # Waiting threads sleep. If they spun, they would slow down a busy machine, and also this process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:

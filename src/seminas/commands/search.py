@@ -38,7 +38,11 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
 
 
 def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResult:
-    """Build the parts of a search, run it, and write its result."""
+    """Build the parts of a search, run it, and write its result.
+
+    Raises:
+        UserError: The config or the folder is not valid, or the search cannot continue.
+    """
     from seminas.evaluators.isolated import build_evaluator
     from seminas.loop.figures import write_figures
     from seminas.loop.metrics import Metrics

@@ -67,14 +67,14 @@ def write_report(
     at: Sequence[int] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write the page and its figures into a folder.
+    """Write the page, the tables and the figures into a folder.
 
     Args:
-        runs: The runs.
-        out: Folder; ``report.html``, ``results.csv`` and ``figures/`` are written there.
-        baseline: What the paired test compares with, see ``statistics.table``.
-        at: Further tables, see ``sections``.
-        progress: Is told how many sections have been written, of how many.
+        runs: Runs of the report.
+        out: Folder for ``report.html``, ``results.csv`` and ``figures/``.
+        baseline: Setting or strategy for the paired test, see ``statistics.table``.
+        at: Numbers of evaluations for further sections, see ``sections``.
+        progress: Function that takes the number of sections that have been written, and the number of all.
 
     Returns:
         The path of the page.

@@ -146,11 +146,11 @@ class Runs:
 def read_runs(
     folders: Sequence[Path], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Runs:
-    """Read all run folders at and below some folders; a sweep may still be running.
+    """Read all run folders at and below some folders. Their runs may still be running.
 
     Args:
-        folders: Where the run folders are.
-        progress: Is told how many run folders have been read, of how many.
+        folders: Folders that hold the run folders.
+        progress: Function that takes the number of run folders that have been read, and the number of all.
 
     Raises:
         UserError: A folder does not exist, a file in it cannot be read, or the folders hold no finished search or
@@ -164,9 +164,9 @@ def read_runs(
     found_folders = [RunFolder(path) for path in paths]
     with ThreadPoolExecutor(8) as pool:
         for number, (run_folder, content) in enumerate(
-            zip(places, pool.map(_read, places), strict=True), start=1
+            zip(found_folders, pool.map(_read, found_folders), strict=True), start=1
         ):
-            progress(number, len(places))
+            progress(number, len(found_folders))
             if isinstance(content, Run):
                 runs.searches.append(content)
             elif isinstance(content, PredictorResult):
