@@ -4,6 +4,7 @@ import errno
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -59,6 +60,9 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises errors instead of printing them.
     # Waiting threads sleep. If they spun, they would slow down a busy machine, and also this process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _exit)
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:
         entry()
@@ -72,6 +76,11 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         fail(no_option(error, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _exit(number: int, frame: Any) -> NoReturn:
+    """End as on Ctrl-C: files are closed, and processes that this one started are ended."""
+    sys.exit(128 + number)
 
 
 def fail(error: BaseException) -> NoReturn:
@@ -172,9 +181,9 @@ def _interrupted(error: BaseException, folder: RunFolder) -> BaseException:
     """
     hydra_config = HydraConfig.get()
     if isinstance(error, SystemExit):
-        if error.code is not None and error.code != TOLD_TO_END:
+        if error.code not in (None, TOLD_TO_END, 128 + signal.SIGHUP):
             return error
-        error = SystemExit(TOLD_TO_END)  # Lightning exits without a status.
+        error = SystemExit(error.code or TOLD_TO_END)  # Lightning exits without a status.
         if multiprocessing.current_process().name != "MainProcess":
             return InterruptedError("its process was told to end")  # The sweep runs the job again.
     key, path = ("sweep", hydra_config.sweep.dir) if in_sweep() else ("run", folder)
