@@ -1,4 +1,4 @@
-"""Where evaluations are computed: processes of this machine, or a Ray cluster's."""
+"""Engines that run evaluations in parallel: on processes of this machine, or on a Ray cluster."""
 
 import logging
 import os
@@ -13,40 +13,51 @@ from seminas.errors import UserError
 from seminas.execution.processes import end_ray, end_with_parent, spawning
 
 ATTEMPTS = 2
-"""How often a call is made whose process dies."""
+"""Number of attempts for a call whose process dies."""
 
 
 class LostError(Exception):
-    """The process of a call died, as often as it was tried."""
+    """The process of a call died in each attempt."""
 
 
 class Engine(ABC):
-    """Calls methods of one object on several processes at once. Each process holds a copy of the object."""
+    """Base class of engines. An engine calls methods of an object on several processes.
+
+    Each process has a copy of the object.
+
+    Attributes:
+        num_workers: Number of calls that run at once.
+    """
 
     num_workers: int
 
     @abstractmethod
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call a method once for each tuple of arguments; yields the position and the result of each call as it ends.
+        """Call a method once for each tuple of arguments. Yield the index and the result of each call when it ends.
 
-        A call whose process dies is made once more. If that process dies too, the result is a ``LostError``.
+        If the process of a call dies, the engine repeats the call. If the process dies in the last attempt, the result
+        is a ``LostError``.
+
+        Args:
+            method: Name of the method of the engine's object.
+            arguments: Positional arguments of each call.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """End the processes; what they were doing is lost."""
+        """End the processes. Results of running calls are lost."""
 
 
 class LocalProcesses(Engine):
-    """Processes of this machine, of one thread each; they start with the first call."""
+    """Engine with processes of this machine. Each process has one thread. The processes start at the first call."""
 
     def __init__(self, target: Any, num_workers: int | None, gpus: Sequence[str] = ()) -> None:
         """Set up the engine.
 
         Args:
-            target: The object.
-            num_workers: Processes; by default one for each GPU, or for each core without.
-            gpus: What ``CUDA_VISIBLE_DEVICES`` calls the GPUs; each process sees one, in turn.
+            target: Object whose methods are called.
+            num_workers: Number of processes. None means one for each GPU, or one for each core without a GPU.
+            gpus: Names of the GPUs in the form of ``CUDA_VISIBLE_DEVICES``. Each process gets one GPU, in turns.
         """
         self.num_workers = num_workers or len(gpus) or len(os.sched_getaffinity(0))
         self._target, self._gpus = target, list(gpus)
@@ -58,8 +69,8 @@ class LocalProcesses(Engine):
         deaths = dict.fromkeys(waiting, 0)
         suspects: list[int] = []
         while waiting:
-            # A process that dies takes the others of its pool with it. The calls that may have killed it are made again
-            # one by one, so that no other call is lost.
+            # When a process dies, the pool ends all its processes. The calls that may have killed the process are
+            # repeated one by one, so that a repeated death cannot affect other calls.
             batch = [suspects.pop(0)] if suspects else list(waiting)
             pool = self._start()
             running = {pool.submit(_call, method, waiting[i]): i for i in batch}
@@ -77,7 +88,7 @@ class LocalProcesses(Engine):
                     yield i, result
             if died:
                 self.close()
-                # Calls begin in their order, and one more than there are processes is handed out.
+                # Calls start in order. The pool hands out one more call than it has processes.
                 suspects = sorted(died)[: self.num_workers + 1] + suspects
                 for i in suspects[: len(died)]:
                     deaths[i] += 1
@@ -106,13 +117,13 @@ class LocalProcesses(Engine):
 
 
 class RayTasks(Engine):
-    """Tasks on a Ray cluster, or on this machine where there is none."""
+    """Engine with tasks on a Ray cluster. Without a cluster address, Ray runs on this machine."""
 
     def __init__(self, target: Any, settings: RaySettings) -> None:
-        """Connect, or start Ray.
+        """Connect to the cluster, or start Ray on this machine.
 
         Raises:
-            UserError: Ray is not installed, or the cluster does not answer.
+            UserError: Ray is not installed, the cluster does not answer, or it is too small for an evaluation.
         """
         try:
             import ray
@@ -131,9 +142,9 @@ class RayTasks(Engine):
                 raise UserError(f"evaluator.ray.address={settings.address}: {reason}") from error
             self._own = True
         else:
-            self._own = False  # That of the launcher, whose job this is.
+            self._own = False  # The launcher of this job started Ray.
         self._ray = ray
-        # In a list, so that a worker fetches it once and not with every call.
+        # Ray does not resolve a reference in a list. So a worker fetches the object once, and not for each call.
         self._reference = [ray.put(target)]
         cluster = ray.cluster_resources()
         cpus, gpus = cluster.get("CPU", 0.0), cluster.get("GPU", 0.0)
@@ -150,7 +161,7 @@ class RayTasks(Engine):
         )(_call_on_ray)
 
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """See the base class; a task whose node is lost is made again on another."""
+        """See the base class. Ray repeats a task on another node if its node dies."""
         running = {self._task.remote(self._reference, method, call): i for i, call in enumerate(arguments)}
         while running:
             (done, *_), _ = self._ray.wait(list(running))
@@ -169,25 +180,34 @@ class RayTasks(Engine):
 
 
 def visible_gpus(accelerator: str) -> list[str]:
-    """Return what ``CUDA_VISIBLE_DEVICES`` calls the GPUs that an accelerator of Lightning's stands for, if any."""
+    """Return the names of this machine's visible GPUs in the form of ``CUDA_VISIBLE_DEVICES``.
+
+    Args:
+        accelerator: Lightning's name of an accelerator. For an accelerator without CUDA the list is empty.
+    """
     import torch
 
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
         return []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    number = torch.cuda.device_count()
-    return chosen.split(",")[:number] if chosen else [str(i) for i in range(number)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    num_gpus = torch.cuda.device_count()
+    return visible.split(",")[:num_gpus] if visible else [str(i) for i in range(num_gpus)]
 
 
 def make_engine(
     name: str, target: Any, num_workers: int | None, ray: RaySettings, accelerator: str = "cpu"
 ) -> Engine:
-    """Return the engine of a name, ``processes`` or ``ray``, for methods of an object.
+    """Return an engine that calls methods of an object.
 
-    Processes share the GPUs of the accelerator, Lightning's name of it, evenly; Ray gives out its own.
+    Args:
+        name: ``processes`` or ``ray``.
+        target: Object whose methods are called.
+        num_workers: Number of processes, None for the default. Ray ignores this argument.
+        ray: Settings of Ray.
+        accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray assigns GPUs itself.
 
     Raises:
-        UserError: It is another name, or the engine cannot be had.
+        UserError: Ray cannot be used.
     """
     if name == "ray":
         return RayTasks(target, ray)
@@ -198,18 +218,19 @@ _target: Any
 
 
 def _start_worker(target: Any, parent: int, gpus: Sequence[str], started: Any) -> None:
-    """Set up a worker process: one thread, at most one GPU, quiet, gone when its parent is."""
+    """Set up a worker process with one thread and at most one GPU. The process ends when its parent ends."""
     global _target
     _target = target
     with started:
         number, started.value = started.value, started.value + 1
-    if gpus:  # Before CUDA looks.
+    if gpus:  # CUDA reads this variable later.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     _calm()
     end_with_parent(parent)
 
 
 def _calm() -> None:
+    """Use one thread, and hide Lightning's messages."""
     import torch
 
     torch.set_num_threads(1)
