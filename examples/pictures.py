@@ -1,4 +1,4 @@
-"""Writes a folder of small pictures that can be learnt: circles, crosses, lines and squares.
+"""Write a folder of small pictures in four learnable classes: circles, crosses, lines and squares.
 
 Run as ``python pictures.py FOLDER``.
 """
@@ -14,9 +14,9 @@ SIDE = 32
 
 
 def picture(kind: str, rng: np.random.Generator) -> Image.Image:
-    """A shape in some colour, somewhere on a dark, noisy ground."""
+    """Return a picture of a shape with a random color, size and position on a dark, noisy background."""
     pixels = rng.integers(0, 70, (SIDE, SIDE, 3))
-    colour = rng.integers(140, 256, 3)
+    color = rng.integers(140, 256, 3)
     r = int(rng.integers(5, 9))
     y, x = rng.integers(r + 1, SIDE - r - 1, 2)
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -27,12 +27,12 @@ def picture(kind: str, rng: np.random.Generator) -> Image.Image:
         "line": (dy < 1.5) & (dx <= r),
         "square": (np.maximum(dy, dx) <= r),
     }
-    pixels[shapes[kind]] = colour
+    pixels[shapes[kind]] = color
     return Image.fromarray(pixels.astype(np.uint8))
 
 
 def write_pictures(root: Path, train: int = 40, val: int = 15) -> Path:
-    """Write so many pictures of each class."""
+    """Write ``train`` training and ``val`` validation pictures of each class into ``root``, and return ``root``."""
     for split, number in (("train", train), ("val", val)):
         for k, kind in enumerate(CLASSES):
             rng = np.random.default_rng([k, number])
