@@ -189,7 +189,7 @@ def exchange(
     repeats: Repeats = 5,
     steps: Steps = 12,
 ) -> None:
-    """Compare the median seconds of a supernet's step on several processes for two exchanges, in alternating fits."""
+    """Compare the median seconds of a supernet's step between two ways to exchange gradients on several processes."""
     seconds: dict[str, list[float]] = {"path": [], "find_unused_parameters": []}
     sizes = set()
     for _ in range(repeats):

@@ -37,7 +37,8 @@ class Rule:
         empty: Whether a text may be empty.
         may_change: Whether a run may continue under another value, because the value does not change its results.
         extends: Whether a finished run may continue under a larger value.
-        in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the other counts.
+        in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the replaced
+            setting is used.
         endless: Value that means no limit.
     """
 
@@ -157,7 +158,7 @@ class Settings:
         self.check_together(key)
 
     def check_together(self, key: str) -> None:
-        """Refuse values that contradict each other.
+        """Refuse values that contradict each other. The default accepts all values.
 
         Args:
             key: Dotted key of the section, for errors.

@@ -137,14 +137,14 @@ def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[s
 
 
 def _default_name(parser: OverridesParser, dirname: Any, job: Sequence[str]) -> str:
-    """Return the name of a job by ``DEFAULT_SUBDIR``, without composing the job's config."""
+    """Return the folder of a job by ``DEFAULT_SUBDIR``, without composing the config of the job."""
     overrides = parser.parse_overrides([o for o in job if not o.startswith(("hydra.", "hydra/"))])
     keys = list(dirname.exclude_keys)
     return run_name(get_overrides_dirname(overrides, keys, dirname.item_sep, dirname.kv_sep))
 
 
 def _composed_name(config: Any, loader: Any, job: Sequence[str], number: int) -> str:
-    """Return the name of the job with a number by another form of ``hydra.sweep.subdir``."""
+    """Compose the config of a job, and return its folder by ``hydra.sweep.subdir``."""
     composed = loader.load_sweep_config(config, list(job))
     with open_dict(composed):
         composed.hydra.job.num, composed.hydra.job.id = number, f"job_id_for_{number}"

@@ -1,6 +1,6 @@
 """Construction of a space from a config that was read from a file.
 
-A class that the file names is called only after a check that it derives from the expected base class.
+The class in the file must derive from the expected base class. This is checked before the class is called.
 """
 
 from typing import Any

@@ -8,13 +8,19 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class SearchSettings(Settings):
-    """Section ``search``. ``seminas.loop.plan`` derives sizes that are null from the strategy and the other sizes.
+    """Section ``search``.
+
+    The stated meanings of null assume that the other sizes are null too. ``seminas.loop.plan`` describes the other
+    cases. A strategy with its own round sizes uses these sizes, unless ``num_rounds`` is set.
 
     Attributes:
-        num_labeled: N, number of architectures in the first round, which is random. Null means a derived number.
-        num_new: Number of architectures in each later round. Null means a derived number.
-        num_rounds: T, number of rounds after the first round. Null means a derived number.
-        max_queries: Largest number of evaluations in the whole search. Null means a number derived from the rounds. A
+        num_labeled: N, number of architectures in the first round, which is random. Null means a fifth of
+            ``max_queries``, or 25 without ``max_queries``.
+        num_new: Number of architectures in each later round. Null distributes the remaining evaluations evenly over the
+            later rounds. Without ``max_queries`` it means 25.
+        num_rounds: T, number of rounds after the first round. Null means at most 6 rounds, or 3 without
+            ``max_queries``.
+        max_queries: Largest number of evaluations in the whole search. Null means the sum of all rounds. A
             finished search can continue under a larger number.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for

@@ -55,7 +55,7 @@ class BananasSettings(Settings):
         steps: Number of Adam steps in each round. Each round trains new networks.
         learning_rate: Learning rate of Adam.
         num_parents: Number of the best architectures so far whose mutations are candidates.
-        num_candidates: Largest number of mutations among the candidates, and number of random candidates.
+        num_candidates: Number of random candidates, and largest number of mutated candidates.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -79,8 +79,8 @@ class GaussianProcessSettings(Settings):
     Attributes:
         num_random: Number of random architectures in the first round.
         batch_size: Number of architectures in each later round.
-        max_candidates: Largest size of a space whose architectures are all candidates in each round. In a larger space
-            this number of random architectures, and the neighbors of the best, are candidates.
+        max_candidates: Largest space in which all architectures are candidates in each round. In a larger space, the
+            candidates are this number of random architectures and the neighbors of the best architectures.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -102,12 +102,12 @@ class SemiNASSettings(Settings):
         max_steps: Largest number of gradient steps. If they give too few architectures, the members' favorites fill the
             round.
         raw_gradient: Whether to use the unscaled gradient, as the authors do. Otherwise scale it to the states' length.
-        better: Whether to drop an architecture with a prediction that is not better than the prediction of its seed.
+        better: Whether to drop an architecture that is not predicted to be better than its seed.
         favorites: Fraction of a round that consists of favorites of the controller's members.
         overgenerate: Ratio between the number of architectures that the gradient steps must make and the size of the
             round. The controller chooses the best of them.
-        pool: Largest size of a space whose architectures are all candidates for favorites. In a larger space this
-            number of random architectures, and the neighbors of the best, are candidates.
+        pool: Largest space in which all architectures are candidates for favorites. In a larger space, the candidates
+            are this number of random architectures and the neighbors of the best architectures.
     """
 
     KEY: ClassVar[str] = "strategy"

@@ -34,7 +34,7 @@ class TrainerSettings(Settings):
         max_steps: Largest number of optimizer steps. -1 means no limit.
         accumulate_grad_batches: Number of batches of each process in an optimizer step.
         sync_batchnorm: Whether BatchNorm computes its statistics over all processes. Needs GPUs.
-        deterministic: Whether algorithms with results that vary from run to run are refused.
+        deterministic: Whether PyTorch refuses algorithms whose results vary from run to run.
         checkpoint_every: Number of optimizer steps between two checkpoints. SIGTERM also triggers a checkpoint.
         check_val_every_n_epoch: Number of epochs between two validations.
         profiler: Lightning's profiler: ``simple``, ``advanced`` or ``pytorch``. Null means no profiler.

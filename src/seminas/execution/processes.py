@@ -21,7 +21,7 @@ def spawning() -> SpawnContext:
 
 
 def use_known_start_method() -> None:
-    """Replace a start method of processes that a fresh interpreter does not know.
+    """Replace the start method of processes if a fresh interpreter does not know it.
 
     A new process inherits the start method of its parent. In a joblib worker, this is a method of joblib. A fresh
     interpreter does not know that method and would fail, so this function sets ``spawn``.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # PyTorch takes a second to import.
     from torch import Tensor
 
 MOST_LISTED = 1_000_000
-"""Largest size of a space whose architectures the default methods list in memory."""
+"""Largest space, in architectures, that the default methods list in memory."""
 
 
 class SearchSpace(GraphView[A], FeatureView[A], RowView[A]):
@@ -53,7 +53,7 @@ class SearchSpace(GraphView[A], FeatureView[A], RowView[A]):
 
     @abstractmethod
     def legal_tokens(self, prefix: "Tensor") -> "Tensor":
-        """Return the tokens after which a sequence can still become an architecture.
+        """Return the tokens that may come next. After each of them the sequence can still become an architecture.
 
         Args:
             prefix: Token sequences so far, integers ``[n, t]`` with t < max_length.

@@ -52,7 +52,7 @@ class Chain(ABC):
         for p in range(self.length):
             ways, after = self._step(p, state)
             before = np.cumsum(ways, axis=1) - ways
-            # The last legal choice whose first sequence has a number of at most the rank.
+            # Each legal choice covers a range of ranks. Take the choice whose range contains the rank.
             choice = np.where((before <= rank[:, None]) & (ways > 0), np.arange(ways.shape[1]), -1).max(
                 axis=1
             )
@@ -148,7 +148,7 @@ class ForbiddenChain(Chain):
 class BudgetChain(Chain):
     """The sequences whose total cost is at most a budget. The total cost is the sum of the choices' costs.
 
-    A state is the unspent part of the budget, less the cost of the cheapest choices at the remaining positions.
+    A state is the rest of the budget minus the cost of the cheapest choices at the remaining positions.
     """
 
     def __init__(self, costs: Sequence[Sequence[int]], budget: int) -> None:

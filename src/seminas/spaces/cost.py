@@ -70,7 +70,7 @@ def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
 
 
 def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the name and the module of each part. Open nested ``nn.Sequential`` modules that contain blocks."""
+    """Yield the name and the module of each part. Descend into ``nn.Sequential`` modules that contain blocks."""
     if type(module) is nn.Sequential and any(list(child.children()) for child in module):
         for part, child in module.named_children():
             yield from _parts(child, f"{name}.{part}".removeprefix("."))

@@ -147,7 +147,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return np.asarray(architectures, dtype=np.int64).reshape(-1, self.max_length)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 digest of the definition: name, positions, forbidden combinations, and a budget."""
+        """Return the SHA-256 digest of the definition of the space."""
         return hashlib.sha256(json.dumps(self._definition).encode()).hexdigest()
 
     def encode(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
@@ -172,7 +172,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return adjacency, rows + self._first_label[:-1]
 
     def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
-        """Return the one-hot encoded choice at each position, ``[n, sum of the numbers of choices]``."""
+        """Return the one-hot encoded choice at each position, ``[n, C]`` for C choices at all positions together."""
         rows = self._array(architectures)
         return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
 
@@ -244,7 +244,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return tuple(indices)
 
     def _refusal(self, value: Mapping[str, Json]) -> str:
-        """Return the error message for known choices that together are no architecture."""
+        """Return the error message for a forbidden combination of choices."""
         return f"{json.dumps(dict(value))} is forbidden in space {self.name}"
 
     def neighbors(self, architecture: Choices) -> list[Choices]:

@@ -83,7 +83,7 @@ class Subset(EnumerableSpace[A]):
     def legal_tokens(self, prefix: Tensor) -> Tensor:
         """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]`` in the whole space.
 
-        A legal sequence may therefore be an architecture that is no member.
+        So a legal sequence may be an architecture outside the subset.
         """
         return self._space.legal_tokens(prefix)
 

@@ -112,7 +112,7 @@ def train(job: StandaloneJob) -> None:
 def _measured(
     job: StandaloneJob, module: Classifier, images: Images, has_validation: bool
 ) -> dict[str, float]:
-    """Return the metrics of the best checkpoint by validation accuracy, or of the last checkpoint if none is best."""
+    """Return the metrics of the checkpoint with the best validation accuracy, if it exists, or of the last one."""
     checkpoints = checkpoint_folder(job.folder)
     best = checkpoints / BEST
     # A training that ends before its first validation has no best checkpoint.

@@ -64,7 +64,9 @@ class SupernetJob:
         return seeded_images(self.images, self.seed, self.recipe.augmentation)
 
     def module(self, images: Images) -> SupernetModule:
-        """Return the module with the weights of the folder's checkpoint, else of ``start_from``, else random weights.
+        """Return the module with the weights of the first existing source.
+
+        The sources are the folder's checkpoint, ``start_from``, and random weights, in this order.
 
         Raises:
             UserError: The space has no supernet, or the checkpoint does not fit the supernet.

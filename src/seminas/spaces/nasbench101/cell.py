@@ -84,9 +84,9 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
         labels: Vertex labels in the form of ``cell_arrays``, ``[n, 7]``.
 
     Returns:
-        Features ``[n, 364 + 12]``. The first 364 say with 1 or 0 whether a path from the input to the output has a
-        sequence of operations. The other 12 are numbers of paths by length, of all paths, of each operation, of edges
-        and of vertices, each scaled to a range from 0 to about 1.
+        Features ``[n, 364 + 12]``. Each of the first 364 features belongs to a sequence of operations. It is 1 if a
+        path from the input to the output has this sequence, and 0 otherwise. The other 12 features are counts, scaled
+        to a range from 0 to about 1: paths of each length, all paths, each operation, edges, vertices.
     """
     n = np.arange(len(matrix))
     to_output = matrix[n, :, (labels == OUTPUT).argmax(axis=1)] > 0
@@ -115,8 +115,9 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
 def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:
     """Return the benchmark's key of a pruned cell. Isomorphic cells have the same key.
 
-    The hash of a vertex starts as the MD5 of its degrees and its label. V times, each vertex' hash is combined with its
-    neighbors' hashes (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of the authors' code).
+    The hash of a vertex starts as the MD5 of its degrees and its label. Then, V times, the hash of each vertex is
+    combined with the hashes of its neighbors (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of
+    the authors' code).
 
     Args:
         matrix: Adjacency matrix, ``[V, V]``.

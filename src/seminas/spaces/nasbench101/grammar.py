@@ -69,7 +69,7 @@ def legal_tokens(prefix: Tensor) -> Tensor:
     an edge to a later vertex is *open*. Each open vertex needs at least one more edge. So the number of edges so far
     plus the number of open vertices must not exceed 9. The current vertex can become the output or an operation:
 
-    - Output: all earlier vertices whose edge to it is already decided must be closed.
+    - Output: an earlier vertex must be closed if its edge to the current vertex is already decided.
     - Operation: the vertex is open itself, needs an edge into it, and must not be the seventh vertex.
     """
     n, t = prefix.shape
@@ -99,7 +99,7 @@ def legal_tokens(prefix: Tensor) -> Tensor:
 
 
 def _completable(closed: Tensor, edges: Tensor, has_input: Tensor, v: int, decided: int) -> Tensor:
-    """Return whether a cell can still result when the edges from ``decided`` vertices to vertex v are fixed, ``[n]``.
+    """Return whether each prefix can still become a cell, ``[n]``.
 
     Args:
         closed: Whether each earlier vertex has an edge to a later vertex, ``[n, v]``.

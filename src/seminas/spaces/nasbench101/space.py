@@ -77,7 +77,7 @@ class NASBench101(EnumerableSpace[Cell]):
     def find(self, graphs: Sequence[Graph]) -> NDArray[np.int64]:
         """Return the index ``[n]`` of the cell that is isomorphic to each padded graph, or -1 if no cell is.
 
-        A graph is a matrix ``[7, 7]`` and labels ``[7]`` in the form of ``cell_arrays``. In a graph of a cell each
+        A graph is a matrix ``[7, 7]`` and labels ``[7]`` in the form of ``cell_arrays``. In the graph of a cell, each
         vertex lies on a path from the input to the output.
         """
         if not graphs:
@@ -179,7 +179,7 @@ class NASBench101(EnumerableSpace[Cell]):
         """Return the cells at edit distance 1. The inverse of each edit is an edit too.
 
         An edit changes the operation of a vertex, adds or removes an edge, or adds or removes a vertex with one edge
-        in and one edge out. Beside such a vertex its two neighbors may be connected directly or not.
+        in and one edge out. The two neighbors of such a vertex may also be connected directly.
         """
         (matrix,), (labels,) = cell_arrays([architecture])
         v = architecture.num_vertices
@@ -282,7 +282,7 @@ def _relabeled(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int) -> l
 
 
 def _with_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int, u: int, w: int) -> list[Graph]:
-    """Return the graphs with a new vertex v between u and w. They keep or lose the edge from u to w, if it exists."""
+    """Return the graphs with a new vertex v between u and w. An edge from u to w may stay or be removed."""
     graphs = []
     for operation, direct in product(range(len(OPERATIONS)), {0, int(matrix[u, w])}):
         larger, names = _with_edge(matrix, u, w, direct), labels.copy()

@@ -74,8 +74,9 @@ class NASBench201(SequenceSpace):
     def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
         """Return the one-hot operations and the path features of each cell, ``[n, 30 + 40]``.
 
-        The path features say with 1 or 0 whether a path from the input to the output has a sequence of convolutions
-        and poolings. ``skip_connect`` adds nothing to the sequence. ``none`` interrupts the path.
+        Each path feature belongs to a sequence of convolutions and poolings. It is 1 if a path from the input to the
+        output has this sequence, and 0 otherwise. ``skip_connect`` adds nothing to a sequence. ``none`` interrupts a
+        path.
         """
         rows = self._array(architectures)
         paths = np.zeros((len(rows), _NUM_PATHS), dtype=np.float32)

@@ -43,9 +43,9 @@ class Source(Protocol):
 class Position(Sampler[list[tuple[int, int]]]):
     """Sampler of one process that starts at the current position of the training.
 
-    An item of a batch is the epoch, which seeds the image's transform, and the index of the image. For the same global
-    batch, the images of a step are the same for any number of processes. The processes take these images in turns. The
-    last images of an epoch are left out if they do not fill a global batch.
+    Each item of a batch is a pair of the epoch and an image index. The epoch seeds the transform of the image. For the
+    same global batch, the images of a step are the same for any number of processes. The processes take these images in
+    turns. The last images of an epoch are left out if they do not fill a global batch.
 
     Attributes:
         epoch: Number of finished epochs.

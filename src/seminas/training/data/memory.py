@@ -23,7 +23,7 @@ from seminas.training.data.transforms import Transforms
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CALIBRATION = 512
-"""Number of training images, among images in memory, that also serve as the calibration split."""
+"""Number of training images that also form the calibration split of images in memory."""
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 
 
