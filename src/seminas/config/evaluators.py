@@ -83,8 +83,8 @@ class SupernetEvaluatorSettings(Settings):
         round_steps: Number of training steps before the architectures of each later round are measured.
         pool: Architectures that the supernet trains. ``found``: the architectures proposed so far, as in the paper.
             ``space``: all architectures of the space.
-        sandwich: Whether each optimizer step also trains the largest and the smallest network. Needs
-            ``trainer.accumulate_grad_batches`` of at least 2.
+        sandwich: Whether the first batch of each optimizer step trains the largest network, and the second batch the
+            smallest one. Other architectures are trained only with ``trainer.accumulate_grad_batches`` of at least 3.
         calibrate: Whether BatchNorm statistics are estimated for each architecture. Otherwise the statistics are a
             mixture over all paths.
         start_from: Checkpoint of ``seminas-supernet`` to start from. Null starts from random weights.

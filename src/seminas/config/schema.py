@@ -180,8 +180,8 @@ class SupernetCommand(TrainingCommand):
 
     Attributes:
         num_measured: Number of random architectures that are measured after the training.
-        sandwich: Whether each optimizer step also trains the largest and the smallest network. Needs
-            ``trainer.accumulate_grad_batches`` of at least 2.
+        sandwich: Whether the first batch of each optimizer step trains the largest network, and the second batch the
+            smallest one. Other architectures are trained only with ``trainer.accumulate_grad_batches`` of at least 3.
         calibrate: Whether BatchNorm statistics are estimated for each architecture before it is measured.
     """
 
