@@ -16,7 +16,7 @@ SIDE = 32
 def picture(kind: str, rng: np.random.Generator) -> Image.Image:
     """Draw a shape in a random colour at a random place on a dark, noisy ground."""
     pixels = rng.integers(0, 70, (SIDE, SIDE, 3))
-    colour = rng.integers(140, 256, 3)
+    color = rng.integers(140, 256, 3)
     r = int(rng.integers(5, 9))
     y, x = rng.integers(r + 1, SIDE - r - 1, 2)
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -27,7 +27,7 @@ def picture(kind: str, rng: np.random.Generator) -> Image.Image:
         "line": (dy < 1.5) & (dx <= r),
         "square": (np.maximum(dy, dx) <= r),
     }
-    pixels[shapes[kind]] = colour
+    pixels[shapes[kind]] = color
     return Image.fromarray(pixels.astype(np.uint8))
 
 

@@ -1,13 +1,14 @@
-"""What the controller's time buys: Kendall's τ and seconds of one setting against another, in one run.
+"""Measurement of Kendall's τ and fit seconds of several settings of the controller, in one run.
 
     python measurements/controller.py quality TABLE.npz -v paper,controller.student.epochs=40 -v ranking
     python measurements/controller.py space
 
-``quality`` fits on N labeled rows of a table and M architectures of the space, and ranks all other rows, for each
-variant and seed in turn; a variant is a config of ``conf/controller/`` and changes of the config of seminas-predictor,
-such as ``predictor.pseudo_label_ratio=0`` (M / N), separated by commas. Fits are computed on one thread, so that two
-processes may run at once. Rows are kept in the file given by --out: the same command goes on with it. ``space`` times
-predictions for all of NAS-Bench-101, with labels that are drawn at random.
+``quality`` fits a controller for each variant and seed on N labeled rows of a table and M other architectures. Then it
+ranks all other rows of the table. A variant is the name of a config in ``conf/controller/`` and overrides of the config
+of seminas-predictor, such as ``predictor.pseudo_label_ratio=0`` (M / N), separated by commas. A fit uses one thread, so
+two processes may run at once. The file of --out keeps the results, and the same command continues with this file.
+
+``space`` measures the time of predictions for all cells of NAS-Bench-101, with random labels.
 """
 
 import csv
@@ -40,7 +41,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 def composed(variant: str, *overrides: str) -> dict[str, Any]:
-    """Return the config of a variant."""
+    """Return the checked config of a variant."""
     name, *changes = variant.split(",")
     return checked(compose("predictor", [f"controller={name}", *changes, *overrides]), "predictor")
 
@@ -54,7 +55,7 @@ def quality(
     seeds: Annotated[int, typer.Option(help="0 up to it.")] = 10,
     out: Annotated[Path, typer.Option(help="CSV of all fits.")] = Path("controller.csv"),
 ) -> None:
-    """Compare settings of the controller."""
+    """Compare settings of the controller by Kendall's τ and seconds."""
     done: dict[tuple[str, ...], dict[str, str]] = {}
     if out.exists():
         with out.open(newline="") as file:
@@ -81,7 +82,7 @@ def quality(
 
 
 def fit(config: dict[str, Any]) -> dict[str, Any]:
-    """Fit one controller; returns its ranking quality and seconds."""
+    """Fit a controller, and return its ranking quality and the seconds of the fit."""
     settings = read_section(config, "predictor", PredictorSettings)
     space = build_section(config, "space", EnumerableSpace)
     evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])
@@ -93,7 +94,7 @@ def fit(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(console: Console, title: str, variants: list[str], asked: list[dict[str, dict[str, str]]]) -> None:
-    """Print a table: means and deviations, and each variant against the first, paired by seed."""
+    """Print means and deviations of the variants, and differences to the first variant, paired by seed."""
     table = Table(title=title)
     for header in (
         "variant",
@@ -104,8 +105,8 @@ def show(console: Console, title: str, variants: list[str], asked: list[dict[str
         "times the first's",
     ):
         table.add_column(header)
-    values = {v: np.array([float(of[v]["kendall_tau"]) for of in asked]) for v in variants}
-    seconds = {v: statistics.median(float(of[v]["fit_s"]) for of in asked) for v in variants}
+    values = {v: np.array([float(rows[v]["kendall_tau"]) for rows in asked]) for v in variants}
+    seconds = {v: statistics.median(float(rows[v]["fit_s"]) for rows in asked) for v in variants}
     first = variants[0]
     for v in variants:
         gain = values[v] - values[first]
@@ -124,7 +125,7 @@ def show(console: Console, title: str, variants: list[str], asked: list[dict[str
 
 @app.command()
 def space(repeats: Annotated[int, typer.Option(help="Timings; the median is printed.")] = 3) -> None:
-    """Time predictions for all cells of NAS-Bench-101."""
+    """Measure the seconds of predictions for all cells of NAS-Bench-101."""
     cells_of, rng = NASBench101(), np.random.default_rng(0)
     cells = cells_of.sample(2_100, rng)
     controller, _ = fit_controller(

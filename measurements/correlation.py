@@ -1,4 +1,7 @@
-"""A supernet's accuracies against standalone ones: python measurements/correlation.py -o correlation.csv."""
+"""Measurement of the rank correlation between a supernet's accuracies and standalone accuracies.
+
+python measurements/correlation.py -o correlation.csv
+"""
 
 import csv
 import logging
@@ -36,7 +39,7 @@ def correlation(
     steps: Annotated[int, typer.Option(help="Of the supernet, on these architectures.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
 ) -> None:
-    """Measure architectures by a supernet and alone, on the pictures of examples/pictures.py."""
+    """Measure architectures with a supernet and by standalone training, on the pictures of examples/pictures.py."""
     torch.set_num_threads(1)
     space = MobileNet(MobileNetSettings(image=[3, 32, 32], num_classes=4, factor=0.25))
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +49,7 @@ def correlation(
         settings = TrainerSettings(accelerator="cpu", devices=1)
         architectures = space.sample(number, np.random.default_rng(seed))
         job = SupernetJob(space, images, RECIPE, settings, out.with_suffix(".supernet"), seed)
-        job.pool = architectures  # As a search trains on what it has asked for.
+        job.pool = architectures  # Like a search, train only the proposed architectures.
         if job.step() < steps:
             job.train(steps)
         by_kind = {"calibrated": job.accuracies(architectures)}
@@ -66,15 +69,17 @@ def correlation(
                 writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
-    alone = [float(row["standalone"]) for row in rows]
+    standalone = [float(row["standalone"]) for row in rows]
     for name in by_kind:
         by_supernet = [float(row[name]) for row in rows]
-        tau, rho = kendalltau(by_supernet, alone), spearmanr(by_supernet, alone)
+        tau, rho = kendalltau(by_supernet, standalone), spearmanr(by_supernet, standalone)
         mean = f"mean accuracy {np.mean(by_supernet):.3f}"
         print(
             f"{name}: Kendall tau {tau.statistic:.3f} (p {tau.pvalue:.2g}), Spearman {rho.statistic:.3f}, {mean}"
         )
-    print(f"standalone: mean accuracy {np.mean(alone):.3f}, {min(alone):.3f} to {max(alone):.3f}")
+    print(
+        f"standalone: mean accuracy {np.mean(standalone):.3f}, {min(standalone):.3f} to {max(standalone):.3f}"
+    )
 
 
 if __name__ == "__main__":

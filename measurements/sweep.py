@@ -1,4 +1,4 @@
-"""What sweeps cost beside their jobs: python measurements/sweep.py --help."""
+"""Measurement of the overhead of sweeps, reports and commands: python measurements/sweep.py --help."""
 
 import json
 import os
@@ -24,13 +24,13 @@ def overhead(
     clusters: Annotated[str, typer.Option(help="Of conf/cluster, with commas.")] = "local",
     workers: Annotated[int, typer.Option(help="Jobs at once.")] = 2,
 ) -> None:
-    """Time sweeps of short searches on digits101: the part of the workers' time that is not the searches'."""
+    """Measure the share of the workers' time outside the searches, in sweeps of short searches on digits101."""
     for cluster in clusters.split(","):
         at_once = {
             "local": f"hydra.launcher.n_jobs={workers}",
             "ray": f"+hydra.launcher.ray.init.num_cpus={workers}",
         }
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as work_dir:
             start = time.perf_counter()
             subprocess.run(
                 [
@@ -45,13 +45,13 @@ def overhead(
                     f"seed=range(0,{jobs})",
                     "hydra.sweep.dir=sweep",
                 ],
-                cwd=place,
+                cwd=work_dir,
                 check=True,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
             wall = time.perf_counter() - start
-            times = [json.loads(f.read_text())["wall_s"] for f in Path(place).glob("sweep/*/result.json")]
+            times = [json.loads(f.read_text())["wall_s"] for f in Path(work_dir).glob("sweep/*/result.json")]
         spent = sum(times) / workers
         print(
             f"{cluster}: {len(times)} searches of {median(times):.2f} s, {workers} at once: {wall:.1f} s, of which "
@@ -61,7 +61,7 @@ def overhead(
 
 @app.command()
 def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) -> None:
-    """Measure what a sweep's own process needs: a sweep of which all is done, and its status."""
+    """Measure seconds and memory of a sweep's own process, and of its status, when all jobs are done."""
     command = [
         str(BIN / "seminas-search"),
         "-m",
@@ -70,9 +70,9 @@ def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) ->
         "strategy=random",
     ]
     command += ["search.max_queries=100", "cluster=local", "hydra.sweep.dir=sweep"]
-    with tempfile.TemporaryDirectory() as place:
-        sweep = Path(place) / "sweep"
-        subprocess.run([*command, "seed=0"], cwd=place, check=True, capture_output=True)
+    with tempfile.TemporaryDirectory() as work_dir:
+        sweep = Path(work_dir) / "sweep"
+        subprocess.run([*command, "seed=0"], cwd=work_dir, check=True, capture_output=True)
         (first,) = (path for path in sweep.iterdir() if path.is_dir())
         files = [path for path in first.rglob("*") if path.is_file()]
         size = sum(file.stat().st_size for file in files)
@@ -86,7 +86,7 @@ def driver(jobs: Annotated[int, typer.Option(help="Of the sweep.")] = 10_000) ->
             ("seminas sweep status", [str(BIN / "seminas"), "sweep", "status", "sweep"]),
         ):
             begin = time.perf_counter()
-            process = subprocess.Popen(run, cwd=place, stdout=subprocess.DEVNULL)
+            process = subprocess.Popen(run, cwd=work_dir, stdout=subprocess.DEVNULL)
             _, status, used = os.wait4(process.pid, 0)
             assert status == 0
             print(f"{name}: {time.perf_counter() - begin:.1f} s, {used.ru_maxrss / 1024:.0f} MiB at most")
@@ -97,21 +97,23 @@ def report(
     runs: Annotated[int, typer.Option(help="Searches in all.")] = 1000,
     queries: Annotated[int, typer.Option(help="Evaluations of each.")] = 100,
 ) -> None:
-    """Time seminas report on a sweep of searches by random and evolution on digits101."""
+    """Measure the seconds of seminas report on a sweep of random search and evolution on digits101."""
     command = [str(BIN / "seminas-search"), "-m", "experiment=strategies", "strategy=random,evolution"]
     command += [f"seed=range(0,{runs // 2})", f"search.max_queries={queries}", "hydra.sweep.dir=sweep"]
-    with tempfile.TemporaryDirectory() as place:
-        subprocess.run(command, cwd=place, check=True, capture_output=True)
+    with tempfile.TemporaryDirectory() as work_dir:
+        subprocess.run(command, cwd=work_dir, check=True, capture_output=True)
         begin = time.perf_counter()
-        subprocess.run([str(BIN / "seminas"), "report", "sweep"], cwd=place, check=True, capture_output=True)
+        subprocess.run(
+            [str(BIN / "seminas"), "report", "sweep"], cwd=work_dir, check=True, capture_output=True
+        )
         spent = time.perf_counter() - begin
-        number = len(list(Path(place).glob("sweep/*/result.json")))
+        number = len(list(Path(work_dir).glob("sweep/*/result.json")))
     print(f"a report on {number} searches of {queries} evaluations: {spent:.1f} s")
 
 
 @app.command()
 def compose(repeats: Annotated[int, typer.Option(help="Jobs; the median is printed.")] = 30) -> None:
-    """Time what the sweep's process does for one job of each kind: composing its config."""
+    """Measure the time in which the sweep's process composes the config of a job of each kind."""
     import hydra
 
     from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
@@ -129,7 +131,7 @@ def compose(repeats: Annotated[int, typer.Option(help="Jobs; the median is print
 
 @app.command()
 def start(repeats: Annotated[int, typer.Option(help="Of each command; medians are printed.")] = 5) -> None:
-    """Time commands up to their first line of work, and those that only say something."""
+    """Measure the seconds of commands until their first evaluation, and of commands that only print."""
     first_line = ["search.max_queries=2", "evaluator=table", "evaluator.path=digits101", "strategy=random"]
     commands = {
         "import torch": [sys.executable, "-c", "import torch"],
@@ -140,15 +142,15 @@ def start(repeats: Annotated[int, typer.Option(help="Of each command; medians ar
         "seminas --help": [str(BIN / "seminas"), "--help"],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as work_dir:
         for _ in range(repeats):
             for name, command in commands.items():
                 begin = time.perf_counter()
                 process = subprocess.Popen(
-                    command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                    command, cwd=work_dir, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
                 )
                 if name.endswith("a job"):
-                    _wait_for_history(Path(place), process)
+                    _wait_for_history(Path(work_dir), process)
                     times[name].append(time.perf_counter() - begin)
                     process.communicate()
                 else:
@@ -158,11 +160,11 @@ def start(repeats: Annotated[int, typer.Option(help="Of each command; medians ar
         print(f"{name}: {median(seconds):.2f} s")
 
 
-def _wait_for_history(place: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the first evaluation of a new run."""
-    before = set(place.glob("runs/*/*/history.jsonl"))
+def _wait_for_history(work_dir: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a new run has stored its first evaluation, or the process has ended."""
+    before = set(work_dir.glob("runs/*/*/history.jsonl"))
     while process.poll() is None:
-        if any(file.stat().st_size for file in set(place.glob("runs/*/*/history.jsonl")) - before):
+        if any(file.stat().st_size for file in set(work_dir.glob("runs/*/*/history.jsonl")) - before):
             return
         time.sleep(0.01)
 

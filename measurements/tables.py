@@ -1,9 +1,10 @@
-"""What a table of the whole of NAS-Bench-101 costs: size, load, memory, look-ups, reading the official file.
+"""Measurement of the costs of a table of all cells of NAS-Bench-101: file size, loading, memory, look-ups, import.
 
     python measurements/tables.py SAMPLE.csv.gz [--records 100000]
 
-The official file is not needed: every cell gets three trainings drawn from those of a sample (columns
-``val_acc_108ep``, ``training_time_s``), in counts of 9,984 images as the benchmark's are, with noise between repeats.
+The official file is not needed. Each cell gets three simulated trainings. Their means are drawn from a sample of the
+benchmark (columns ``val_acc_108ep``, ``training_time_s``, ``trainable_parameters``). Noise makes the three trainings
+differ. Accuracies are multiples of 1 / 9,984, as in the benchmark.
 """
 
 import csv
@@ -31,6 +32,7 @@ from seminas.tables.table import (
 from seminas.tables.tfrecord import write_records
 
 IMAGES = 9_984
+"""Number of images behind each accuracy of the benchmark."""
 LOAD = """
 import re, sys, time
 from pathlib import Path
@@ -71,7 +73,7 @@ print(3 * len(table) / (time.perf_counter() - start), peak)
 
 
 def made_up(space: NASBench101, sample: Path, rng: np.random.Generator) -> Table:
-    """Three trainings of every cell."""
+    """Return a table with three simulated trainings of each cell."""
     with gzip.open(sample, "rt") as file:
         rows = list(csv.DictReader(file))
     drawn = rng.integers(len(rows), size=space.size)
@@ -96,7 +98,7 @@ def made_up(space: NASBench101, sample: Path, rng: np.random.Generator) -> Table
 
 
 def records(space: NASBench101, table: Table, count: int):  # type: ignore[no-untyped-def]
-    """Records of the official form, ``count`` of them."""
+    """Yield records in the form of the official file, at least ``count`` of them."""
     rows = np.arange(-(-count // 3))
     values = {name.split("_")[0]: column.at(rows) for name, column in table.columns.items()}
     for i, cell in enumerate(space.at(table.index[rows])):
@@ -113,7 +115,7 @@ def main(
     ] = 100_000,
     repeats: Annotated[int, typer.Option(help="Of each timing; the median is given.")] = 5,
 ) -> None:
-    """Measure and print."""
+    """Measure and print the costs of a table of NAS-Bench-101."""
     space, rng = NASBench101(), np.random.default_rng(0)
     table = made_up(space, sample, rng)
     with tempfile.TemporaryDirectory() as folder:

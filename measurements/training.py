@@ -1,8 +1,8 @@
-"""What training costs.
+"""Measurement of the costs of training.
 
-python measurements/training.py step           Lightning's steps against a plain loop of the same model and batch
-python measurements/training.py exchange       a supernet's steps on two processes, with and without DDP's search
-python measurements/training.py cost           what docs/imagenet.md derives times and memory from
+python measurements/training.py step           Lightning's steps against a plain loop with the same model and batch
+python measurements/training.py exchange       a supernet's steps on two processes, with and without DDP's graph search
+python measurements/training.py cost           the numbers from which docs/imagenet.md derives times and memory
 """
 
 import io
@@ -49,30 +49,30 @@ Repeats = Annotated[int, typer.Option(help="Fits of each kind, in turns.")]
 
 
 class Timer(pl.Callback):
-    """When each step of a fit starts."""
+    """Callback that records the time at which each step of a fit starts."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Note when a step starts."""
+        """Record the time at which a step starts."""
         self.seconds.append(time.perf_counter())
 
 
 class Batch(pl.LightningDataModule):
-    """The same batch again and again."""
+    """Data module that repeats one batch."""
 
     def __init__(self, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> None:
         super().__init__()
         self.batch, self.steps, self.batch_size = batch, steps, len(batch[0])
 
     def train_dataloader(self) -> Any:
-        """Return it, so many times."""
+        """Return a loader that gives the batch ``steps`` times."""
         return DataLoader([self.batch] * self.steps, batch_size=None)  # type: ignore[arg-type]
 
 
 def bare_trainer(**kwargs: Any) -> pl.Trainer:
-    """Return a trainer that keeps and shows nothing."""
+    """Return a trainer that writes and shows nothing."""
     return pl.Trainer(
         accelerator="cpu",
         logger=False,
@@ -85,7 +85,7 @@ def bare_trainer(**kwargs: Any) -> pl.Trainer:
 
 
 def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[float]:
-    """Return the seconds of Lightning's steps, the last one apart."""
+    """Return the seconds of each of Lightning's steps except the last step."""
     timer = Timer()
     trainer = bare_trainer(max_steps=steps, devices=1, gradient_clip_val=5.0, callbacks=[timer])
     trainer.fit(module, datamodule=Batch(batch, steps))
@@ -93,7 +93,7 @@ def lightning_steps(module: pl.LightningModule, batch: Any, steps: int) -> list[
 
 
 def plain_steps(network: Any, forward: Any, batch: Any, steps: int) -> list[float]:
-    """Return the seconds of steps written out, the last one apart."""
+    """Return the seconds of each step of a plain loop except the last step."""
     images, labels = batch
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1]},
@@ -119,7 +119,7 @@ def step(
     repeats: Repeats = 5,
     threads: Annotated[int, typer.Option(help="Of the computation.")] = 1,
 ) -> None:
-    """Compare the seconds of a step: medians over all steps of both, made in turns."""
+    """Compare the median seconds of a step of Lightning and of a plain loop, in alternating fits."""
     torch.set_num_threads(threads)
     space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
     batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
@@ -152,22 +152,22 @@ def step(
 
 
 class Searching(SupernetModule):
-    """Leaves its gradients to ``DistributedDataParallel``."""
+    """Supernet module that leaves the exchange of gradients to ``DistributedDataParallel``."""
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Do nothing: they are averaged already."""
+        """Do nothing, because the gradients are averaged already."""
 
 
 def exchanged_steps(kind: str, side: int, batch_size: int, steps: int, processes: int, out: Path) -> None:
-    """Write the seconds of a rank's steps and the sum of its parameters' magnitudes at the end."""
+    """Train on a rank, and write the seconds of its steps and the final sum of the magnitudes of its parameters."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
-    of = SupernetModule if kind == "path" else Searching
-    module = of(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
+    module_class = SupernetModule if kind == "path" else Searching
+    module = module_class(space.build_supernet(100, 3), Paths(space, 0), RECIPE, 0)
     strategy = PathStrategy() if kind == "path" else DDPStrategy(find_unused_parameters=True)
     timer = Timer()
     trainer = bare_trainer(
@@ -189,7 +189,7 @@ def exchange(
     repeats: Repeats = 5,
     steps: Steps = 12,
 ) -> None:
-    """Compare the seconds of a supernet's step on several processes: medians over all steps of both, made in turns."""
+    """Compare the median seconds of a supernet's step between two ways to exchange gradients on several processes."""
     seconds: dict[str, list[float]] = {"path": [], "find_unused_parameters": []}
     sizes = set()
     for _ in range(repeats):
@@ -210,7 +210,7 @@ def exchange(
 
 @app.command()
 def cost() -> None:
-    """Print what times and memory on ImageNet are derived from."""
+    """Print the numbers from which times and memory on ImageNet are derived."""
     from seminas.spaces.cost import count_macs, count_parameters
 
     torch.set_num_threads(1)

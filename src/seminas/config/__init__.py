@@ -1,1 +1,1 @@
-"""Settings: their types, defaults and bounds, how a config is composed and checked, and what it builds."""
+"""Configuration: settings classes, and functions that compose a config, check it and build objects from it."""

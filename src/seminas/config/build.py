@@ -1,4 +1,4 @@
-"""Objects from sections of a config: settings, checked, and what a ``_target_`` names."""
+"""Construction of checked settings, and of objects with a ``_target_``, from sections of a config."""
 
 import importlib
 import inspect
@@ -19,15 +19,15 @@ TARGET = "_target_"
 
 
 def read(section: Any, key: str, kind: type[Settings]) -> Any:
-    """Return a section of the config as an object of settings, its types and bounds checked.
+    """Return a section of the config as an object of its settings class. Check types and bounds.
 
     Args:
-        section: A mapping, or a node of OmegaConf.
-        key: Its place in the config, for errors.
-        kind: The settings class.
+        section: Mapping, or node of OmegaConf.
+        key: Dotted key of the section, for errors.
+        kind: Settings class of the section.
 
     Raises:
-        UserError: A key is unknown or missing, or a value has another type or is out of bounds.
+        UserError: A key is unknown or missing, or a value has the wrong type or is out of bounds.
     """
     values = plain(section, key)
     try:
@@ -41,20 +41,20 @@ def read(section: Any, key: str, kind: type[Settings]) -> Any:
 
 
 def read_section(config: Mapping[str, Any], key: str, kind: type[Settings]) -> Any:
-    """Return the section at ``key`` of a whole config as ``read`` does."""
+    """Return the section at ``key`` of a whole config as an object of its settings class, see ``read``."""
     return read(config[key], key, kind)
 
 
 def build_section(config: Mapping[str, Any], key: str, interface: type[Any], **context: Any) -> Any:
-    """Return the object that the section at ``key`` of a whole config describes, as ``build`` does."""
+    """Return the object that the section at ``key`` of a whole config describes, see ``build``."""
     return build(config[key], key, interface, **context)
 
 
 def plain(section: Any, key: str) -> dict[str, Any]:
-    """Return a section as a plain dictionary, interpolations resolved.
+    """Return a section as a plain dictionary with resolved interpolations.
 
     Raises:
-        UserError: It is no mapping, or a value of it must be set.
+        UserError: The section is not a mapping, or a value is missing.
     """
     try:
         if isinstance(section, DictConfig | ListConfig):
@@ -69,19 +69,19 @@ def plain(section: Any, key: str) -> dict[str, Any]:
 
 
 def build(section: Any, key: str, interface: type[Any] | None = None, **context: Any) -> Any:
-    """Return the object that a section of the user's config describes by ``_target_`` and its arguments.
+    """Return the object that a section describes by ``_target_`` and arguments.
 
-    A target with a settings class of its own gets the section as its argument ``settings``. Another target gets the
-    section's values as keyword arguments.
+    If the target has a settings class and takes ``settings``, it gets the section as an object of this class. Other
+    targets get the values of the section as keyword arguments.
 
     Args:
-        section: Of the config that the user composed.
-        key: Its place in the config, for errors.
-        interface: Class that the target must derive from, where it is a class.
-        context: Further arguments. The ones that the target does not take are left out.
+        section: Section of a config that the user composed.
+        key: Dotted key of the section, for errors.
+        interface: Class from which the target must derive. None accepts any class or function.
+        context: Further arguments. Arguments that the target does not take are left out.
 
     Raises:
-        UserError: The target cannot be imported, is of another kind, or does not take an argument.
+        UserError: The target cannot be imported, is of another kind, does not take an argument, or cannot be created.
     """
     target, arguments = bound(section, key, interface)
     taken = inspect.signature(target).parameters
@@ -93,10 +93,10 @@ def build(section: Any, key: str, interface: type[Any] | None = None, **context:
 
 
 def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[Any, dict[str, Any]]:
-    """Return a section's target and the arguments that the section gives it, checked; nothing is called.
+    """Return the target of a section and the checked arguments from the section. The target is not called.
 
     Raises:
-        UserError: As ``build``.
+        UserError: The target cannot be imported, is of another kind, or does not take an argument.
     """
     values = plain(section, key)
     name = values.pop(TARGET, None)
@@ -117,10 +117,10 @@ def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[A
 
 
 def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
-    """Return the class or function of a dotted name; it is imported, and not called.
+    """Import and return the class or function with a dotted name.
 
     Raises:
-        UserError: It cannot be imported, or does not derive from ``interface``.
+        UserError: The name cannot be imported, or the class does not derive from ``interface``.
     """
     module, _, attribute = name.rpartition(".")
     if not module or module.startswith("."):
@@ -139,7 +139,7 @@ def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
 
 
 def target_name(section: Any) -> str:
-    """Return what a section names as its target."""
+    """Return the name of the target of a section."""
     return str(section.get(TARGET)) if isinstance(section, Mapping | DictConfig) else str(section)
 
 
@@ -150,7 +150,7 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
 def _check_arguments(
     values: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter], key: str
 ) -> None:
-    """Refuse an argument that a target does not take, or of another plain type than it states."""
+    """Refuse an argument that the target does not take, and an argument of the wrong plain type."""
     takes_any = _takes_any(parameters)
     for name, value in values.items():
         if name not in parameters:
@@ -166,7 +166,7 @@ _PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool":
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Return whether a plain value has a plain type; the target judges values of other types."""
+    """Return whether a value fits an annotation. Only plain types are checked, other annotations accept any value."""
     if isinstance(annotation, UnionType):
         return any(_fits(value, part) for part in typing.get_args(annotation))
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")

@@ -1,4 +1,7 @@
-"""All checks of a config that need neither its space nor its data: before a folder is made or anything is computed."""
+"""Checks of a whole config that need neither the space nor the data.
+
+They run before a command creates a folder or computes anything.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,26 +17,26 @@ from seminas.config.schema import BY_TARGET, COMMANDS, EVERY_EVALUATOR, SECTIONS
 from seminas.errors import UserError, config_error
 
 _TARGETS = ("space", "strategy", "evaluator", "model", "data.images")
-"""Sections that name a target."""
+"""Keys of sections with a ``_target_``."""
 _RATIOS = {"search": "strategy", "predictor": "model"}
-"""Section with a ratio of pseudo-labels, and the section whose target uses it."""
+"""Section with the setting ``pseudo_label_ratio``, and section whose target uses this setting."""
 
 
 def checked(config: DictConfig, command: str) -> dict[str, Any]:
-    """Return a command's config, resolved and plain, with every default filled in.
+    """Return a command's config as resolved plain values with all defaults.
 
     Args:
-        config: As composed, without the ``hydra`` section.
+        config: Composed config without the section ``hydra``.
         command: ``search``, ``predictor``, ``train`` or ``supernet``.
 
     Raises:
-        UserError: A value has another type, is out of bounds, must be set, or contradicts another.
+        UserError: A value has the wrong type, is out of bounds, is missing, or contradicts another value.
     """
     root = read(config, "", COMMANDS[command])
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     for name, value in vars(root).items():
         if not isinstance(value, Settings):
-            values[name] = value  # Of the right type; None for a group that was not chosen, such as data.
+            values[name] = value  # Converted to its type; None for a group that the user did not choose.
     for key, section in _sections(values):
         target = section.get(TARGET) if isinstance(section, dict) else None
         kind = SECTIONS.get(key) or BY_TARGET.get(str(target))
@@ -59,7 +62,7 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
 
 
 def _check_networks(settings: Settings, key: str) -> None:
-    """Check the skeletons of a recipe, wherever it stands."""
+    """Check the network skeletons of each recipe in a section."""
     for name, nested in [("", settings), *nested_values(settings)]:
         if isinstance(nested, Recipe):
             for space, skeleton in nested.networks.items():
@@ -69,7 +72,7 @@ def _check_networks(settings: Settings, key: str) -> None:
 
 
 def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the key and the value of each section that there is."""
+    """Yield the key and the value of each section in the config."""
     for key in (*SECTIONS, *_TARGETS):
         section: Any = values
         for part in key.split("."):
@@ -86,7 +89,7 @@ def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _fill_ratio(values: dict[str, Any], study: str, user: str) -> None:
-    """Fill in the ratio of pseudo-labels that a strategy or predictor works with where the config leaves it open."""
+    """Replace a null ratio of pseudo-labels by the default of the strategy or the predictor."""
     own = getattr(BY_TARGET.get(values[user].get(TARGET, "")), "PSEUDO_LABEL_RATIO", None)
     ratio = values[study]["pseudo_label_ratio"]
     if own == 0 and ratio:
@@ -107,14 +110,14 @@ def _check_together(values: dict[str, Any]) -> None:
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return the dotted keys whose values differ between two configs, without those that may change, sorted."""
+    """Return the sorted dotted keys whose values differ between two configs. Keys with ``may_change`` are left out."""
     before, after = flat(old), flat(new)
     keys = sorted({*before, *after})
     return [k for k in keys if before.get(k) != after.get(k) and not rule_at(new, k).may_change]
 
 
 def rule_at(config: dict[str, Any], key: str) -> Rule:
-    """Return the rule of a setting by its dotted key; a rule without bounds where nothing is known of it."""
+    """Return the rule of the setting at a dotted key. For an unknown setting, return a rule without bounds."""
     kind: type[Settings] | None = None
     rule = Rule()
     section: Any = config
@@ -142,14 +145,14 @@ def rule_at(config: dict[str, Any], key: str) -> Rule:
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the values of nested dictionaries by their dotted keys; an empty one is left out."""
+    """Return the values of nested dictionaries by dotted key. Empty dictionaries are left out."""
     if not isinstance(node, dict):
         return {prefix.removesuffix("."): node}
     return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """Return a composed config without Hydra's own section."""
+    """Return a copy of a composed config without the section ``hydra``."""
     config = config.copy()
     with open_dict(config):
         config.pop("hydra", None)

@@ -1,4 +1,4 @@
-"""Where configs are, and what Hydra must know of ours before it composes one."""
+"""Location of the configs, registration of our classes with Hydra, and composition of a config."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from seminas.config.schema import EVERY_EVALUATOR, GROUPS, SECTIONS
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIG_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
-"""``conf/``: inside the package in a wheel, at the top level in a checkout."""
+"""Folder ``conf``. It is inside the package in a wheel, and at the top level in a checkout."""
 VERSION_BASE = "1.3"
 _HIDDEN = "settings"
-"""Group of the settings classes, which ``--help`` does not list."""
+"""Config group of the settings classes. ``--help`` does not list it."""
 
 
 def register() -> None:
-    """Tell Hydra the settings classes, as ``/settings/…`` in a defaults list, and the resolvers of our configs."""
+    """Register the settings classes with Hydra as ``/settings/…``, and the resolvers of our configs with OmegaConf."""
     store = ConfigStore.instance()
     for key, kind in SECTIONS.items():
         if "." not in key:
@@ -38,7 +38,7 @@ def register() -> None:
 
 
 def config_groups(_root_: Any) -> str:
-    """Return the groups and their options, a line each, of ``conf/`` and of ``--config-dir``, for ``--help``."""
+    """Return a line for each config group of ``conf`` and ``--config-dir`` with its options, for ``--help``."""
     groups: dict[str, set[str]] = {}
     sources = [Path(source.path) for source in _root_.hydra.runtime.config_sources if source.schema == "file"]
     for file in (file for source in sources for file in source.glob("*/*.yaml")):
@@ -47,14 +47,14 @@ def config_groups(_root_: Any) -> str:
 
 
 def compose(command: str, overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
-    """Return the config of a command as its command line gives it, without the ``hydra`` section.
+    """Return the config that the command line of a command would give, without the section ``hydra``.
 
-    Hydra's own config of the process is another afterwards, for the resolvers in the config.
+    This replaces Hydra's global config of the process, which the resolvers in the config need.
 
     Args:
         command: ``search``, ``predictor``, ``train`` or ``supernet``.
-        overrides: As on the command line.
-        config_dir: A further folder of configs, as ``--config-dir``.
+        overrides: Overrides in the form of the command line.
+        config_dir: Additional folder of configs, like ``--config-dir``.
     """
     register()
     extra = [f"hydra.searchpath=[file://{config_dir.absolute()}]"] if config_dir is not None else []

@@ -1,4 +1,4 @@
-"""Settings of the controller (Luo et al., NeurIPS 2020, section 3): its model, and how it is fitted."""
+"""Settings of the controller (Luo et al., NeurIPS 2020, section 3): its networks and their training."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,14 +12,14 @@ TARGETS = ("quantile", "tail", "standard", "min_max")
 
 @dataclass
 class EncoderSettings(Settings):
-    """The encoder, which turns an architecture into states.
+    """Settings of the encoder, which maps an architecture to states.
 
     Attributes:
-        kind: ``graph`` passes messages along and against the edges, ``lstm`` reads the tokens in both directions,
-            ``paper`` is the authors' whole model.
-        hidden: Width of every state.
-        layers: Layers.
-        dropout: In the encoder, the head and the decoder's input.
+        kind: Type of the encoder. ``graph`` passes messages along and against the edges of the graph. ``lstm`` reads
+            the tokens in both directions. ``paper`` is the authors' whole model, including head and decoder.
+        hidden: Width of each state.
+        layers: Number of layers.
+        dropout: Dropout probability in the encoder, in the head and at the decoder's input.
     """
 
     KEY: ClassVar[str] = "controller.encoder"
@@ -32,11 +32,11 @@ class EncoderSettings(Settings):
 
 @dataclass
 class HeadSettings(Settings):
-    """The head: an MLP from the mean state to the predicted accuracy.
+    """Settings of the head, an MLP that maps the mean state to the predicted accuracy.
 
     Attributes:
-        widths: Of its hidden layers.
-        sigmoid: Whether the head of ``encoder.kind=paper`` ends in a sigmoid.
+        widths: List of the widths of the hidden layers.
+        sigmoid: Whether the head ends with a sigmoid. Only ``encoder.kind=paper`` uses this setting.
     """
 
     KEY: ClassVar[str] = "controller.head"
@@ -47,16 +47,20 @@ class HeadSettings(Settings):
 
 @dataclass
 class TeacherSettings(Settings):
-    """The teachers, which learn from labels alone and label other architectures.
+    """Settings of the teachers. They learn from labels only, and their mean gives pseudo-labels.
 
     Attributes:
-        members: Teachers, each an encoder with a head. Their mean labels other architectures. With 1, the teacher also
-            has the decoder and goes on as the student, as in the paper.
-        forest: Weight of a random forest on the space's features in the teachers' mean and in predictions; 0 is none.
-        steps: Optimizer steps on up to 100 labeled architectures. N of them get ``sqrt(N / 100)`` times as many.
-        epochs: Passes over the labeled architectures, in place of ``steps``.
-        held_out: Fraction of the labeled architectures that stops the fit early; 0 fits on all.
-        patience: Checks without a better rank correlation on those held out, one every 25 steps.
+        members: Number of teachers. Each teacher is an encoder with a head. With 1, the teacher also has the decoder
+            and continues as the student, as in the paper.
+        forest: Weight of a random forest on the space's features in pseudo-labels and predictions, a fraction. 0 means
+            no forest.
+        steps: Number of optimizer steps for up to 100 labeled architectures. For N > 100 architectures the number is
+            multiplied by ``sqrt(N / 100)``.
+        epochs: Number of passes over the labeled architectures, in place of ``steps``. Null means ``steps``.
+        held_out: Fraction of the labeled architectures held out for early stopping. With 0, teachers learn from all
+            labels, without early stopping.
+        patience: Number of checks without a better rank correlation on the held-out architectures, after which a fit
+            stops. A check takes place every 25 steps.
     """
 
     KEY: ClassVar[str] = "controller.teachers"
@@ -71,12 +75,14 @@ class TeacherSettings(Settings):
 
 @dataclass
 class StudentSettings(Settings):
-    """The student, which learns from labels and pseudo-labels, and writes architectures.
+    """Settings of the student. It learns from labels and pseudo-labels, and its decoder writes architectures.
 
     Attributes:
-        steps: Optimizer steps.
-        epochs: Passes over labeled and pseudo-labeled architectures, in place of ``steps``.
-        upsampling: How often a labeled architecture counts beside pseudo-labeled ones.
+        steps: Number of optimizer steps.
+        epochs: Number of passes over labeled and pseudo-labeled architectures, in place of ``steps``. Null means
+            ``steps``.
+        upsampling: Number of times that each labeled architecture occurs in a pass. A pseudo-labeled architecture
+            occurs once.
     """
 
     KEY: ClassVar[str] = "controller.student"
@@ -88,12 +94,14 @@ class StudentSettings(Settings):
 
 @dataclass
 class TargetSettings(Settings):
-    """What the model is fitted to.
+    """Settings of the targets and the loss of a fit.
 
     Attributes:
-        kind: ``quantile`` (of a normal distribution, by rank), ``tail`` (of an exponential one, by rank, so that
-            differences among the best count most), ``standard`` (z-scores) or ``min_max`` (0 to 1).
-        tradeoff: λ, weight of the head's squared error against the decoder's loss (equation 3).
+        kind: Transform of accuracies to targets. ``quantile``: quantiles of a normal distribution, by rank. ``tail``:
+            quantiles of an exponential distribution, by rank, so that differences among the best count most.
+            ``standard``: z-scores. ``min_max``: a range from 0 to 1.
+        tradeoff: λ, weight of the head's squared error in the loss, a fraction. The decoder's loss has the weight 1 - λ
+            (equation 3).
     """
 
     KEY: ClassVar[str] = "controller.targets"
@@ -104,17 +112,18 @@ class TargetSettings(Settings):
 
 @dataclass
 class OptimisationSettings(Settings):
-    """The optimizer and its batches.
+    """Settings of the optimizer and its batches.
 
     Attributes:
-        optimizer: ``adamw`` or ``adam``.
-        schedule: Of the learning rate, ``one_cycle`` or ``constant``.
-        learning_rate: Peak of the schedule.
-        weight_decay: Of the optimizer.
-        gradient_clip: Norm at which gradients are clipped.
-        batch_size: Architectures a step, all of them where there are fewer.
-        whole_batches: Whether a pass leaves out the rest that fills no batch.
-        decoder_batch_size: Architectures of a batch that the decoder, the slow part, learns from.
+        optimizer: Optimizer: ``adamw`` or ``adam``.
+        schedule: Schedule of the learning rate: ``one_cycle`` or ``constant``.
+        learning_rate: Highest learning rate of the schedule.
+        weight_decay: Weight decay of the optimizer.
+        gradient_clip: Largest norm of the gradient of a member. Larger gradients are scaled down to this norm.
+        batch_size: Number of architectures in a batch. If fewer architectures exist, all of them form the batch.
+        whole_batches: Whether a pass leaves out the last batch if it is incomplete.
+        decoder_batch_size: Number of architectures in a batch that the decoder learns from. A smaller number saves
+            time.
     """
 
     KEY: ClassVar[str] = "controller.optimisation"
@@ -131,11 +140,16 @@ class OptimisationSettings(Settings):
 
 @dataclass
 class ControllerSettings(Settings):
-    """The ``controller`` section.
+    """Section ``controller``.
 
     Attributes:
-        encoder, head, teachers, student, targets, optimisation: See the class of each.
-        warm_start: Whether a search goes on with the controller of its last round.
+        encoder: Settings of the encoder.
+        head: Settings of the head.
+        teachers: Settings of the teachers.
+        student: Settings of the student.
+        targets: Settings of the targets and the loss.
+        optimisation: Settings of the optimizer and its batches.
+        warm_start: Whether a round of a search starts with the controller of the previous round.
     """
 
     KEY: ClassVar[str] = "controller"
@@ -149,7 +163,7 @@ class ControllerSettings(Settings):
     warm_start: bool = False
 
     def check_together(self, key: str) -> None:
-        """The authors' model has one member and a head of one hidden layer."""
+        """Refuse several members or hidden layers with ``encoder.kind=paper``. The authors' model has one of each."""
         if self.encoder.kind != "paper":
             return
         if self.teachers.members > 1:

@@ -1,4 +1,4 @@
-"""Settings of the images that networks are trained on."""
+"""Settings of the images for training networks."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +11,10 @@ from seminas.errors import config_error
 
 @dataclass
 class DigitsSettings(Settings):
-    """scikit-learn's digits.
+    """scikit-learn's handwritten digits.
 
     Attributes:
-        batch_size: Images a step, of each process.
+        batch_size: Number of training images in a batch of each process.
     """
 
     KEY: ClassVar[str] = "data.images"
@@ -28,9 +28,10 @@ class Cifar10Settings(Settings):
     """CIFAR-10.
 
     Attributes:
-        root: Folder of the binary release, downloaded where it is not there yet; null: the cache.
-        batch_size: Images a step, of each process.
-        num_val: Training images held out for validation.
+        root: Folder of the binary release. If the folder does not have it, it is downloaded. Null means the cache
+            folder.
+        batch_size: Number of training images in a batch of each process.
+        num_val: Number of training images held out for validation.
     """
 
     KEY: ClassVar[str] = "data.images"
@@ -43,14 +44,15 @@ class Cifar10Settings(Settings):
 
 @dataclass
 class ImageFileSettings(Settings):
-    """What image folders and shards share.
+    """Settings that image folders and shards have in common.
 
     Attributes:
-        batch_size: Images a step, of each process.
-        resolution: Side of the images that networks are given.
-        resize: Shorter side before the middle is cut out for evaluation; null: 8/7 of the resolution.
-        channels: 3, or 1 for grey.
-        num_workers: Processes that read images, for each process that trains.
+        batch_size: Number of training images in a batch of each process.
+        resolution: Side length of the network's input images.
+        resize: Length of an image's shorter side before the center is cropped for evaluation. Null means 8/7 of
+            ``resolution``.
+        channels: Number of image channels: 3 for RGB, or 1 for gray.
+        num_workers: Number of processes that read images, for each process that trains.
     """
 
     KEY: ClassVar[str] = "data.images"
@@ -62,7 +64,7 @@ class ImageFileSettings(Settings):
     num_workers: int = setting(4, at_least=0, may_change=True, unit="processes")
 
     def check_together(self, key: str) -> None:
-        """Pillow has no images of two channels; a crop fits into the resized image."""
+        """Refuse two channels, which Pillow does not have, and a crop that is larger than the resized image."""
         if self.channels == 2:
             raise config_error(f"{key}.channels", self.channels, "1 or 3")
         if self.resize is not None and self.resize < self.resolution:
@@ -71,9 +73,10 @@ class ImageFileSettings(Settings):
 
 @dataclass
 class FolderSettings(ImageFileSettings):
-    """Images in ``ROOT/train/CLASS/FILE`` and ``ROOT/val/CLASS/FILE``.
+    """Images in files ``ROOT/train/CLASS/FILE`` and ``ROOT/val/CLASS/FILE``.
 
-    ``val`` is the test split, as ImageNet's validation images are. What a search sees is held out of ``train``.
+    The folder ``val`` is the test split, like ImageNet's validation images. The validation split of a search is held
+    out of the folder ``train``.
 
     Attributes:
         root: The folder.
@@ -94,16 +97,19 @@ class FolderSettings(ImageFileSettings):
 
 @dataclass
 class ShardSettings(ImageFileSettings):
-    """Images in WebDataset shards: tar files of ``KEY.jpg`` and ``KEY.cls``, shuffled when they were written.
+    """Images in WebDataset shards: tar files of ``KEY.jpg`` and ``KEY.cls``.
+
+    The shards must contain the images in random order.
 
     Attributes:
-        train: Shards of the training split, such as ``/data/train-{0000..1023}.tar``. The last ones are held out.
-        test: Shards of the test split.
-        val_shards: Shards of ``train`` held out for validation.
-        calibration_shards: Shards before them, for BatchNorm statistics.
-        num_images: Of the training split, without the shards held out.
-        num_classes: Classes.
-        buffer: Images that a reader draws from.
+        train: Shards of the training split, such as ``/data/train-{0000..1023}.tar``. The last shards are held out.
+        test: Shards of the test split, in the same form.
+        val_shards: Number of the last shards of ``train``, held out for validation.
+        calibration_shards: Number of shards before the validation shards, held out for estimating BatchNorm statistics.
+        num_images: Number of training images without the shards held out.
+        num_classes: Number of classes.
+        buffer: Size of the shuffle buffer of each reading process.
+        num_workers: Number of processes that read images, for each process that trains. It changes the order of images.
     """
 
     _target_: str = "seminas.training.data.shards.image_shards"
@@ -114,5 +120,5 @@ class ShardSettings(ImageFileSettings):
     num_images: int = setting(MISSING, at_least=1, unit="images")
     num_classes: int = setting(MISSING, at_least=2)
     buffer: int = setting(2000, at_least=1, unit="images")
-    # The number of readers is part of what an epoch of a stream is.
+    # Without may_change, because the number of reading processes changes the order of images.
     num_workers: int = setting(4, at_least=0, unit="processes")

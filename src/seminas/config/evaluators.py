@@ -1,4 +1,4 @@
-"""Settings of the evaluators."""
+"""Settings of evaluators."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -44,12 +44,12 @@ class TableSettings(EvaluatorSettings):
     """A table of evaluated architectures.
 
     Attributes:
-        path: The packed file, made by ``seminas data import``, or the name of one that comes with the package.
-        repeat: ``random``: one training run of each architecture, drawn by the seed, as a search that trains would see;
-            ``mean``: of all runs in the table.
-        val: Column that the search reads; null: the table's own choice.
-        test: Column of the report, likewise.
-        cost: Column of seconds, likewise.
+        path: Path of a packed table that ``seminas data import`` wrote, or name of a table in the package.
+        repeat: Choice among the training runs of an architecture. ``random``: one run, drawn by the seed, like a search
+            with real training. ``mean``: the mean of all runs.
+        val: Column of validation accuracies, which the search reads. Null means the default column of the table.
+        test: Column of test accuracies, which the report states. Null means the default column of the table.
+        cost: Column of the cost of an evaluation in seconds. Null means the default column of the table.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -64,12 +64,12 @@ class TableSettings(EvaluatorSettings):
 
 @dataclass
 class RaySettings(Settings):
-    """The ``ray`` section of an evaluator.
+    """Section ``ray`` of an evaluator.
 
     Attributes:
-        address: Of a cluster, as ``auto`` or ``HOST:6379``; null: Ray is started on this machine.
-        num_cpus: Of each evaluation.
-        num_gpus: Of each evaluation, such as 0.25 where networks are small.
+        address: Address of a Ray cluster, such as ``auto`` or ``HOST:6379``. Null starts Ray on this machine.
+        num_cpus: Number of CPU cores for each evaluation.
+        num_gpus: Number of GPUs for each evaluation. A fraction, such as 0.25, shares a GPU among small networks.
     """
 
     KEY: ClassVar[str] = "evaluator.ray"
@@ -84,11 +84,11 @@ class TrainingEvaluatorSettings(EvaluatorSettings):
     """Real training of each architecture on the images of ``data``, by ``data.recipe``.
 
     Attributes:
-        engine: Where trainings run: ``processes`` of this machine, or ``ray``.
-        num_workers: Processes of ``engine=processes``, each of one thread and at most one GPU; null: one for each GPU,
-            or for each core without.
-        accelerator: Lightning's: ``auto``, ``cpu``, ``gpu`` or ``cuda``.
-        ray: Of ``engine=ray``.
+        engine: Engine that runs the trainings: ``processes`` on this machine, or ``ray``.
+        num_workers: Number of processes of ``engine=processes``. Each process has one thread and at most one GPU. Null
+            means one process for each GPU, or for each core without a GPU.
+        accelerator: Lightning's accelerator: ``auto``, ``cpu``, ``gpu`` or ``cuda``.
+        ray: Settings of ``engine=ray``.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -106,18 +106,19 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
     """A supernet that is trained between the rounds, and measures architectures by its weights.
 
     Attributes:
-        first_steps: Steps of training before the first round's architectures are measured.
-        round_steps: Before each further round's.
-        pool: Architectures that are trained: ``found``, those asked for so far, as in the paper, or ``space``, any.
-        sandwich: Whether every step trains the largest and the smallest network too; needs
-            ``trainer.accumulate_grad_batches`` of at least 2.
-        calibrate: Whether BatchNorm statistics are estimated for each architecture. Without, they are of all paths
-            mixed.
-        start_from: A checkpoint of ``seminas-supernet`` to begin with.
-        engine: Where architectures are measured: ``processes``, those that train the supernet, or ``ray``.
-        recipe: How the supernet is trained.
-        trainer: Where.
-        ray: Of ``engine=ray``.
+        first_steps: Number of training steps before the architectures of the first round are measured.
+        round_steps: Number of training steps before the architectures of each later round are measured.
+        pool: Architectures that the supernet trains. ``found``: the architectures proposed so far, as in the paper.
+            ``space``: all architectures of the space.
+        sandwich: Whether the first batch of each optimizer step trains the largest network, and the second batch the
+            smallest one. Other architectures are trained only with ``trainer.accumulate_grad_batches`` of at least 3.
+        calibrate: Whether BatchNorm statistics are estimated for each architecture. Otherwise the statistics are a
+            mixture over all paths.
+        start_from: Checkpoint of ``seminas-supernet`` to start from. Null starts from random weights.
+        engine: Engine that measures architectures. ``processes``: the processes that train the supernet. ``ray``: Ray.
+        recipe: Settings of the optimizer, the schedule and the augmentation for the supernet.
+        trainer: Settings of Lightning's trainer and its devices for the supernet.
+        ray: Settings of ``engine=ray``.
     """
 
     KEY: ClassVar[str] = "evaluator"

@@ -1,9 +1,8 @@
-"""Settings as dataclasses.
+"""Base class and fields of settings, which are dataclasses.
 
-Each field states its type, default, unit and bounds, and whether a run may go on under another value.
-
-A default stands in one place, the dataclass. OmegaConf checks the types when a config is composed; ``Settings``
-checks the bounds when an object is made.
+A field states its type, default, unit and bounds, and whether a run may continue under another value. Only the
+dataclass states the default. OmegaConf checks types when it composes a config. ``Settings`` checks bounds when it
+creates an object.
 """
 
 import dataclasses
@@ -22,19 +21,25 @@ _key_of_section: ContextVar[str | None] = ContextVar("key_of_section", default=N
 
 @dataclass(frozen=True)
 class Rule:
-    """What a setting may be, beyond its type.
+    """Allowed values of a setting in addition to its type, and its role when a run continues.
+
+    Bounds and choices of a list hold for each of its items.
 
     Attributes:
-        at_least, above, at_most, below: Bounds of a number, or of each number of a list.
-        choices: All allowed values of a text, or of each text of a list.
-        length: Of a list.
-        distinct: Whether the items of a list must differ.
-        unit: Of a number, such as ``seconds``.
+        at_least: Lower bound of a number, allowed itself.
+        above: Lower bound of a number, not allowed itself.
+        at_most: Upper bound of a number, allowed itself.
+        below: Upper bound of a number, not allowed itself.
+        choices: All allowed values of a text.
+        length: Number of items in a list.
+        distinct: Whether the items of a list must be distinct.
+        unit: Unit of a number, such as ``seconds``.
         empty: Whether a text may be empty.
-        may_change: Whether a run may go on under another value, since the value does not change the results.
-        extends: Whether a finished run may go on under a larger value.
-        in_place_of: Dotted key of the setting that counts where this one is null.
-        endless: The value that means no limit.
+        may_change: Whether a run may continue under another value, because the value does not change its results.
+        extends: Whether a finished run may continue under a larger value.
+        in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the replaced
+            setting is used.
+        endless: Value that means no limit.
     """
 
     at_least: float | None = None
@@ -52,14 +57,19 @@ class Rule:
     endless: float | None = None
 
     def amount(self, values: Mapping[str, Any], key: str) -> float | None:
-        """Return what a setting that extends asks for, None if it is open; ``values`` are a config's by dotted key."""
+        """Return the amount of work that a setting with ``extends`` requests, or None if the config does not say.
+
+        Args:
+            values: Values of a config by dotted key.
+            key: Dotted key of the setting.
+        """
         value = values.get(key)
         if value is None and self.in_place_of is not None:
             value = values.get(self.in_place_of)
         return math.inf if value is not None and value == self.endless else value
 
     def allowed(self, value: Any = None) -> str:
-        """Return the allowed values in words, such as ``at least 1``, in place of ``value``."""
+        """Return a description of the allowed values, such as ``at least 1``, for an error about ``value``."""
         if isinstance(value, str) and self.choices is None:
             return "a text that is not empty"
         parts = []
@@ -82,7 +92,7 @@ class Rule:
         return " and ".join(parts) or "finite"
 
     def accepts(self, value: Any) -> bool:
-        """Return whether a value of the right type is allowed; None always is."""
+        """Return whether a value of the right type is allowed. None is always allowed."""
         if value is None:
             return True
         if isinstance(value, list | tuple):
@@ -106,7 +116,8 @@ def setting(default: Any = dataclasses.MISSING, **rule: Any) -> Any:
     """Return a dataclass field with a rule.
 
     Args:
-        default: A list, dict or ``Settings`` class becomes a factory; ``omegaconf.MISSING`` must be set by the user.
+        default: Default value. A list, a dict or a ``Settings`` class becomes a factory. ``omegaconf.MISSING`` means
+            that the user must set the value.
         rule: Fields of ``Rule``.
     """
     metadata = {_RULE: Rule(**rule)}
@@ -125,19 +136,19 @@ def rule_of(field: "dataclasses.Field[Any]") -> Rule:
 
 @dataclass
 class Settings:
-    """A section of the config.
+    """Base class of the sections of a config.
+
+    Attributes:
+        KEY: Usual dotted key of the section, for errors about objects that are created in Python.
 
     Raises:
         UserError: A value breaks its field's rule. The message names the key, the value and the allowed values.
-
-    Attributes:
-        KEY: The section's usual place in a config, for errors of objects that are made in Python.
     """
 
     KEY: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Check every field, then the fields together."""
+        """Check each field, and then the combination of fields."""
         key = _key_of_section.get()
         key = self.KEY if key is None else key
         for field in dataclasses.fields(self):
@@ -147,19 +158,26 @@ class Settings:
         self.check_together(key)
 
     def check_together(self, key: str) -> None:
-        """Refuse values that contradict each other; ``key`` is the section's place in the config."""
+        """Refuse values that contradict each other. The default accepts all values.
+
+        Args:
+            key: Dotted key of the section, for errors.
+
+        Raises:
+            UserError: Values contradict each other.
+        """
 
 
 def made(kind: type[Settings], values: Mapping[str, Any], key: str) -> Any:
-    """Return an object of settings; nested sections first, so that each error names its full key.
+    """Return an object of a settings class, with the full key of a wrong value in each error.
 
     Args:
-        kind: A subclass of ``Settings``.
-        values: By field name; a nested section is a mapping.
-        key: The section's place in the config.
+        kind: Subclass of ``Settings``.
+        values: Values by field name. The value of a nested section is a mapping.
+        key: Dotted key of the section.
 
     Raises:
-        UserError: A value breaks a rule.
+        UserError: A value breaks a rule, or values contradict each other.
     """
     arguments = dict(values)
     for name, nested in nested_settings(kind):
@@ -170,7 +188,7 @@ def made(kind: type[Settings], values: Mapping[str, Any], key: str) -> Any:
 
 
 def nested_settings(kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]]:
-    """Yield the name and the type of each field that is a section of its own."""
+    """Yield the name and the type of each field that is a nested section."""
     for field in dataclasses.fields(kind):
         factory = field.default_factory
         if isinstance(factory, type) and issubclass(factory, Settings):
@@ -178,13 +196,14 @@ def nested_settings(kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]
 
 
 def nested_values(settings: Settings) -> list[tuple[str, Settings]]:
-    """Return the name and the value of each field that is a section of its own."""
+    """Return the name and the value of each field that is a nested section."""
     values = [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
     return [(name, value) for name, value in values if isinstance(value, Settings)]
 
 
 @contextmanager
 def _section(key: str) -> Iterator[None]:
+    """Use ``key`` in the errors of the section that the block creates."""
     token = _key_of_section.set(key)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Errors of Hydra and OmegaConf in one line that names the key, the value and what is allowed."""
+"""Conversion of Hydra's and OmegaConf's errors to one line with the key, the value and the allowed values."""
 
 import difflib
 import re
@@ -19,7 +19,7 @@ from seminas.config.renamed import RENAMED
 from seminas.errors import UserError, first_line
 
 _OVERRIDE = re.compile(r"Error merging override (.*)|Could not override '(.*)'\.")
-_SEVERAL = re.compile("Ambiguous value for argument '(.*)'")
+_AMBIGUOUS = re.compile("Ambiguous value for argument '(.*)'")
 _EXPECTED = (
     (re.compile("could not be converted to Integer"), "a whole number"),
     (re.compile("could not be converted to Float"), "a number"),
@@ -32,18 +32,18 @@ _EXPECTED = (
 
 
 def one_line(error: BaseException) -> str:
-    """Return what a user needs to know of an error, in one line that names the key or the file."""
+    """Return an error as one line for the user that names the key or the file."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        # Of a list of options Hydra does not say which there are.
+        # For a list of options, Hydra does not state the allowed options.
         options = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
         allowed = f"one of {', '.join(options)}" if options else "in the config folder"
         return f"{group}={option}: must be {allowed}"
     if isinstance(error, MissingMandatoryValue) and error.full_key:
         return f"{error.full_key}: must be set"
     if isinstance(error, HydraException):
-        if several := _SEVERAL.match(first_line(error)):
-            return f"{several[1]}: is several values; -m runs a sweep over them, and [A,B] is a list"
+        if ambiguous := _AMBIGUOUS.match(first_line(error)):
+            return f"{ambiguous[1]}: is several values; -m runs a sweep over them, and [A,B] is a list"
         cause = error.__cause__
         match = _OVERRIDE.match(first_line(error))
         if match and isinstance(cause, OmegaConfBaseException):
@@ -58,10 +58,16 @@ def one_line(error: BaseException) -> str:
 
 
 def no_option(error: ValueError, overrides: Sequence[str]) -> UserError:
-    """Return the error of a group that is set to something else than the name of an option; Hydra does not say which.
+    """Return the error for a config group whose value is not the name of an option.
+
+    Hydra's error does not name the group, so the message names all groups among the overrides.
+
+    Args:
+        error: Hydra's error.
+        overrides: Overrides of the command line.
 
     Raises:
-        ValueError: It is another error.
+        ValueError: ``error`` has another cause.
     """
     if not str(error).startswith("Config group override must be"):
         raise error
@@ -70,7 +76,7 @@ def no_option(error: ValueError, overrides: Sequence[str]) -> UserError:
 
 
 def explained(error: OmegaConfBaseException, key: str, values: Mapping[str, Any]) -> str:
-    """Return the line of an error in a section at ``key`` with these values."""
+    """Return the line for an error in the section at ``key`` with these values."""
     inner = str(error.full_key or "")
     value: Any = values
     for part in inner.split(".") if inner else ():
@@ -80,6 +86,7 @@ def explained(error: OmegaConfBaseException, key: str, values: Mapping[str, Any]
 
 
 def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
+    """Return the line for an error at a key. ``value`` is None if the error does not concern a value."""
     text = first_line(error)
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         return unknown_key(_unknown(error, key), error)
@@ -95,13 +102,13 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
 
 
 def _unknown(error: OmegaConfBaseException, key: str) -> str:
-    """Return the whole key that is unknown: a part of the key that was overridden, or one below it."""
+    """Return the full unknown key. It may be a part of the overridden key, or lie below the overridden key."""
     full = str(error.full_key or "")
     return full if full and (full.startswith(key) or key.startswith(full)) else key
 
 
 def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
-    """Return the line of a key that there is not: where it is now, or which ones come near."""
+    """Return the line for an unknown key. It states the new key, a similar key, or all keys of the section."""
     if moved := _moved(key):
         return moved
     known = _siblings(error)
@@ -114,7 +121,7 @@ def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
 
 
 def _moved(key: str) -> str | None:
-    """Return the line of a key of version 0.1 that is elsewhere now."""
+    """Return the line for a key of version 0.1 that has a new name, or None for another key."""
     for old, new in RENAMED.items():
         if key == old or key.endswith(f".{old}"):
             return f"{key}: is unknown; it is {new} since version 0.2"
@@ -122,6 +129,7 @@ def _moved(key: str) -> str | None:
 
 
 def _siblings(error: OmegaConfBaseException | None) -> list[str]:
+    """Return the sorted keys of the section in which an error occurred."""
     node = getattr(error, "parent_node", None)
     try:
         return [] if node is None else sorted(map(str, node.keys()))

@@ -1,4 +1,4 @@
-"""Names of jobs, and what a job's config may say of the sweep that it belongs to."""
+"""Names of the jobs of a sweep, and resolvers that give a job's config information about its sweep."""
 
 import hashlib
 import math
@@ -19,19 +19,20 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seminas.errors import UserError
 
 SWEEP_FILE = "multirun.yaml"
-"""The config of a sweep, in its folder."""
+"""Name of the file with the config of a sweep, in the sweep's folder."""
 LONGEST_NAME, LONGEST_TAG = 200, 64
-"""Characters of a folder's name, and of a W&B tag."""
+"""Largest number of characters in the name of a folder, and in a W&B tag."""
 _SWEPT = ("search.", "predictor.")
 _SUBDIR = "hydra.sweep.subdir"
 DEFAULT_SUBDIR = "${run_name:${hydra.job.override_dirname}}"
-"""``hydra.sweep.subdir`` of ``conf/base.yaml``."""
+"""Value of ``hydra.sweep.subdir`` in ``conf/base.yaml``."""
 
 
 def run_name(overrides: str) -> str:
-    """Return a job's folder name: its overrides, without what a file name cannot hold.
+    """Return the folder name of a job: its overrides, with ``-`` for characters that a file name cannot contain.
 
-    Of very many overrides, those that sweeps are about come first. A digest of all stands for the rest.
+    A name that would be too long starts with the overrides of top-level keys, ``search`` and ``predictor``. It is cut
+    off and ends with a digest of all overrides.
     """
     name = _as_file_name(overrides)
     if len(name) <= LONGEST_NAME:
@@ -45,15 +46,15 @@ def _as_file_name(text: str) -> str:
 
 
 def num_jobs(config: DictConfig) -> int:
-    """Return the number of jobs that a sweeper makes of a sweep's config: every combination, or a study's trials."""
+    """Return the number of jobs of a sweep: the number of combinations, or the number of trials of an Optuna study."""
     if "n_trials" in config.hydra.sweeper:
         return int(config.hydra.sweeper.n_trials)
     return math.prod(_num_values_by_key(config).values())
 
 
 def _num_values_by_key(config: Any) -> dict[str, int]:
-    """Return how many values each key of a sweep has; 1 for a key that is the same in all jobs."""
-    # A job's own interpolations mean nothing here.
+    """Return the number of values of each key of a sweep. It is 1 for a key with the same value in all jobs."""
+    # Interpolations of a job cannot be resolved here.
     hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
     params = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*params, *hydra["overrides"]["task"]])
@@ -75,18 +76,18 @@ def in_sweep() -> bool:
 
 
 def side_by_side() -> bool:
-    """Return whether this job runs beside others of its sweep. Such jobs must not draw over one another."""
+    """Return whether other jobs of the sweep run at the same time. Such jobs must not draw on the same screen."""
     return in_sweep() and str(HydraConfig.get().runtime.choices.get("hydra/launcher")) != "basic"
 
 
 def swept() -> list[str]:
-    """Return the overrides that tell this job from the others of its sweep; none outside a sweep."""
+    """Return the overrides of this job whose keys vary in its sweep. The list is empty outside a sweep."""
     if not in_sweep():
         return []
     hydra = HydraConfig.get()
     file = Path(hydra.sweep.dir) / SWEEP_FILE
     overrides = [str(o) for o in hydra.overrides.task]
-    if not file.exists():  # Of another sweeper than ours.
+    if not file.exists():  # Another sweeper than ours runs the sweep.
         return overrides
     varied = {key for key, number in _num_values_by_key(OmegaConf.load(file)).items() if number > 1}
     return [o for o in overrides if o.partition("=")[0] in varied]
@@ -97,7 +98,7 @@ def _group() -> str | None:
 
 
 def register_resolvers() -> None:
-    """Make ``${run_name:}``, ``${swept:}``, ``${sweep_job_name:}`` and ``${sweep_group:}`` known to configs."""
+    """Register the resolvers ``${run_name:}``, ``${swept:}``, ``${sweep_job_name:}`` and ``${sweep_group:}``."""
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("swept", lambda: [o[:LONGEST_TAG] for o in swept()], replace=True)
     OmegaConf.register_new_resolver("sweep_job_name", lambda: ",".join(swept()) or None, replace=True)
@@ -105,19 +106,19 @@ def register_resolvers() -> None:
 
 
 def quoted(text: str) -> str:
-    """Return a text as a quoted value of Hydra's override grammar."""
-    # Hydra reads a backslash as an escape only before a quote, and at the end.
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    """Return a text as a quoted value in Hydra's override grammar."""
+    # In Hydra, a backslash is an escape only before a quote and at the end of the text.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
     return f"'{escaped}'"
 
 
 def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[str]:
-    """Return the folder of each job of a sweep, relative to the sweep's, as ``hydra.sweep.subdir`` says.
+    """Return the folder of each job of a sweep by ``hydra.sweep.subdir``, relative to the sweep's folder.
 
     Args:
-        config: The sweep's, as Hydra composed it.
+        config: Config of the sweep that Hydra composed.
         loader: Hydra's config loader.
-        jobs: Overrides of each.
+        jobs: Overrides of each job.
 
     Raises:
         UserError: Two jobs have the same folder.
@@ -136,14 +137,14 @@ def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[s
 
 
 def _default_name(parser: OverridesParser, dirname: Any, job: Sequence[str]) -> str:
-    """Return the name that ``${run_name:…}`` gives, without composing the job's config."""
+    """Return the folder of a job by ``DEFAULT_SUBDIR``, without composing the config of the job."""
     overrides = parser.parse_overrides([o for o in job if not o.startswith(("hydra.", "hydra/"))])
     keys = list(dirname.exclude_keys)
     return run_name(get_overrides_dirname(overrides, keys, dirname.item_sep, dirname.kv_sep))
 
 
 def _composed_name(config: Any, loader: Any, job: Sequence[str], number: int) -> str:
-    """Return the name that any other form gives to the job of a number."""
+    """Compose the config of a job, and return its folder by ``hydra.sweep.subdir``."""
     composed = loader.load_sweep_config(config, list(job))
     with open_dict(composed):
         composed.hydra.job.num, composed.hydra.job.id = number, f"job_id_for_{number}"
@@ -151,12 +152,12 @@ def _composed_name(config: Any, loader: Any, job: Sequence[str], number: int) ->
 
 
 def pinned(job: Sequence[str], name: str) -> list[str]:
-    """Return a job's overrides with the one that makes ``name`` its folder, whatever launches it."""
+    """Return the overrides of a job with an additional override that sets its folder to ``name`` for any launcher."""
     return [*job, f"{_SUBDIR}={quoted(name)}"]
 
 
 def pinned_name(job: Sequence[str]) -> str:
-    """Return the folder that ``pinned`` gave a job."""
+    """Return the folder that ``pinned`` set for a job."""
     (override,) = OverridesParser.create().parse_overrides(
         [o for o in job if o.startswith(f"{_SUBDIR}=")][-1:]
     )

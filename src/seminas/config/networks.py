@@ -1,4 +1,4 @@
-"""Settings of the networks that our spaces build beside the architecture: their skeletons."""
+"""Settings of network skeletons: the parts of a network that do not depend on the architecture."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,14 +8,14 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class NASBench101Network(Settings):
-    """The network of stacked cells. The defaults are the benchmark's (Ying et al., ICML 2019, section 2.3).
+    """Network of stacked cells. The defaults are the benchmark's (Ying et al., ICML 2019, section 2.3).
 
     Attributes:
-        stem_channels: After the first convolution; each stack but the first doubles them.
-        num_stacks: Stacks, with a halving of the resolution between them.
-        cells_per_stack: Equal cells.
-        batch_norm_momentum: Weight of a batch in the running statistics. The benchmark's 0.997 is the weight of the
-            old statistics, as TensorFlow counts it.
+        stem_channels: Number of channels after the first convolution. Each stack after the first doubles this number.
+        num_stacks: Number of stacks of cells. The resolution is halved between two stacks.
+        cells_per_stack: Number of equal cells in each stack.
+        batch_norm_momentum: Weight of a new batch in BatchNorm's running statistics. The benchmark states 0.997,
+            because TensorFlow states the weight of the old statistics.
     """
 
     KEY: ClassVar[str] = "recipe.networks.nasbench101"
@@ -28,12 +28,12 @@ class NASBench101Network(Settings):
 
 @dataclass
 class NASBench201Network(Settings):
-    """The network of stacked cells. The defaults are the benchmark's (Dong and Yang, ICLR 2020, section 2.1).
+    """Network of stacked cells. The defaults are the benchmark's (Dong and Yang, ICLR 2020, section 2.1).
 
     Attributes:
-        channels: Of the first stage; each further stage doubles them and halves the resolution.
-        cells_per_stage: Equal cells.
-        num_stages: With a residual block of stride 2 between them.
+        channels: Number of channels in the first stage. Each later stage doubles this number and halves the resolution.
+        cells_per_stage: Number of equal cells in each stage.
+        num_stages: Number of stages. A residual block of stride 2 lies between two stages.
     """
 
     KEY: ClassVar[str] = "recipe.networks.nasbench201"
@@ -45,10 +45,10 @@ class NASBench201Network(Settings):
 
 @dataclass
 class MobileNetNetwork(Settings):
-    """The standalone mobile network, whose widths and stem are the space's.
+    """Standalone network of the mobile space. The settings of the space determine the widths and the stem.
 
     Attributes:
-        dropout: Before the classifier.
+        dropout: Dropout probability before the classifier.
     """
 
     KEY: ClassVar[str] = "recipe.networks.mobilenet"
@@ -61,4 +61,4 @@ NETWORKS: dict[str, type[Settings]] = {
     "nasbench201": NASBench201Network,
     "mobilenet": MobileNetNetwork,
 }
-"""By the name of the space."""
+"""Settings class of the skeleton of each space, by the name of the space."""

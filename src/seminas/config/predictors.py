@@ -1,4 +1,4 @@
-"""Settings of the predictor study: which predictor, fitted on how many labels."""
+"""Settings of the predictor study and of predictors."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,14 +10,15 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class PredictorSettings(Settings):
-    """The ``predictor`` section.
+    """Section ``predictor``.
 
     Attributes:
-        num_labeled: N, labeled architectures, drawn at random from the table. Those left over are ranked.
-        pseudo_label_ratio: M / N, pseudo-labeled architectures for each labeled one, for a predictor that uses them.
-            Null: the predictor's own, 80 for ``model=seminas`` and 0 for others.
-        unlabeled: Where pseudo-labeled architectures are drawn from: the whole ``space``, or the ``table``.
-        top_k: The K of top-K regret and precision.
+        num_labeled: N, number of labeled architectures, drawn at random from the table. The predictor ranks the other
+            architectures of the table.
+        pseudo_label_ratio: M / N, number of pseudo-labeled architectures for each labeled architecture. Null means the
+            predictor's default: 80 for ``model=seminas``, 0 for ``model=nao``. Other predictors use no pseudo-labels.
+        unlabeled: Source of the pseudo-labeled architectures: ``space``, the whole space, or ``table``, the table only.
+        top_k: List of the values of K for top-K regret and top-K precision.
     """
 
     KEY: ClassVar[str] = "predictor"
@@ -30,7 +31,7 @@ class PredictorSettings(Settings):
 
 @dataclass
 class ControllerPredictorSettings(Settings):
-    """The SemiNAS controller (``controller``) with pseudo-labels."""
+    """The SemiNAS controller with pseudo-labels. Its settings are in the section ``controller``."""
 
     KEY: ClassVar[str] = "model"
     PSEUDO_LABEL_RATIO: ClassVar[float] = 80.0
@@ -40,7 +41,7 @@ class ControllerPredictorSettings(Settings):
 
 @dataclass
 class NAOPredictorSettings(ControllerPredictorSettings):
-    """The same controller without pseudo-labels."""
+    """The SemiNAS controller without pseudo-labels."""
 
     PSEUDO_LABEL_RATIO: ClassVar[float] = 0.0
 
@@ -49,11 +50,11 @@ class NAOPredictorSettings(ControllerPredictorSettings):
 
 @dataclass
 class ScikitPredictorSettings(Settings):
-    """A regressor of scikit-learn on a space's features.
+    """A scikit-learn regressor on the features of the space.
 
     Attributes:
-        regressor: Its class, such as ``sklearn.ensemble.RandomForestRegressor``.
-        arguments: Of the class, without ``random_state``.
+        regressor: Full name of the class, such as ``sklearn.ensemble.RandomForestRegressor``.
+        arguments: Keyword arguments of the class, without ``random_state``.
     """
 
     KEY: ClassVar[str] = "model"

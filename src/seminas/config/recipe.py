@@ -1,4 +1,4 @@
-"""Settings of how a network is trained."""
+"""Settings of a training recipe: optimizer, schedule, loss and augmentation."""
 
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from typing import Any, ClassVar
@@ -15,28 +15,32 @@ AUGMENTATIONS = ("paper", "randaugment", "flip")
 
 @dataclass
 class Recipe(Settings):
-    """SGD on a schedule of learning rates.
+    """Training of a network by SGD with a schedule of the learning rate.
 
     Attributes:
-        epochs: Passes over the training images.
-        learning_rate: Peak of the schedule.
-        weight_decay: Of the parameters.
-        per_batch: Global batch that ``learning_rate`` is for; it grows in proportion to the batch. Null: any batch.
-        schedule: ``one_cycle``, ``cosine`` to zero, ``exponential`` by ``gamma`` an epoch, or ``constant``.
-        gamma: Factor of an exponential schedule.
-        warmup_epochs: Linear rise before a cosine.
-        momentum: Of SGD.
-        nesterov: Whether the momentum is Nesterov's.
-        decay_norms: Whether BatchNorm's parameters and biases decay too.
-        label_smoothing: Of the cross-entropy in training.
-        mixup: α of the Beta distribution that pairs of images are mixed by (Zhang et al., ICLR 2018); 0 is none.
-        ema: Decay of the running mean of weights that is evaluated and exported; 0 is none.
-        gradient_clip: Norm at which gradients are clipped; null: none.
-        augmentation: Of images in folders and shards: ``paper`` (crops, flips, colour jitter), ``randaugment``,
-            ``flip``.
-        channels_last: Whether images and weights have that memory format.
-        compile: Whether the network is compiled by ``torch.compile``.
-        networks: Skeletons of each space's networks, by the space's name; see ``seminas.config.networks``.
+        epochs: Number of passes over the training images.
+        learning_rate: Highest learning rate of the schedule.
+        weight_decay: Weight decay of the parameters.
+        per_batch: Number of images in the global batch to which ``learning_rate`` applies. For another global batch the
+            learning rate is scaled in proportion. Null means no scaling.
+        schedule: Schedule of the learning rate: ``one_cycle``, ``cosine`` (falls to zero), ``exponential`` (multiplied
+            by ``gamma`` after each epoch) or ``constant``.
+        gamma: Factor of the ``exponential`` schedule for each epoch.
+        warmup_epochs: Number of epochs of the linear rise before the ``cosine`` schedule.
+        momentum: Momentum of SGD.
+        nesterov: Whether SGD uses Nesterov's momentum.
+        decay_norms: Whether weight decay also applies to biases and BatchNorm parameters.
+        label_smoothing: Label smoothing of the cross-entropy in training, a fraction.
+        mixup: Parameter α of the Beta distribution for mixing pairs of images (Zhang et al., ICLR 2018). 0 means no
+            mixup.
+        ema: Decay of the exponential moving average of the weights, which is evaluated and exported. 0 means no
+            average.
+        gradient_clip: Largest norm of the gradient. Larger gradients are scaled down to this norm. Null means no limit.
+        augmentation: Augmentation of images in folders and shards: ``paper`` (crops, flips, color jitter),
+            ``randaugment`` (crops, flips, RandAugment) or ``flip`` (flips only).
+        channels_last: Whether images and weights use PyTorch's memory format ``channels_last``.
+        compile: Whether ``torch.compile`` compiles the network.
+        networks: Network skeletons by the name of the space, see ``seminas.config.networks``.
     """
 
     KEY: ClassVar[str] = "recipe"
@@ -61,7 +65,7 @@ class Recipe(Settings):
     networks: dict[str, Any] = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
 
     def check_together(self, key: str) -> None:
-        """Nesterov's momentum needs a momentum; a space's networks take keyword arguments."""
+        """Refuse Nesterov's momentum without momentum, and a network skeleton that is not a mapping."""
         if self.nesterov and not self.momentum:
             raise config_error(f"{key}.momentum", self.momentum, f"above 0 with {key}.nesterov=true")
         for name, arguments in self.networks.items():
@@ -72,4 +76,4 @@ class Recipe(Settings):
 RecipeOfData = make_dataclass(
     "RecipeOfData", [(f.name, f.type, field(default=II(f"data.recipe.{f.name}"))) for f in fields(Recipe)]
 )
-"""What ``recipe=data`` is: each value is the one of the same name in ``data.recipe``, unless it is overridden."""
+"""Settings class of ``recipe=data``. Each value equals the value in ``data.recipe``, unless the user overrides it."""

@@ -1,4 +1,7 @@
-"""Objects from a config that a file holds. Nothing that the file names is called before it is known to be ours."""
+"""Construction of a space from a config that was read from a file.
+
+The class in the file must derive from the expected base class. This is checked before the class is called.
+"""
 
 from typing import Any
 
@@ -9,16 +12,16 @@ from seminas.errors import UserError, config_error, first_line
 def recorded_space(config: Any, source: str, interface: type[Any]) -> Any:
     """Return the space of a config that was read from a file.
 
-    The class must derive from ``interface``; it is imported, checked, and only then called. Its arguments must be
-    plain data: a ``_target_`` inside them is refused.
+    The class of the space is imported and checked before it is called. Its arguments must be plain data without
+    another ``_target_``.
 
     Args:
-        config: As read.
-        source: The file or folder, for errors.
-        interface: ``SearchSpace``.
+        config: Contents of the file.
+        source: Path of the file or folder, for errors.
+        interface: Class from which the class of the space must derive.
 
     Raises:
-        UserError: The file names something else, or the space cannot be made.
+        UserError: The config has no space, the class is of another kind, or the space cannot be created.
     """
     section = config.get("space") if isinstance(config, dict) else None
     if not isinstance(section, dict):
@@ -34,7 +37,7 @@ def recorded_space(config: Any, source: str, interface: type[Any]) -> Any:
 
 
 def holds_target(value: Any) -> bool:
-    """Return whether a value, or one inside it, names a target."""
+    """Return whether a value is or contains a mapping with ``_target_``."""
     if isinstance(value, dict):
         return TARGET in value or any(map(holds_target, value.values()))
     return isinstance(value, list) and any(map(holds_target, value))

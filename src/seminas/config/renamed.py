@@ -1,4 +1,4 @@
-"""Keys and names of version 0.1: what they are now, and configs of that version in today's form."""
+"""Conversion of configs of version 0.1: new names of keys and targets."""
 
 import copy
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ RENAMED = {
     "model.settings": "controller",
     "model.pseudo_label_ratio": "predictor.pseudo_label_ratio",
 }
-"""Keys of version 0.1 that are elsewhere now."""
+"""New key of each renamed key of version 0.1."""
 
 TARGETS = {
     "seminas.training.data.digits": "seminas.training.data.memory.digits",
@@ -44,13 +44,13 @@ TARGETS = {
     "seminas.training.shards.image_shards": "seminas.training.data.shards.image_shards",
     "seminas.loggers.WandB": "seminas.runs.wandb.WandB",
 }
-"""Targets of version 0.1 that are elsewhere now."""
+"""New name of each renamed target of version 0.1."""
 _SETTINGS = (
     "seminas.controller.ControllerSettings",
     "seminas.training.classifier.Recipe",
     "seminas.evaluators.engines.RaySettings",
 )
-"""Targets of version 0.1 that were settings and no objects."""
+"""Targets of version 0.1 that are settings without a ``_target_`` now."""
 _RECIPE: dict[str, Any] = {
     "per_batch": None,
     "schedule": "one_cycle",
@@ -67,6 +67,7 @@ _RECIPE: dict[str, Any] = {
     "channels_last": False,
     "compile": False,
 }
+"""Default recipe of version 0.1, which its configs left out."""
 _NETWORKS: dict[str, dict[str, Any]] = {
     "nasbench101": {
         "stem_channels": 128,
@@ -77,7 +78,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "nasbench201": {"channels": 16, "cells_per_stage": 5, "num_stages": 3},
     "mobilenet": {"dropout": 0.0},
 }
-"""Defaults of version 0.1 that its configs left out."""
+"""Default skeletons of version 0.1, which its configs left out."""
 _WITH_PSEUDO_LABELS = (
     "seminas.strategies.seminas.SemiNAS",
     "seminas.strategies.seminas_evolution.SemiNASEvolution",
@@ -85,7 +86,7 @@ _WITH_PSEUDO_LABELS = (
 
 
 def todays(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resolved config in today's form; one that has it already comes back equal."""
+    """Return a resolved config in the current form. A config in the current form stays the same."""
     result: dict[str, Any] = _targets(copy.deepcopy(dict(config)))
     controller = result.get("controller")
     if isinstance(controller, dict) and not isinstance(controller.get("encoder"), Mapping):
@@ -121,6 +122,7 @@ def todays(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _predictor(config: dict[str, Any], model: dict[str, Any]) -> None:
+    """Convert the section ``model`` of a predictor study in place."""
     if model.get("_target_") == "seminas.regressors.ControllerRegressor":
         model["_target_"] = "seminas.predictors.controller.ControllerPredictor"
     if model.get("_target_") == "seminas.regressors.ScikitRegressor":
@@ -140,7 +142,7 @@ def _uses_pseudo_labels(strategy: Mapping[str, Any]) -> bool:
 
 
 def _targets(node: Any) -> Any:
-    """Return a node with today's names of targets; settings lose theirs."""
+    """Return a node with the current names of targets. Settings lose their ``_target_``."""
     if isinstance(node, list):
         return [_targets(item) for item in node]
     if not isinstance(node, dict):
@@ -162,6 +164,7 @@ def _targets(node: Any) -> Any:
 
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value at a dotted key, and create missing sections."""
     *sections, name = key.split(".")
     for section in sections:
         config = config.setdefault(section, {})

@@ -1,4 +1,4 @@
-"""Which settings class describes which section: by the section's key, or by the ``_target_`` that it names."""
+"""Mapping from sections of the config to their settings classes, by key or by ``_target_``, and configs of commands."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -41,7 +41,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "recipe": Recipe,
     "trainer": TrainerSettings,
 }
-"""Sections without a ``_target_``, by their key."""
+"""Settings class of each section without a ``_target_``, by the section's key."""
 
 GROUPS: dict[str, dict[str, type[Settings]]] = {
     "space": {
@@ -75,7 +75,10 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     },
     "logger": {"csv": CSVSettings, "wandb": WandBSettings},
 }
-"""Sections with a ``_target_`` and settings. YAML files name them as ``/settings/GROUP/NAME``."""
+"""Settings classes of sections with a ``_target_``, by group and name.
+
+A YAML file refers to a class as ``/settings/GROUP/NAME``.
+"""
 
 EVERY_EVALUATOR = {f.name: f.default for f in fields(EvaluatorSettings)}
 """Defaults of the settings that every evaluator has."""
@@ -85,17 +88,18 @@ BY_TARGET: dict[str, type[Settings]] = {
     for group in GROUPS.values()
     for kind in group.values()
 }
+"""Settings class of each ``_target_``."""
 
 
 @dataclass
 class CommandSettings(Settings):
-    """What all commands share at the top of their config.
+    """Top-level settings of all commands.
 
     Attributes:
-        seed: Of all randomness.
-        names: Of the options that were chosen, by group.
-        space: What is searched.
-        logger: Where metrics go, by name.
+        seed: Seed of all random numbers.
+        names: Name of the chosen option of each config group, for reports.
+        space: Search space.
+        logger: Loggers of metrics, by name. Null means no logger.
     """
 
     seed: int = setting(0, at_least=0)
@@ -106,11 +110,11 @@ class CommandSettings(Settings):
 
 @dataclass
 class ControllerCommand(CommandSettings):
-    """What the commands with a controller share.
+    """Top-level settings of the commands with a controller.
 
     Attributes:
-        controller: The controller.
-        evaluator: Says the accuracies of architectures.
+        controller: Settings of the controller.
+        evaluator: Evaluator that returns the accuracies of architectures.
     """
 
     controller: ControllerSettings = setting(ControllerSettings)
@@ -119,7 +123,13 @@ class ControllerCommand(CommandSettings):
 
 @dataclass
 class SearchCommand(ControllerCommand):
-    """The config of ``seminas-search``."""
+    """Config of ``seminas-search``.
+
+    Attributes:
+        search: Numbers of evaluations and rounds.
+        strategy: Search strategy that proposes architectures.
+        data: Images and recipe for evaluators that train networks. Null means no images.
+    """
 
     search: SearchSettings = setting(SearchSettings)
     strategy: Any = setting(None)
@@ -128,7 +138,12 @@ class SearchCommand(ControllerCommand):
 
 @dataclass
 class PredictorCommand(ControllerCommand):
-    """The config of ``seminas-predictor``."""
+    """Config of ``seminas-predictor``.
+
+    Attributes:
+        predictor: Numbers of labels and pseudo-labels.
+        model: Predictor to measure.
+    """
 
     predictor: PredictorSettings = setting(PredictorSettings)
     model: Any = setting(None)
@@ -136,12 +151,12 @@ class PredictorCommand(ControllerCommand):
 
 @dataclass
 class TrainingCommand(CommandSettings):
-    """What the commands that train on images share.
+    """Top-level settings of the commands that train on images.
 
     Attributes:
-        data: Images.
-        recipe: How networks are trained.
-        trainer: Where.
+        data: Images and their default recipe.
+        recipe: Settings of the optimizer, the schedule and the augmentation.
+        trainer: Settings of Lightning's trainer and its devices.
     """
 
     data: Any = setting(None)
@@ -151,13 +166,13 @@ class TrainingCommand(CommandSettings):
 
 @dataclass
 class TrainCommand(TrainingCommand):
-    """The config of ``seminas-train``.
+    """Config of ``seminas-train``.
 
     Attributes:
-        architecture: What to train, as ``seminas arch show`` reads it; null: from ``architecture_from``, and else one
-            drawn by the seed.
-        architecture_from: Run folder of a search, whose best architecture is trained, or a file of an architecture.
-        export: What is written beside ``network.json``: ``safetensors``, ``onnx``.
+        architecture: Architecture to train, in a form that ``seminas arch show`` reads. Null means the architecture of
+            ``architecture_from``. If both are null, the seed draws a random architecture.
+        architecture_from: Run folder of a search, whose best architecture is trained, or file with an architecture.
+        export: Formats of the exported network in addition to ``network.json``: ``safetensors``, ``onnx``.
     """
 
     architecture: Any = setting(None)
@@ -169,11 +184,13 @@ class TrainCommand(TrainingCommand):
 
 @dataclass
 class SupernetCommand(TrainingCommand):
-    """The config of ``seminas-supernet``.
+    """Config of ``seminas-supernet``.
 
     Attributes:
-        num_measured: Architectures, drawn by the seed, that are measured at the end.
-        sandwich, calibrate: As of ``evaluator=supernet``.
+        num_measured: Number of random architectures that are measured after the training.
+        sandwich: Whether the first batch of each optimizer step trains the largest network, and the second batch the
+            smallest one. Other architectures are trained only with ``trainer.accumulate_grad_batches`` of at least 3.
+        calibrate: Whether BatchNorm statistics are estimated for each architecture before it is measured.
     """
 
     num_measured: int = setting(20, at_least=1, unit="architectures")
@@ -187,6 +204,6 @@ COMMANDS: dict[str, type[CommandSettings]] = {
     "train": TrainCommand,
     "supernet": SupernetCommand,
 }
-"""By the name of the primary config."""
+"""Config of each command, by the name of its primary config file."""
 
 __all__ = ["BY_TARGET", "COMMANDS", "EVERY_EVALUATOR", "GROUPS", "SECTIONS", "CommandSettings"]

@@ -1,4 +1,4 @@
-"""Settings of a search: how many architectures are evaluated, and when."""
+"""Settings of a search: numbers of evaluations and rounds."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,16 +8,24 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class SearchSettings(Settings):
-    """The ``search`` section. What is null follows from the rest, see ``seminas.loop.plan``.
+    """Section ``search``.
+
+    The stated meanings of null assume that the other sizes are null too. ``seminas.loop.plan`` describes the other
+    cases. A strategy with its own round sizes uses these sizes, unless ``num_rounds`` is set.
 
     Attributes:
-        num_labeled: N, architectures of the first, random round.
-        num_new: Architectures of each further round.
-        num_rounds: T, rounds after the first.
-        max_queries: Evaluations at most, in all. A finished search goes on under a larger number.
-        pseudo_label_ratio: M / N, pseudo-labeled architectures in each round for each architecture of the first round.
-            Null: the strategy's own, 100 for ``seminas`` and 0 for ``nao``.
-        max_failures: Failed evaluations before the search gives up.
+        num_labeled: N, number of architectures in the first round, which is random. Null means a fifth of
+            ``max_queries``, or 25 without ``max_queries``.
+        num_new: Number of architectures in each later round. Null distributes the remaining evaluations evenly over the
+            later rounds. Without ``max_queries`` it means 25.
+        num_rounds: T, number of rounds after the first round. Null means at most 6 rounds, or 3 without
+            ``max_queries``.
+        max_queries: Largest number of evaluations in the whole search. Null means the sum of all rounds. A
+            finished search can continue under a larger number.
+        pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
+            first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
+            ``nao``. Other strategies use no pseudo-labels.
+        max_failures: Largest number of failed evaluations. With one more failure the search ends with an error.
     """
 
     KEY: ClassVar[str] = "search"

@@ -1,4 +1,4 @@
-"""Settings of the search spaces that have any."""
+"""Settings of search spaces."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +10,12 @@ from seminas.config.fields import Settings, setting
 
 @dataclass
 class SequenceSettings(Settings):
-    """A chain of choices.
+    """A space with one choice at each position of a chain.
 
     Attributes:
-        name: Of the space, in configs and result files.
-        positions: The choices at each position, by the position's name, in order.
-        forbidden: Combinations that no architecture holds: choices by position, of some positions.
+        name: Name of the space in configs and result files.
+        positions: Mapping from the name of each position, in order, to the list of its choices.
+        forbidden: Combinations that no architecture may contain. Each maps some positions to choices.
     """
 
     KEY: ClassVar[str] = "space"
@@ -31,11 +31,11 @@ class MobileNetSettings(Settings):
     """The mobile space.
 
     Attributes:
-        max_macs: Multiply-adds of the standalone network at most; null: any.
-        image: Channels, height and width that they are counted for.
-        num_classes: Of the classifier that is counted.
-        factor: What all widths are multiplied by.
-        stem_stride: Of the first convolution: 2, or 1 for small images.
+        max_macs: Largest number of multiply-adds of a standalone network for one image. Null means no limit.
+        image: Channels, height and width of the image for which multiply-adds are counted.
+        num_classes: Number of classes for which multiply-adds are counted.
+        factor: Factor for the widths of all layers.
+        stem_stride: Stride of the first convolution: 2, or 1 for small images.
     """
 
     KEY: ClassVar[str] = "space"

@@ -1,4 +1,4 @@
-"""Settings of the strategies that have any."""
+"""Settings of search strategies."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,9 +11,11 @@ class EvolutionSettings(Settings):
     """Regularized evolution (Real et al., AAAI 2019).
 
     Attributes:
-        population_size: P, the youngest architectures, which can be parents; so many are random at first. The authors
-            take P = 100 and S = 25 for 20,000 evaluations; small budgets want small populations.
-        tournament_size: S, drawn from the population without repetition; the best of them is the parent.
+        population_size: P, number of the youngest architectures, which can be parents. It is also the number of random
+            architectures at the start. The authors use P = 100 and S = 25 for 20,000 evaluations. Small budgets need
+            small populations.
+        tournament_size: S, number of architectures drawn from the population without replacement. The best of them is
+            the parent.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -28,8 +30,9 @@ class LocalSearchSettings(Settings):
     """Local search (White et al., UAI 2021).
 
     Attributes:
-        num_start: Random architectures at first (the authors' code: 10).
-        first_improvement: Whether to move to the first neighbour that is better, and not to the best of all.
+        num_start: Number of random architectures at the start. The authors' code uses 10.
+        first_improvement: Whether to move to the first better neighbor. Otherwise evaluate all neighbors, and move to
+            the best.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -44,15 +47,15 @@ class BananasSettings(Settings):
     """BANANAS (White et al., AAAI 2021).
 
     Attributes:
-        num_random: Random architectures at first.
-        batch_size: Architectures of each further round.
-        ensemble_size: Networks.
-        layers: Hidden layers of each network.
-        width: Of each layer.
-        steps: Adam steps in each round, from scratch.
-        learning_rate: Of Adam.
-        num_parents: The best so far, whose mutations are candidates.
-        num_candidates: At most so many mutations, and as many random architectures.
+        num_random: Number of random architectures in the first round.
+        batch_size: Number of architectures in each later round.
+        ensemble_size: Number of networks in the ensemble.
+        layers: Number of hidden layers of each network.
+        width: Width of each hidden layer.
+        steps: Number of Adam steps in each round. Each round trains new networks.
+        learning_rate: Learning rate of Adam.
+        num_parents: Number of the best architectures so far whose mutations are candidates.
+        num_candidates: Number of random candidates, and largest number of mutated candidates.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -74,10 +77,10 @@ class GaussianProcessSettings(Settings):
     """Bayesian optimisation with a Gaussian process.
 
     Attributes:
-        num_random: Random architectures at first.
-        batch_size: Architectures of each further round.
-        max_candidates: A space of no more architectures is looked at as a whole in each round. Of a larger one, so many
-            random architectures and the neighbours of the best are candidates.
+        num_random: Number of random architectures in the first round.
+        batch_size: Number of architectures in each later round.
+        max_candidates: Largest space in which all architectures are candidates in each round. In a larger space, the
+            candidates are this number of random architectures and the neighbors of the best architectures.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -93,15 +96,18 @@ class SemiNASSettings(Settings):
     """SemiNAS (Luo et al., NeurIPS 2020, algorithm 1).
 
     Attributes:
-        num_seeds: K, the best labeled and pseudo-labeled architectures, which the gradient starts from.
-        step_size: η of the first gradient step, and its growth, in units of the states' length.
-        max_steps: Gradient steps at most. What is missing then is taken from the members' favourites.
-        raw_gradient: Whether to take the gradient as it is, as the authors do, and not its direction alone.
-        better: Whether to drop an architecture that is predicted no better than the one it came from.
-        favorites: Fraction of a round that is the favourites of the controller's members.
-        overgenerate: How many times the architectures wanted the gradient makes. The head picks among them.
-        pool: A space of no more architectures is looked at as a whole for favourites. Of a larger one, so many random
-            architectures and the neighbours of the best are candidates.
+        num_seeds: K, number of the best labeled and pseudo-labeled architectures from which gradient steps start.
+        step_size: Step size η of the first gradient step, in units of the states' length. η grows by this value in each
+            further step.
+        max_steps: Largest number of gradient steps. If they give too few architectures, the members' favorites fill the
+            round.
+        raw_gradient: Whether to use the unscaled gradient, as the authors do. Otherwise scale it to the states' length.
+        better: Whether to drop an architecture that is not predicted to be better than its seed.
+        favorites: Fraction of a round that consists of favorites of the controller's members.
+        overgenerate: Ratio between the number of architectures that the gradient steps must make and the size of the
+            round. The controller chooses the best of them.
+        pool: Largest space in which all architectures are candidates for favorites. In a larger space, the candidates
+            are this number of random architectures and the neighbors of the best architectures.
     """
 
     KEY: ClassVar[str] = "strategy"
@@ -129,12 +135,14 @@ class NAOSettings(SemiNASSettings):
 
 @dataclass
 class SemiNASEvolutionSettings(Settings):
-    """Regularized evolution whose children the controller picks among (Luo et al., NeurIPS 2020, section 4).
+    """Regularized evolution with a controller that selects children (Luo et al., NeurIPS 2020, section 4).
 
     Attributes:
-        population_size: As of ``evolution``, larger: a round has many children.
-        tournament_size: As of ``evolution``.
-        children: Proposed for each one that is evaluated.
+        population_size: Number of the youngest architectures, which can be parents. It is larger than for
+            ``evolution``, because a round has many children.
+        tournament_size: Number of architectures drawn from the population without replacement. The best of them is the
+            parent.
+        children: Number of proposed children for each evaluated child.
     """
 
     KEY: ClassVar[str] = "strategy"

@@ -1,4 +1,4 @@
-"""Settings of Lightning's trainer."""
+"""Settings of Lightning's trainer and its devices."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,24 +20,24 @@ PRECISIONS = (
 
 @dataclass
 class TrainerSettings(Settings):
-    """The ``trainer`` section. The names are those of Lightning's Trainer.
+    """Section ``trainer``. The settings have the names of the arguments of Lightning's Trainer.
 
     Attributes:
-        accelerator: ``auto``, ``cpu``, ``gpu``, ``cuda`` or ``mps``.
-        devices: Processes of this machine, each with a device: a number, a list of GPUs, or ``auto``, every GPU, or one
-            process without.
-        num_nodes: Machines.
-        strategy: ``auto``, ``ddp``, ``fsdp`` and others of Lightning's.
-        precision: Such as ``32-true`` or ``bf16-mixed``.
-        max_epochs: In place of the recipe's. A finished training goes on under a larger number where the schedule does
-            not depend on it.
-        max_steps: Ends training early; -1: never.
-        accumulate_grad_batches: Batches to an optimizer step.
-        sync_batchnorm: Whether BatchNorm's statistics are those of all processes (GPUs only).
-        deterministic: Whether algorithms that differ from run to run are refused.
-        checkpoint_every: Steps between checkpoints. One is written at SIGTERM too.
-        check_val_every_n_epoch: Epochs between validations.
-        profiler: Lightning's: null, ``simple``, ``advanced`` or ``pytorch``.
+        accelerator: Lightning's accelerator: ``auto``, ``cpu``, ``gpu``, ``cuda`` or ``mps``.
+        devices: Devices on this machine: a number of processes with one device each, a list of GPUs, or ``auto``.
+            ``auto`` means one process for each GPU, or a single process without a GPU.
+        num_nodes: Number of machines.
+        strategy: Lightning's strategy, such as ``auto``, ``ddp`` or ``fsdp``.
+        precision: Lightning's precision, such as ``32-true`` or ``bf16-mixed``.
+        max_epochs: Number of epochs, in place of ``recipe.epochs``. Null means ``recipe.epochs``. A finished training
+            can continue under a larger number if its schedule does not depend on this number.
+        max_steps: Largest number of optimizer steps. -1 means no limit.
+        accumulate_grad_batches: Number of batches of each process in an optimizer step.
+        sync_batchnorm: Whether BatchNorm computes its statistics over all processes. Needs GPUs.
+        deterministic: Whether PyTorch refuses algorithms whose results vary from run to run.
+        checkpoint_every: Number of optimizer steps between two checkpoints. SIGTERM also triggers a checkpoint.
+        check_val_every_n_epoch: Number of epochs between two validations.
+        profiler: Lightning's profiler: ``simple``, ``advanced`` or ``pytorch``. Null means no profiler.
     """
 
     KEY: ClassVar[str] = "trainer"
@@ -59,7 +59,7 @@ class TrainerSettings(Settings):
     profiler: str | None = setting(None, choices=("simple", "advanced", "pytorch"), may_change=True)
 
     def check_together(self, key: str) -> None:
-        """Refuse devices that are no devices, and a training of no steps."""
+        """Refuse wrong devices, and a training without steps."""
         devices = self.devices
         listed = isinstance(devices, list | tuple) and all(type(d) is int and d >= 0 for d in devices)
         counted = str(devices).isdigit() and int(devices) >= 1 and not isinstance(devices, bool)

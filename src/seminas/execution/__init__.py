@@ -1,1 +1,1 @@
-"""Where work runs: processes of this machine, Ray, ranks, and what happens when they are told to end."""
+"""Parallel execution: worker processes, Ray tasks and ranks, and how they end."""

@@ -1,4 +1,4 @@
-"""Where evaluations are computed: processes of this machine, or a Ray cluster's."""
+"""Engines that run evaluations in parallel: on processes of this machine, or on a Ray cluster."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from seminas.errors import UserError
 from seminas.execution.processes import become_quiet, end_ray
 
 ATTEMPTS = 2
-"""How often a call is made whose process dies."""
+"""Number of attempts for a call whose process dies."""
 
 
 class LostError(Exception):
@@ -27,13 +27,19 @@ def took_too_long(timeout_s: float) -> str:
 
 
 class Engine(ABC):
-    """Calls methods of one object on several processes at once. Each process holds a copy of the object."""
+    """Base class of engines. An engine calls methods of an object on several processes.
+
+    Each process has a copy of the object.
+
+    Attributes:
+        num_workers: Number of calls that run at once.
+    """
 
     num_workers: int
 
     @abstractmethod
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call a method once for each tuple of arguments; yields the position and the result of each call as it ends.
+        """Call a method once for each tuple of arguments. Yield the index and the result of each call when it ends.
 
         A call whose process dies is made once more. If that process dies too, the result is a ``LostError``. So it is
         for a call that takes longer than the engine's time limit, which is not made again.
@@ -44,11 +50,11 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End the processes; what they were doing is lost."""
+        """End the processes. Results of running calls are lost."""
 
 
 class RayTasks(Engine):
-    """Tasks on a Ray cluster, or on this machine where there is none."""
+    """Engine with tasks on a Ray cluster. Without a cluster address, Ray runs on this machine."""
 
     def __init__(self, target: Any, settings: RaySettings, timeout_s: float | None = None) -> None:
         """Connect, or start Ray.
@@ -59,7 +65,7 @@ class RayTasks(Engine):
             timeout_s: Seconds that a call may take; None: any.
 
         Raises:
-            UserError: Ray is not installed, or the cluster does not answer.
+            UserError: Ray is not installed, the cluster does not answer, or it is too small for an evaluation.
         """
         try:
             import ray
@@ -119,14 +125,18 @@ class RayTasks(Engine):
 
 
 def visible_gpus(accelerator: str) -> list[str]:
-    """Return what ``CUDA_VISIBLE_DEVICES`` calls the GPUs that an accelerator of Lightning's stands for, if any."""
+    """Return the names of this machine's visible GPUs in the form of ``CUDA_VISIBLE_DEVICES``.
+
+    Args:
+        accelerator: Lightning's name of an accelerator. For an accelerator without CUDA the list is empty.
+    """
     import torch
 
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
         return []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    number = torch.cuda.device_count()
-    return chosen.split(",")[:number] if chosen else [str(i) for i in range(number)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    num_gpus = torch.cuda.device_count()
+    return visible.split(",")[:num_gpus] if visible else [str(i) for i in range(num_gpus)]
 
 
 def make_engine(
@@ -137,9 +147,14 @@ def make_engine(
     accelerator: str = "cpu",
     timeout_s: float | None = None,
 ) -> Engine:
-    """Return the engine of a name, ``processes`` or ``ray``, for methods of an object.
+    """Return an engine that calls methods of an object.
 
-    Processes share the GPUs of the accelerator, Lightning's name of it, evenly; Ray gives out its own.
+    Args:
+        name: ``processes`` or ``ray``.
+        target: Object whose methods are called.
+        num_workers: Number of processes, None for the default. Ray ignores this argument.
+        ray: Settings of Ray.
+        accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray assigns GPUs itself.
 
     Args:
         name: ``processes`` or ``ray``.

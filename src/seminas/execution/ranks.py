@@ -1,7 +1,7 @@
-"""Running a function on several processes of one machine, the ranks of one job.
+"""Running a function on several processes of one machine, the ranks of a job.
 
-Lightning would start ranks by running the command line again: inside a sweep, that is the whole sweep again. Here a
-rank is given the function and its arguments, so that it does exactly what its job does.
+Lightning would start ranks by running the command line again. Inside a sweep, this would run the whole sweep again. So
+here each rank gets a function and its arguments.
 """
 
 import logging
@@ -23,25 +23,26 @@ from seminas.execution.processes import TOLD_TO_END, end_with_parent, spawning, 
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
-"""Characters of a failed rank's log that the job's log repeats."""
+"""Largest number of characters of a failed rank's log that the job's log repeats."""
 SAVE_S = 120.0
-"""Seconds that ranks have to save and end when this process is told to end."""
+"""Seconds that ranks have to save their work and end after this process receives SIGTERM."""
 GRACE_S = 10.0
-"""Seconds that the other ranks have to end, after one has failed, before they are killed."""
+"""Seconds that ranks have to end after SIGTERM before they are killed."""
 
 
 def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_processes: int, logs: Path) -> None:
-    """Run ``function(*arguments)`` once on each of several ranks; returns when all have ended.
+    """Run ``function(*arguments)`` on each of several ranks, and wait until all ranks have ended.
 
     Args:
-        function: Importable by its name.
-        arguments: Picklable.
-        num_processes: Ranks.
-        logs: Folder of ``rank0.log`` …, what each prints.
+        function: Function that can be imported by its name.
+        arguments: Picklable arguments.
+        num_processes: Number of ranks.
+        logs: Folder of the ranks' logs, ``rank0.log`` and so on.
 
     Raises:
-        UserError: A rank failed; the others were ended. Its message is of the first one, its traceback in its log.
-        SystemExit: This process was told to end, by SIGTERM, and so were the ranks.
+        UserError: A rank failed, and the other ranks were ended. The message is from the first failed rank, whose log
+            has the traceback.
+        SystemExit: This process received SIGTERM and ended the ranks.
     """
     context = spawning()
     logs.mkdir(parents=True, exist_ok=True)
@@ -68,9 +69,12 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
 
 @contextmanager
 def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
-    """Pass SIGTERM on to ranks, which may want to save; yields when it came. In the end no rank is left.
+    """Pass SIGTERM on to the ranks, so that they can save their work. End all ranks when the block ends.
 
-    Submitit has its own way with signals, and sends them to the ranks as well.
+    Submitit sends its signals to the ranks itself, so under submitit nothing is passed on.
+
+    Yields:
+        Times at which SIGTERM came, in seconds of the monotonic clock. The list is empty before the first signal.
     """
     told: list[float] = []
 
@@ -91,15 +95,17 @@ def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
 
 
 def _failure(rank: int, code: int, logs: Path) -> UserError:
+    """Return the error of a rank that ended with an exit code, and log the end of the rank's log."""
     file = logs / f"rank{rank}.log"
     if code < 0 or code == TOLD_TO_END:
         return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
-    said = file.read_text(errors="replace").rstrip()
-    log.error("rank %d failed:\n%s", rank, said[-LONGEST:])
-    return UserError(f"{file}: rank {rank} failed: {said.splitlines()[-1]}")
+    output = file.read_text(errors="replace").rstrip()
+    log.error("rank %d failed:\n%s", rank, output[-LONGEST:])
+    return UserError(f"{file}: rank {rank} failed: {output.splitlines()[-1]}")
 
 
 def _end(processes: list[Any]) -> None:
+    """End the processes that are alive: by SIGTERM first, and by SIGKILL after ``GRACE_S`` seconds."""
     alive = [process for process in processes if process.pid is not None and process.is_alive()]
     for process in alive:
         process.terminate()
@@ -111,14 +117,14 @@ def _end(processes: list[Any]) -> None:
 
 
 class Seat(NamedTuple):
-    """Which rank a process is.
+    """The place of a process among the ranks.
 
     Attributes:
-        rank: From 0.
-        num_processes: Ranks.
-        port: Of this machine, where they meet.
-        log: What the rank prints.
-        parent: The process that started it.
+        rank: Number of the rank, from 0.
+        num_processes: Number of ranks.
+        port: Port of this machine at which the ranks connect.
+        log: File for the output of the rank.
+        parent: Process id of the parent process.
     """
 
     rank: int
@@ -129,9 +135,12 @@ class Seat(NamedTuple):
 
 
 def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Run a function as a rank: its number in the environment, its output in its log, its end with its parent's."""
+    """Run a function as a rank.
+
+    Set the rank variables in the environment, write output to the rank's log, and end with the parent process.
+    """
     rank, num_processes, port, path, parent = seat
-    # The job is one task of Slurm, and its ranks are none. Lightning would count tasks.
+    # The job is one task of Slurm. Lightning would take the number of tasks for the number of ranks.
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         del os.environ[name]
     os.environ |= {
@@ -144,7 +153,7 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
     end_with_parent(parent)
     file = path.open("ab", buffering=0)
     file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
-    for stream in (1, 2) if rank else ():  # The first rank's screen is the job's.
+    for stream in (1, 2) if rank else ():  # The first rank prints to the screen of the job.
         os.dup2(file.fileno(), stream)
     logging.basicConfig(
         filename=path, level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] %(message)s"
@@ -152,7 +161,7 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
     try:
         function(*arguments)
     except SystemExit as error:
-        sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning ends without a status.
+        sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning exits without a status.
     except UserError as error:
         file.write(f"{error}\n".encode())
         sys.exit(2)

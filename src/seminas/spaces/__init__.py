@@ -1,1 +1,1 @@
-"""Search spaces: what an architecture is."""
+"""Search spaces: the sets of architectures that a search chooses from."""

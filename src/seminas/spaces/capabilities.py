@@ -1,6 +1,6 @@
-"""What a space may be able to do beside sampling and encoding: networks, a supernet, costs. Each is a small protocol.
+"""Optional capabilities of a space: building networks, a supernet, exact costs. Each capability is a protocol.
 
-A space has a capability if it has the methods. Nothing must be inherited.
+A space has a capability if it has the methods of the protocol. The space need not inherit from the protocol.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
@@ -13,50 +13,65 @@ if TYPE_CHECKING:
 A_contra = TypeVar("A_contra", contravariant=True)
 _A = TypeVar("_A")
 IMAGE, NUM_CLASSES = (3, 32, 32), 10
-"""What the cost of a network is stated for, unless its space says otherwise: channels, height, width; and classes."""
+"""Default image (channels, height, width) and default number of classes for the stated cost of a network."""
 
 
 @runtime_checkable
 class BuildsNetworks(Protocol[A_contra]):
-    """Builds the network of an architecture, for ``evaluator=training`` and ``seminas-train``.
+    """Capability to build the network of an architecture, for ``evaluator=training`` and ``seminas-train``.
 
-    A space may also have the attributes ``image``, channels, height and width, and ``num_classes``: what the cost of a
-    network is stated for.
+    The space may also have the attributes ``image`` (channels, height, width) and ``num_classes``. The stated cost of a
+    network is then for this image and this number of classes.
     """
 
     def build_network(
         self, architecture: A_contra, num_classes: int, in_channels: int, **skeleton: Any
     ) -> "nn.Module":
-        """Return the classifier of an architecture, images ``[n, in_channels, height, width]`` to ``[n, num_classes]``.
+        """Return the network of an architecture.
 
-        ``skeleton`` are the keyword arguments in ``recipe.networks`` of the config.
+        It maps images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
+
+        Args:
+            architecture: Architecture of the space.
+            num_classes: Number of classes.
+            in_channels: Number of image channels.
+            skeleton: Keyword arguments of this space from ``recipe.networks`` in the config.
         """
         ...
 
 
 @runtime_checkable
 class HasSupernet(Protocol[_A]):
-    """Has a network that holds all architectures' and shares their weights, for ``evaluator=supernet``."""
+    """Capability to build a supernet, whose architectures share weights, for ``evaluator=supernet``."""
 
     def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> "nn.Module":
-        """Return the supernet: ``forward(images, path)``, and ``standalone(path)``, a path as a network of its own."""
+        """Return the supernet.
+
+        Its method ``forward(images, path)`` returns the logits of a path. Its method ``standalone(path)`` returns the
+        path as a separate network that shares the supernet's weights.
+
+        Args:
+            num_classes: Number of classes.
+            in_channels: Number of image channels.
+            dropout: Dropout probability before the classifier.
+        """
         ...
 
     def path(self, architecture: _A) -> list[str]:
-        """Return an architecture's operations in the supernet."""
+        """Return the names of an architecture's operations in the supernet, one for each block."""
         ...
 
     def extremes(self) -> tuple[_A, _A]:
-        """Return the architectures of the largest and of the smallest network."""
+        """Return the architecture of the largest network and the architecture of the smallest network."""
         ...
 
 
 @runtime_checkable
 class HasExactCosts(Protocol[A_contra]):
-    """Knows the cost of a network without building it."""
+    """Capability to state the cost of a network without building it."""
 
     def macs(self, architecture: A_contra) -> int:
-        """Return the multiply-adds of the standalone network for one image."""
+        """Return the number of multiply-adds of the standalone network for one image."""
         ...
 
 
@@ -67,15 +82,15 @@ _LACKS = {
 
 
 def require(space: Any, capability: type[Any], key: str) -> Any:
-    """Return a space that has a capability, and refuse another.
+    """Return the space if it has a capability.
 
     Args:
-        space: The space.
+        space: Space to check.
         capability: ``BuildsNetworks`` or ``HasSupernet``.
-        key: What needs it, such as ``evaluator=training``.
+        key: Option that needs the capability, such as ``evaluator=training``.
 
     Raises:
-        UserError: The space lacks it.
+        UserError: The space lacks the capability.
     """
     if not isinstance(space, capability):
         raise UserError(f"{key}: space={space.name} {_LACKS[capability]}")
@@ -83,5 +98,5 @@ def require(space: Any, capability: type[Any], key: str) -> Any:
 
 
 def reference_image(space: Any) -> tuple[tuple[int, ...], int]:
-    """Return the image ``(channels, height, width)`` and the number of classes that a network's cost is stated for."""
+    """Return the image ``(channels, height, width)`` and the number of classes for the stated cost of a network."""
     return tuple(getattr(space, "image", IMAGE)), int(getattr(space, "num_classes", NUM_CLASSES))

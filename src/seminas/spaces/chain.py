@@ -1,7 +1,8 @@
-"""Sequences of choices of which some are ruled out: counted, numbered and drawn exactly.
+"""Automata that count, number and sample the legal sequences of a chain of choices.
 
-An automaton reads the choices from left to right. Counting the ways from each of its states to the end gives the size
-of the space, the lexicographic number of every sequence, uniform samples, and what may come next.
+An automaton reads the choices from left to right. For each state it knows the number of ways to finish the sequence.
+These counts give the size of the space, the lexicographic number of each sequence, uniform samples, and the legal next
+choices.
 """
 
 from abc import ABC, abstractmethod
@@ -16,15 +17,19 @@ from numpy.typing import NDArray
 from seminas.errors import UserError
 
 MOST_STATES = 100_000
+"""Largest number of states of an automaton after one position."""
 DEAD = -1
+"""State after an illegal choice."""
 
 
 class Chain(ABC):
-    """All legal sequences of choices.
+    """The legal sequences of P choices.
 
     Attributes:
-        size: How many there are.
-        numbered: Whether their numbers fit into 64 bits.
+        size: Number of legal sequences.
+        numbered: Whether 64-bit integers can number the sequences.
+        length: P, number of positions.
+        start: State before the first choice.
     """
 
     size: int
@@ -34,17 +39,20 @@ class Chain(ABC):
 
     @abstractmethod
     def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return the ways on after each choice, and the state that it leads to: ``[n, choices]``, of states ``[n]``."""
+        """Return two arrays ``[n, choices]`` for states ``[n]``: numbers of ways to finish, and next states.
+
+        A choice with 0 ways to finish is illegal.
+        """
 
     def at(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the sequences of numbers ``[n]`` in lexicographic order, ``[n, P]``."""
+        """Return the sequences ``[n, P]`` with the numbers ``[n]``. Numbers follow lexicographic order."""
         rank = numbers.astype(np.int64)
         state = self._started(len(rank))
         columns = []
         for p in range(self.length):
             ways, after = self._step(p, state)
             before = np.cumsum(ways, axis=1) - ways
-            # The last choice with a way on whose sequences start at or before the rank.
+            # Each legal choice covers a range of ranks. Take the choice whose range contains the rank.
             choice = np.where((before <= rank[:, None]) & (ways > 0), np.arange(ways.shape[1]), -1).max(
                 axis=1
             )
@@ -54,7 +62,7 @@ class Chain(ABC):
         return np.stack(columns, axis=1)
 
     def index(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of each sequence, ``[n, P]``; -1 for one that is ruled out; ``[n]``."""
+        """Return the numbers ``[n]`` of sequences ``[n, P]``, -1 for an illegal sequence."""
         number, state = np.zeros(len(sequences), dtype=np.int64), self._started(len(sequences))
         legal = self.holds(sequences)
         for p in range(self.length):
@@ -65,7 +73,7 @@ class Chain(ABC):
         return np.where(legal, number, -1)
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return n sequences drawn uniformly, possibly with repetition, ``[n, P]``."""
+        """Draw n legal sequences ``[n, P]`` uniformly with replacement."""
         state = self._started(n)
         columns = []
         for p in range(self.length):
@@ -77,15 +85,16 @@ class Chain(ABC):
         return np.stack(columns, axis=1)
 
     def holds(self, sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each sequence, ``[n, P]``, is one of them, ``[n]``."""
+        """Return whether each sequence ``[n, P]`` is legal, ``[n]``."""
         return self._states(sequences)[1]
 
     def allowed(self, prefixes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which choices may come after each prefix, ``[n, p]``: ``[n, choices at position p]``."""
+        """Return whether each choice may follow each prefix ``[n, p]``: mask ``[n, choices at position p]``."""
         state, legal = self._states(prefixes)
         return (self._step(prefixes.shape[1], state)[0] > 0) & legal[:, None]
 
     def _states(self, prefixes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the state ``[n]`` after each prefix ``[n, p]``, and whether the prefix is legal, ``[n]``."""
         state, legal = self._started(len(prefixes)), np.ones(len(prefixes), dtype=bool)
         for p in range(prefixes.shape[1]):
             _, after = self._step(p, state)
@@ -101,20 +110,20 @@ class Chain(ABC):
 
 
 class ForbiddenChain(Chain):
-    """All sequences without forbidden combinations.
+    """The sequences that contain no forbidden combination.
 
-    A state is the set of combinations that the choices so far are on their way to.
+    A state is the set of forbidden combinations that the choices so far have begun and not yet ruled out.
     """
 
     def __init__(self, num_choices: Sequence[int], forbidden: Sequence[Mapping[int, int]] = ()) -> None:
         """Build the automaton.
 
         Args:
-            num_choices: At each of P positions.
-            forbidden: Combinations: choices by position.
+            num_choices: Number of choices at each of P positions.
+            forbidden: Forbidden combinations. Each maps positions to choices.
 
         Raises:
-            UserError: The combinations depend on one another in too many ways.
+            UserError: The automaton needs more than ``MOST_STATES`` states at a position.
         """
         self.length = len(num_choices)
         self._next = _transitions(num_choices, forbidden)
@@ -124,7 +133,8 @@ class ForbiddenChain(Chain):
             counts.insert(0, ways)
         self.size = counts[0][0]
         self.numbered = self.size < 2**63
-        # Ways on from each state after each choice: [P][states, choices]. Shares of them are exact enough.
+        # Ways to finish after each choice in each state: [P][states, choices].
+        # Sequences without numbers are only drawn. Floating-point counts are exact enough for this purpose.
         kind = np.int64 if self.numbered else np.float64
         self._ways = [
             np.array([[ways[s] if s != DEAD else 0 for s in row] for row in after.tolist()], dtype=kind)
@@ -136,17 +146,17 @@ class ForbiddenChain(Chain):
 
 
 class BudgetChain(Chain):
-    """All sequences whose choices cost no more than a budget, where costs add up.
+    """The sequences whose total cost is at most a budget. The total cost is the sum of the choices' costs.
 
-    A state is what is left of the budget, beyond the cheapest choices at the positions to come.
+    A state is the rest of the budget minus the cost of the cheapest choices at the remaining positions.
     """
 
     def __init__(self, costs: Sequence[Sequence[int]], budget: int) -> None:
-        """Count them.
+        """Count the sequences within the budget.
 
         Args:
-            costs: Of each choice at each of P positions.
-            budget: The sum's upper bound.
+            costs: Cost of each choice at each of P positions.
+            budget: Largest allowed total cost.
         """
         self.length = len(costs)
         extra = [np.array(choices, dtype=np.int64) - min(choices) for choices in costs]
@@ -177,14 +187,14 @@ class BudgetChain(Chain):
 
 
 def _pick(table: NDArray[Any], choice: NDArray[np.int64]) -> NDArray[Any]:
-    """Return an entry of each row: ``[n]`` of ``[n, choices]``."""
+    """Return one entry of each row of ``[n, choices]``: ``[n]``."""
     return table[np.arange(len(table)), choice]
 
 
 def _transitions(
     num_choices: Sequence[int], forbidden: Sequence[Mapping[int, int]]
 ) -> list[NDArray[np.int64]]:
-    """The state after each state and choice, for each position: ``[P][states, choices]``."""
+    """Return the next state for each state and choice at each position: ``[P][states, choices]``."""
     states: dict[frozenset[int], int] = {frozenset(): 0}
     transitions = []
     for p, n in enumerate(num_choices):
@@ -208,13 +218,13 @@ def _transitions(
 def _after(
     state: frozenset[int], position: int, choice: int, forbidden: Sequence[Mapping[int, int]]
 ) -> frozenset[int] | None:
-    """The combinations that are still on their way after a choice; None where one of them is complete."""
+    """Return the begun combinations after a choice, or None if the choice completes a forbidden combination."""
     alive = set(state)
     for f, combination in enumerate(forbidden):
         if position not in combination:
             continue
-        on_its_way = f in state or position == min(combination)
-        if on_its_way and combination[position] == choice:
+        begun = f in state or position == min(combination)
+        if begun and combination[position] == choice:
             if position == max(combination):
                 return None
             alive.add(f)

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds."""
+"""Costs of a network: trainable parameters and multiply-adds (MACs)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,14 @@ def count_parameters(network: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a network.
+    """A part of a network and its costs.
 
     Attributes:
-        name: Of the module.
-        title: What it is.
-        output: Shape of what it returns for one image.
-        parameters, macs: What it costs.
+        name: Dotted name of the module.
+        title: Short description for a table, such as ``3x3 e6``.
+        output: Shape of the part's output for one image, without the batch dimension.
+        parameters: Number of trainable parameters.
+        macs: Number of multiply-adds for one image.
     """
 
     name: str
@@ -33,9 +34,9 @@ class Part:
 
 
 def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
-    """Return what the parts of a network cost for one image ``[c, h, w]``, in the order that they run in.
+    """Return the parts of a network with their costs for one image ``[c, h, w]``, in the order of the forward pass.
 
-    Parts are the members of sequences of blocks; those without parameters are left out.
+    A part is a member of an ``nn.Sequential`` of blocks. Parts without trainable parameters are left out.
     """
     measured: list[Part] = []
     counter = FlopCounterMode(display=False)
@@ -69,6 +70,7 @@ def parts(network: nn.Module, image: Sequence[int]) -> list[Part]:
 
 
 def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the name and the module of each part. Descend into ``nn.Sequential`` modules that contain blocks."""
     if type(module) is nn.Sequential and any(list(child.children()) for child in module):
         for part, child in module.named_children():
             yield from _parts(child, f"{name}.{part}".removeprefix("."))
@@ -77,7 +79,7 @@ def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def count_macs(network: nn.Module, image: Sequence[int]) -> int:
-    """Return the multiply-adds (MACs) of convolutions and matrix products for one image ``[c, h, w]``."""
+    """Return the MACs of the convolutions and matrix products for one image ``[c, h, w]``."""
     counter = FlopCounterMode(display=False)
     _run(network, image, counter)
     return counter.get_total_flops() // 2

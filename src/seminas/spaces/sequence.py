@@ -1,4 +1,4 @@
-"""Chains of categorical choices: a space that a user declares in YAML alone."""
+"""Spaces of categorical choices at a chain of positions. A user can declare such a space in YAML alone."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Choice = str | int | float | bool
-"""A choice as YAML writes it; its text is its name."""
+"""A choice as a YAML value. The name of the choice is this value as text."""
 Choices = tuple[int, ...]
-"""An architecture: at each position, which of its choices."""
+"""An architecture: the index of the choice at each position."""
 
 
 class SequenceSpace(EnumerableSpace[Choices]):
-    """A choice at each position of a chain, with some combinations forbidden.
+    """A space with one choice at each position of a chain, without forbidden combinations.
 
-    Tokens are the names of choices, so that the same choice at two positions is the same token. The graph view is
-    the chain, its vertices labeled by position and choice.
+    A token is the name of a choice. So choices with the same name at two positions have the same token. The graph view
+    is the chain. A vertex label identifies a position and a choice.
     """
 
     def __init__(
@@ -39,12 +39,13 @@ class SequenceSpace(EnumerableSpace[Choices]):
         """Declare the space.
 
         Args:
-            name: Of the space, in configs and result files.
-            positions: The choices at each position, by the position's name, in order.
-            forbidden: Combinations that no architecture holds: choices by position, of some positions.
+            name: Name of the space in configs and result files.
+            positions: Mapping from the name of each position, in order, to its choices.
+            forbidden: Combinations that no architecture may contain. Each maps some positions to choices.
 
         Raises:
-            UserError: There is nothing to choose, or a forbidden combination names what is not there.
+            UserError: A position has no choices or repeated choices, a forbidden combination names an unknown position
+                or choice, or no architecture is left.
         """
         if not positions:
             raise config_error("space.positions", dict(positions), "at least one position with its choices")
@@ -70,7 +71,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         self.max_length = len(self._names)
         self.csv_columns = (tuple(self._names), ("arch",), ("architecture",))
         self._separator = "" if all(len(c) == 1 for c in vocabulary) else " "
-        # Token of each choice at each position, and the choice of each token there (-1: none).
+        # Token of each choice at each position, and choice of each token at each position (-1: not a choice there).
         self._token = [np.array([1 + vocabulary.index(c) for c in choices]) for choices in self._choices]
         self._choice = np.full((self.max_length, self.num_tokens), -1)
         for p, tokens in enumerate(self._token):
@@ -94,33 +95,42 @@ class SequenceSpace(EnumerableSpace[Choices]):
 
     @property
     def size(self) -> int:
-        """Number of architectures."""
+        """Number of architectures without forbidden combinations."""
         return self._chain.size
 
     @property
     def num_labels(self) -> int:
-        """Vertex labels of the graph view: one for each choice of each position, and padding."""
+        """Number of vertex labels of the graph view: one for each choice of each position, and one for padding."""
         return int(self._first_label[-1])
 
     def sample(self, n: int, rng: np.random.Generator, exclude: Collection[Choices] = ()) -> list[Choices]:
-        """Draw uniformly over the architectures without ``exclude``."""
+        """Draw ``n`` distinct architectures uniformly from the space without ``exclude``."""
         if self._chain.numbered:
             return super().sample(n, rng, exclude)
         drawn: dict[Choices, None] = {}
         excluded = set(exclude)
-        while len(drawn) < n:  # Too large to number: a repetition is all but impossible.
+        while len(drawn) < n:  # So large a space hardly ever repeats a draw.
             for row in self._chain.draw(n - len(drawn), rng).tolist():
                 if tuple(row) not in excluded:
                     drawn[tuple(row)] = None
         return list(drawn)
 
     def at(self, indices: NDArray[np.int64]) -> list[Choices]:
-        """Return the architectures at indices, ``[n]``, in lexicographic order."""
+        """Return the architectures at the indices ``[n]``. Indices follow lexicographic order.
+
+        Raises:
+            UserError: The space is too large for 64-bit indices.
+        """
         self._need_numbers()
         return [tuple(row) for row in self._chain.at(np.asarray(indices)).tolist()]
 
     def index(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
-        """Return the index of each architecture, ``[n]``; raises KeyError for what is none."""
+        """Return the index of each architecture, ``[n]``.
+
+        Raises:
+            KeyError: A value is not an architecture of this space.
+            UserError: The space is too large for 64-bit indices.
+        """
         self._need_numbers()
         rows = self._array(architectures)
         indices = self._chain.index(rows)
@@ -137,17 +147,17 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return np.asarray(architectures, dtype=np.int64).reshape(-1, self.max_length)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the definition."""
+        """Return the SHA-256 digest of the definition of the space."""
         return hashlib.sha256(json.dumps(self._definition).encode()).hexdigest()
 
     def encode(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
-        """Return token sequences, ``[n, positions]``."""
+        """Return the token sequence of each architecture, ``[n, P]``."""
         rows = self._array(architectures)
         columns = [tokens[rows[:, p]] for p, tokens in enumerate(self._token)]
         return np.stack(columns, axis=1).astype(np.int64)
 
     def decode(self, tokens: NDArray[np.int64]) -> list[Choices | None]:
-        """Return the architecture of each token sequence, ``[n, positions]``; None where there is none."""
+        """Return the architecture of each token sequence ``[n, P]``, or None for an invalid sequence."""
         tokens = np.asarray(tokens)
         known = ((tokens >= 0) & (tokens < self.num_tokens)).all(axis=1)
         rows = self._choice[np.arange(self.max_length), tokens.clip(0, self.num_tokens - 1)]
@@ -155,19 +165,19 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return [tuple(row) if ok else None for row, ok in zip(rows.tolist(), legal, strict=True)]
 
     def graphs(self, architectures: Sequence[Choices]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the chain's adjacency ``[n, P, P]`` and labels ``[n, P]``, different at each position."""
+        """Return adjacency matrices ``[n, P, P]`` of chains, and vertex labels ``[n, P]``. Positions share no label."""
         rows = self._array(architectures)
         chain = np.eye(self.max_length, k=1, dtype=np.uint8)
         adjacency = np.broadcast_to(chain, (len(rows), *chain.shape)).copy()
         return adjacency, rows + self._first_label[:-1]
 
     def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
-        """Return the choice at each position one-hot, ``[n, all choices]``."""
+        """Return the one-hot encoded choice at each position, ``[n, C]`` for C choices at all positions together."""
         rows = self._array(architectures)
         return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
 
     def legal_tokens(self, prefix: "Tensor") -> "Tensor":
-        """Return which tokens may come next, ``[n, num_tokens]``."""
+        """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]``."""
         import torch
 
         position = prefix.shape[1]
@@ -179,11 +189,15 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return torch.as_tensor(mask, device=prefix.device)
 
     def key(self, architecture: Choices) -> str:
-        """Return the names of the choices in order, with spaces unless each is a single character."""
+        """Return the names of the choices in order, separated by spaces unless all names are single characters."""
         return self._separator.join(self._written(architecture))
 
     def parse(self, text: str) -> Choices:
-        """Return the architecture of a key, or of JSON as of ``to_json``."""
+        """Return the architecture of a key, or of a JSON object in the form of ``to_json``.
+
+        Raises:
+            ValueError: The text has another number of choices, an unknown choice, or a forbidden combination.
+        """
         if text.lstrip().startswith("{"):
             return self.from_json(json.loads(text))
         names = text.split() if self._separator or " " in text.strip() else list(text.strip())
@@ -194,17 +208,20 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return self._read(dict(zip(self._names, names, strict=True)))
 
     def from_row(self, row: Mapping[str, str]) -> Choices:
-        """Return the architecture of a row: a column for each position, or a column ``arch`` with its key."""
+        """Return the architecture of a row.
+
+        The row has either a column for each position, or a column ``arch`` or ``architecture`` with the key.
+        """
         if set(self._names) <= set(row):
             return self._read({name: row[name] for name in self._names})
         return super().from_row(row)
 
     def to_json(self, architecture: Choices) -> Json:
-        """Return the choice at each position, by their names."""
+        """Return a mapping from the name of each position to the name of its choice."""
         return dict(zip(self._names, self._written(architecture), strict=True))
 
     def from_json(self, value: Json) -> Choices:
-        """Inverse of ``to_json``.
+        """Return the architecture that ``to_json`` wrote.
 
         Raises:
             ValueError: A position is missing, a choice is unknown, or the combination is forbidden.
@@ -227,11 +244,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return tuple(indices)
 
     def _refusal(self, value: Mapping[str, Json]) -> str:
-        """Return why choices that there are make no architecture."""
+        """Return the error message for a forbidden combination of choices."""
         return f"{json.dumps(dict(value))} is forbidden in space {self.name}"
 
     def neighbors(self, architecture: Choices) -> list[Choices]:
-        """Return the architectures that differ in the choice at one position."""
+        """Return the architectures that differ from this one in the choice at exactly one position."""
         changed = [
             (*architecture[:p], i, *architecture[p + 1 :])
             for p, choices in enumerate(self._choices)
@@ -244,5 +261,5 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return [row for row, ok in zip(changed, legal, strict=True) if ok]
 
     def vertex_names(self, architecture: Choices) -> list[str]:
-        """Return the names of the choices."""
+        """Return the name of the choice at each position."""
         return self._written(architecture)

@@ -1,4 +1,4 @@
-"""A part of a space: the candidates of a search whose evaluator has only some architectures."""
+"""Subsets of a space, for a search whose evaluator knows only some architectures."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,15 @@ from seminas.storage.values import Json
 
 
 class Subset(EnumerableSpace[A]):
-    """The architectures at some indices of a space. Other architectures are none of this space."""
+    """The space of the architectures at some indices of another space."""
 
     def __init__(self, space: EnumerableSpace[A], members: NDArray[np.int64]) -> None:
-        """Take the architectures of ``space`` at the indices ``members``, ``[n]``, without repetition."""
+        """Select members of a space.
+
+        Args:
+            space: Whole space.
+            members: Distinct indices of the members in ``space``, ``[n]``.
+        """
         self._space = space
         self._members = np.sort(np.asarray(members, dtype=np.int64))
         self.name = space.name
@@ -23,12 +28,12 @@ class Subset(EnumerableSpace[A]):
 
     @property
     def num_vertices(self) -> int:
-        """Vertices of the graph view."""
+        """Number of vertices in the graph view."""
         return self._space.num_vertices
 
     @property
     def num_labels(self) -> int:
-        """Vertex labels of the graph view."""
+        """Number of vertex labels in the graph view."""
         return self._space.num_labels
 
     @property
@@ -37,11 +42,15 @@ class Subset(EnumerableSpace[A]):
         return len(self._members)
 
     def at(self, indices: NDArray[np.int64]) -> list[A]:
-        """Return the members at indices, ``[n]``."""
+        """Return the members at the indices ``[n]``. Indices count members only."""
         return self._space.at(self._members[indices])
 
     def index(self, architectures: Sequence[A]) -> NDArray[np.int64]:
-        """Return the index of each member, ``[n]``; raises KeyError for what is none."""
+        """Return the index of each architecture among the members, ``[n]``.
+
+        Raises:
+            KeyError: An architecture is not a member.
+        """
         indices = self._space.index(architectures)
         row = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
         wrong = np.flatnonzero(self._members[row] != indices)
@@ -50,15 +59,15 @@ class Subset(EnumerableSpace[A]):
         return row
 
     def fingerprint(self) -> str:
-        """Return the digest of the whole space."""
+        """Return the fingerprint of the whole space."""
         return self._space.fingerprint()
 
     def encode(self, architectures: Sequence[A]) -> NDArray[np.int64]:
-        """Return token sequences, ``[n, max_length]``."""
+        """Return the token sequence of each architecture, ``[n, max_length]``."""
         return self._space.encode(architectures)
 
     def decode(self, tokens: NDArray[np.int64]) -> list[A | None]:
-        """Return the member of each token sequence, ``[n, max_length]``; None where it is none."""
+        """Return the member of each token sequence ``[n, max_length]``, or None if the sequence is no member."""
         decoded = self._space.decode(tokens)
         members = set(self._only_members([a for a in decoded if a is not None]))
         return [a if a in members else None for a in decoded]
@@ -68,11 +77,14 @@ class Subset(EnumerableSpace[A]):
         return self._space.graphs(architectures)
 
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
-        """Return numbers for models that read vectors, ``[n, F]``."""
+        """Return the feature vectors of the whole space's view, ``[n, F]``."""
         return self._space.features(architectures)
 
     def legal_tokens(self, prefix: Tensor) -> Tensor:
-        """Return which tokens may come next in the whole space, ``[n, num_tokens]``."""
+        """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]`` in the whole space.
+
+        So a legal sequence may be an architecture outside the subset.
+        """
         return self._space.legal_tokens(prefix)
 
     def key(self, architecture: A) -> str:
@@ -84,11 +96,19 @@ class Subset(EnumerableSpace[A]):
         return self._space.to_json(architecture)
 
     def from_json(self, value: Json) -> A:
-        """Inverse of ``to_json``."""
+        """Return the architecture that ``to_json`` wrote. It may be no member.
+
+        Raises:
+            ValueError: ``value`` is not an architecture of the whole space.
+        """
         return self._space.from_json(value)
 
     def parse(self, text: str) -> A:
-        """Return the architecture that a person writes as ``text``."""
+        """Return the architecture that a user wrote as ``text``. It may be no member.
+
+        Raises:
+            ValueError: ``text`` is not an architecture of the whole space.
+        """
         return self._space.parse(text)
 
     def neighbors(self, architecture: A) -> list[A]:
@@ -96,7 +116,7 @@ class Subset(EnumerableSpace[A]):
         return self._only_members(self._space.neighbors(architecture))
 
     def vertex_names(self, architecture: A) -> list[str]:
-        """Return what to write on each vertex."""
+        """Return the text for each vertex in a drawing."""
         return self._space.vertex_names(architecture)
 
     def _only_members(self, architectures: list[A]) -> list[A]:

@@ -1,4 +1,7 @@
-"""Views of an architecture: tokens, graph, features, rows of a CSV file. All follow from the tokens by default."""
+"""Views of an architecture: tokens, graph, features, and rows of a CSV file.
+
+By default a space derives the graph and the features from the tokens, and reads rows as JSON.
+"""
 
 import json
 from abc import ABC, abstractmethod
@@ -11,28 +14,34 @@ from numpy.typing import NDArray
 from seminas.storage.values import Json
 
 A = TypeVar("A", bound=Hashable)
-"""An architecture: a hashable value of the space's own. Equal values are the same architecture, and no others are."""
+"""Type of a space's architectures: hashable values. Two values are equal exactly if they are the same architecture."""
 
 
 def one_hot(values: NDArray[np.int64], num_values: int) -> NDArray[np.float32]:
-    """Return integers ``[n, L]`` from 0 to ``num_values`` - 1 as ``[n, L num_values]`` of 0 and 1."""
+    """Return the one-hot encoding ``[n, L * num_values]`` of integers ``[n, L]`` from 0 to ``num_values - 1``."""
     return np.eye(num_values, dtype=np.float32)[values].reshape(len(values), -1)
 
 
 def reachable(adjacency: NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return whether a path of edges, ``[..., V, V]``, leads from vertex u to w, in that shape; u reaches itself."""
+    """Return whether a path leads from vertex u to vertex w, for all pairs ``[..., u, w]``.
+
+    Every vertex reaches itself.
+
+    Args:
+        adjacency: Adjacency matrices, ``[..., V, V]``.
+    """
     num_vertices = adjacency.shape[-1]
     steps = np.eye(num_vertices, dtype=np.int64) + adjacency
     return np.linalg.matrix_power(steps, num_vertices) > 0
 
 
 class TokenView(ABC, Generic[A]):
-    """An architecture as a token sequence: what the other views follow from.
+    """View of an architecture as a token sequence. The other views use it by default.
 
     Attributes:
-        name: The space's name in configs and result files.
-        num_tokens: Size of the vocabulary. Token 0 is padding and the start of a sequence.
-        max_length: Length of token sequences. Shorter ones are padded at the end.
+        name: Name of the space in configs and result files.
+        num_tokens: Size of the vocabulary. Token 0 marks padding, and the start of a sequence for a decoder.
+        max_length: Length L of token sequences. Shorter sequences are padded at the end.
     """
 
     name: str
@@ -41,30 +50,30 @@ class TokenView(ABC, Generic[A]):
 
     @abstractmethod
     def encode(self, architectures: Sequence[A]) -> NDArray[np.int64]:
-        """Return token sequences, ``[n, max_length]``."""
+        """Return the token sequence of each architecture, ``[n, max_length]``."""
 
 
 class GraphView(TokenView[A]):
-    """An architecture as a padded graph: what a graph encoder reads, and what is drawn.
+    """View of an architecture as a padded graph, for graph encoders and drawings.
 
-    By default the graph is a chain of the tokens.
+    By default the graph is a chain with one vertex for each token.
     """
 
     @property
     def num_vertices(self) -> int:
-        """Vertices of the graph."""
+        """V, the number of vertices of the padded graph."""
         return self.max_length
 
     @property
     def num_labels(self) -> int:
-        """Vertex labels, padding included."""
+        """Number of vertex labels, including the label 0 of padding."""
         return self.num_tokens
 
     def graphs(self, architectures: Sequence[A]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``, 0 is padding.
+        """Return adjacency matrices ``[n, V, V]`` and vertex labels ``[n, V]``. Label 0 is padding.
 
-        Edges lead to later vertices, from the input, the first vertex, to the output, the last one that is no
-        padding. A vertex without influence on the output may be padding as well.
+        Every edge leads to a later vertex. The first vertex is the input. The last vertex that is not padding is the
+        output. A space may also replace a vertex without influence on the output by padding.
         """
         tokens = self.encode(architectures)
         present = tokens != 0
@@ -74,36 +83,42 @@ class GraphView(TokenView[A]):
         return adjacency, tokens
 
     def vertex_names(self, architecture: A) -> list[str]:
-        """Return the text on each vertex that is no padding, when the graph is drawn."""
+        """Return the text for each vertex of a drawing, without padding."""
         return [str(token) for token in self.encode([architecture])[0] if token]
 
 
 class FeatureView(TokenView[A]):
-    """An architecture as a vector of numbers, for models that read vectors. By default the tokens one-hot."""
+    """View of an architecture as a feature vector. By default the features are the one-hot encoded tokens."""
 
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
-        """Return numbers, ``[n, F]``."""
+        """Return the feature vector of each architecture, ``[n, F]``."""
         return one_hot(self.encode(architectures), self.num_tokens)
 
 
 class RowView(ABC, Generic[A]):
-    """An architecture as columns of a CSV file, for ``seminas data import``. By default one column, ``architecture``.
+    """View of an architecture as columns of a CSV file, for ``seminas data import``.
+
+    By default one column, ``architecture``, holds the architecture as JSON.
 
     Attributes:
-        csv_columns: The columns that name an architecture; alternatives in order of preference.
+        csv_columns: Alternative sets of columns that identify an architecture, in order of preference.
     """
 
     csv_columns: tuple[tuple[str, ...], ...] = (("architecture",),)
 
     @abstractmethod
     def from_json(self, value: Json) -> A:
-        """Return the architecture that a file holds as ``value``; raises ValueError for another value."""
-
-    def parse(self, text: str) -> A:
-        """Return the architecture that a person or a file writes as ``text``: its JSON, unless overridden.
+        """Return the architecture that a file stores as ``value``.
 
         Raises:
-            ValueError: ``text`` is no architecture of this space, and why.
+            ValueError: ``value`` is not an architecture of this space.
+        """
+
+    def parse(self, text: str) -> A:
+        """Return the architecture that a user or a file wrote as ``text``. The default reads JSON.
+
+        Raises:
+            ValueError: ``text`` is not an architecture of this space. The message says why.
         """
         try:
             value = json.loads(text)
@@ -112,18 +127,18 @@ class RowView(ABC, Generic[A]):
         return self.from_json(value)
 
     def from_row(self, row: Mapping[str, str]) -> A:
-        """Return the architecture of a row that has all columns of one of ``csv_columns``.
+        """Return the architecture of a row. The row has all columns of at least one entry of ``csv_columns``.
 
-        By default that is one column, which ``parse`` reads.
+        By default an entry is a single column, and ``parse`` reads its text.
 
         Raises:
-            ValueError: The row holds no architecture of this space, and why.
+            ValueError: The row is not an architecture of this space. The message says why.
         """
         (column,) = next(names for names in self.csv_columns if set(names) <= set(row))
         return self.parse(row[column])
 
     def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[A | ValueError]:
-        """Return the architecture of each row, or the error of the row."""
+        """Return for each row its architecture, or the error that ``from_row`` raised."""
         architectures: list[A | ValueError] = []
         for row in rows:
             try:

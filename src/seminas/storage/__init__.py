@@ -1,1 +1,1 @@
-"""Files that are whole or absent, strict JSON, locks, and the cache."""
+"""Atomic file writes, strict JSON, locks, downloads and the cache folder."""

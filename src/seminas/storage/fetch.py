@@ -1,4 +1,4 @@
-"""Downloads that go on where they were cut off, and count only with the right SHA-256."""
+"""Downloads that can be resumed and that are verified by SHA-256."""
 
 import hashlib
 import urllib.error
@@ -23,12 +23,17 @@ _TIMEOUT_S = 60
 
 
 def fetch(url: str, path: Path, sha256: str) -> None:
-    """Download ``url`` to ``path``, unless it is there.
+    """Download ``url`` to ``path``, unless the file already exists.
 
-    What has come so far is kept in ``path`` with ``.part`` added, and gone on with by the next call.
+    An incomplete download stays in the file ``path`` with ``.part`` added. The next call continues this download.
+
+    Args:
+        url: Address of the file.
+        path: Path of the downloaded file.
+        sha256: Expected SHA-256 digest, in hexadecimal.
 
     Raises:
-        UserError: It cannot be downloaded, or what came, or is there, is something else.
+        UserError: The download failed, or the file has another SHA-256 digest.
     """
     if path.exists():
         if _sha256(path) != sha256:
@@ -55,24 +60,25 @@ def fetch(url: str, path: Path, sha256: str) -> None:
 
 
 def _download(url: str, partial: Path, progress: Progress) -> None:
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    """Download ``url`` to ``partial``. Continue after the bytes that ``partial`` already has."""
+    offset = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # Nothing is missing, or something else lies there: the sum will tell.
+        if error.code == 416 and offset:  # The partial file is complete or wrong. The digest will show this.
             return
         raise
     with response:
-        if have and response.status != 206:  # The server does not go on: from the start.
-            have = 0
+        if offset and response.status != 206:  # The server cannot resume, so start again.
+            offset = 0
         length = response.headers.get("Content-Length")
-        task = progress.add_task("", completed=have, total=have + int(length) if length else None)
-        with partial.open("ab" if have else "wb") as file:
+        task = progress.add_task("", completed=offset, total=offset + int(length) if length else None)
+        with partial.open("ab" if offset else "wb") as file:
             while data := response.read(_CHUNK):
                 file.write(data)
                 progress.advance(task, len(data))
-        if length and partial.stat().st_size < have + int(length):
+        if length and partial.stat().st_size < offset + int(length):
             raise OSError("the connection was cut off")
 
 

@@ -1,4 +1,7 @@
-"""Files that are whole or absent: written beside their place, synced, then renamed into it."""
+"""Atomic file writes, strict JSON and the cache folder.
+
+An atomic write creates a temporary file in the same folder, syncs it, and renames it.
+"""
 
 import json
 import os
@@ -13,14 +16,14 @@ from seminas.errors import UserError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of ``path`` when the block ends without an exception.
+    """Open a binary file that replaces ``path`` when the block ends without an exception.
 
-    A reader sees the old file or the new one, never a part of it, also after a kill or on a full disk. The folder is
-    synced too, so that the rename outlives a power failure.
+    A reader always sees the complete old file or the complete new file, even after a kill or on a full disk. The folder
+    is synced too, so that the rename survives a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    # Created as any other file, so that the umask applies.
+    # The mode is that of ordinary new files, so that the umask applies.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -44,7 +47,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has a folder's entries, on file systems that can."""
+    """Write the entries of a folder to the disk, if the file system supports this."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -54,10 +57,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file atomically.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     try:
         with atomic_write(path) as file:
@@ -67,10 +70,10 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def as_json(value: Any, indent: int | None = None) -> bytes:
-    """Return a value as strict JSON with a newline at its end.
+    """Return a value as strict JSON with a newline at the end.
 
     Raises:
-        ValueError: It holds a number that is not finite, which JSON does not have.
+        ValueError: The value contains a number that is not finite. Strict JSON has no such numbers.
     """
     return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
@@ -79,7 +82,7 @@ def parse_json(data: bytes | str) -> Any:
     """Return the value of strict JSON.
 
     Raises:
-        ValueError: It is no strict JSON; ``NaN`` and ``Infinity`` are none.
+        ValueError: The data is not strict JSON. ``NaN`` and ``Infinity`` are not allowed.
     """
 
     def refuse(name: str) -> None:
@@ -89,10 +92,15 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:
-    """Write a value as strict JSON, whole or not at all; raises as ``as_json`` and ``write_file``."""
+    """Write a value as strict JSON, atomically.
+
+    Raises:
+        UserError: The file cannot be written.
+        ValueError: The value contains a number that is not finite.
+    """
     write_file(path, as_json(value, indent))
 
 
 def cache_dir() -> Path:
-    """Return the folder of files that can be made again: ``$SEMINAS_CACHE``, or ``~/.cache/seminas``."""
+    """Return the cache folder: ``$SEMINAS_CACHE``, or ``~/.cache/seminas``. Its files can always be made again."""
     return Path(os.environ.get("SEMINAS_CACHE") or "~/.cache/seminas").expanduser()

@@ -1,4 +1,4 @@
-"""A folder that one process at a time works in: what run folders and sweep folders share."""
+"""Base class of run folders and sweep folders. Only one process at a time works in such a folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ class Folder:
     """A folder with a lock.
 
     Attributes:
-        path: The folder, which need not exist yet.
+        path: Path of the folder. The folder may not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -19,5 +19,5 @@ class Folder:
         return str(self.path)
 
     def is_held(self) -> bool:
-        """Return whether a process works in the folder; takes no lock."""
+        """Return whether a process works in the folder. This takes no lock."""
         return is_held(self.path)

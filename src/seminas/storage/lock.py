@@ -1,7 +1,7 @@
-"""Folders that one process works in: a lock file, and a note of the process that holds it.
+"""Locks of folders: a lock file, and a note of the process that holds the lock.
 
-Only a process that wants to work takes the lock. Whoever asks whether a folder is held reads the note: on the holder's
-machine its process must be alive, and from another machine the note must be fresh.
+Only a process that wants to work in the folder takes the lock. ``is_held`` reads the note only. On the holder's machine
+the holder's process must be alive. On another machine the note must be fresh.
 """
 
 import os
@@ -20,16 +20,16 @@ from seminas.storage.files import as_json, parse_json, write_file
 
 LOCK_FILE, HOLDER_FILE = ".lock", ".holder"
 FRESHEN_S, STALE_S = 10.0, 60.0
-"""Seconds between two signs of life, and the age at which another machine's note says nothing any more."""
+"""Seconds between two updates of a note, and age in seconds from which a note of another machine is stale."""
 
 
 @contextmanager
 def held(folder: Path, work: str) -> Iterator[None]:
-    """Hold a folder.
+    """Hold the lock of a folder during a block.
 
     Args:
-        folder: Made where it is not there.
-        work: What another process does that holds it, such as ``is running this sweep``, for the error.
+        folder: Folder to lock. It is created if it does not exist.
+        work: Predicate for the error message about another process, such as ``is running this sweep``.
 
     Raises:
         UserError: Another process holds it, it cannot be made, or its file system has no locks.
@@ -59,7 +59,7 @@ def held(folder: Path, work: str) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process holds a folder; takes no lock."""
+    """Return whether a process holds the lock of a folder. This takes no lock."""
     note = folder / HOLDER_FILE
     try:
         holder: dict[str, Any] = parse_json(note.read_bytes())
@@ -72,9 +72,9 @@ def is_held(folder: Path) -> bool:
 
 
 def last_sign_of_life(folder: Path) -> float | None:
-    """Return when the note of a folder's holder was last freshened, in Unix time; None where there is no note.
+    """Return the Unix time of the last update of a folder's note, or None if the folder has no note.
 
-    A process that was killed leaves its note behind.
+    The note of a killed process stays in the folder.
     """
     try:
         return (folder / HOLDER_FILE).stat().st_mtime
@@ -83,6 +83,7 @@ def last_sign_of_life(folder: Path) -> float | None:
 
 
 def _freshen(note: Path, stop: threading.Event) -> None:
+    """Update the modification time of a note until ``stop`` is set."""
     while not stop.wait(FRESHEN_S):
         try:
             os.utime(note)
@@ -91,9 +92,12 @@ def _freshen(note: Path, stop: threading.Event) -> None:
 
 
 def _identity(pid: int) -> dict[str, Any] | None:
-    """Return what tells a process from all others, also from one of the same number; None where it is not alive."""
+    """Return values that identify a process, or None if the process is not alive.
+
+    The start time distinguishes it from a later process with the same id.
+    """
     try:
-        # The name, in parentheses, may hold spaces.
+        # The name of the process is in parentheses and may contain spaces.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         started: str | None = fields[18]
         if state in "ZX":
@@ -101,7 +105,7 @@ def _identity(pid: int) -> dict[str, Any] | None:
     except FileNotFoundError:
         if Path("/proc/self/stat").exists():
             return None
-        started = None  # A system without /proc.
+        started = None  # The system has no /proc.
         try:
             os.kill(pid, 0)
         except OSError:

@@ -1,6 +1,6 @@
-"""The type of what a JSON file holds."""
+"""Type of JSON values."""
 
 from collections.abc import Mapping, Sequence
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
-"""A value of JSON: an object, a list, a text, a number, true, false or null."""
+"""A JSON value: object, array, string, number, true, false or null."""

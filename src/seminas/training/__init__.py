@@ -1,1 +1,1 @@
-"""Training of single networks: LightningModules and DataModules."""
+"""Training of networks and supernets with PyTorch Lightning."""

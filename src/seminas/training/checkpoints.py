@@ -1,4 +1,4 @@
-"""Checkpoints: written while training goes on and when a signal ends it, and found again."""
+"""Checkpoints: writing them during training and after a signal, and reading them."""
 
 import logging
 import os
@@ -22,11 +22,11 @@ from seminas.storage.files import atomic_write, remove_leftovers
 log = logging.getLogger(__name__)
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 REQUEUE_S = 10.0
-"""Seconds that other ranks wait for the first to put the job back into the queue, which an ended rank could prevent."""
+"""Seconds that other ranks wait while the first rank requeues the job. The end of a rank could prevent requeuing."""
 
 
 def checkpoint_folder(folder: Path) -> Path:
-    """Return the folder of a run's checkpoints."""
+    """Return the folder of checkpoints in a run folder."""
     return folder / "checkpoints"
 
 
@@ -52,16 +52,16 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Return what a checkpoint holds; only tensors and plain values are read.
+    """Return the contents of a checkpoint. Only tensors and plain values are loaded.
 
     Raises:
-        UserError: It is no checkpoint, or is torn.
+        UserError: The file is not a checkpoint, or is incomplete.
     """
     try:
-        # Mapped: what is not looked at is not read.
+        # With a memory map, PyTorch reads only the tensors in use.
         checkpoint = torch.load(path, device, weights_only=True, mmap=True)
         checkpoint["state_dict"], checkpoint["global_step"]
-    except Exception as error:  # Whatever torch raises for bytes that are no checkpoint.
+    except Exception as error:  # For other files, PyTorch raises exceptions of many types.
         raise UserError(f"{path}: cannot be read as a checkpoint ({first_line(error)})") from error
     return dict(checkpoint)
 
@@ -96,11 +96,11 @@ class SafeCheckpoints(TorchCheckpointIO):
 
 
 class ResumableCheckpoint(Callback):
-    """Writes the checkpoint that training goes on from, in the middle of an epoch too.
+    """Callback that writes the checkpoint from which a training continues, also in the middle of an epoch.
 
-    It is written every so many steps, at the end, and at SIGTERM, which ends the training. If submitit started the
-    job, submitit's own signal ends the training, and the job goes back into the queue. SIGTERM, which may come before
-    that, then writes a checkpoint only.
+    It writes the checkpoint after every ``every`` steps, at the end of the training, and after SIGTERM. SIGTERM also
+    ends the training. If submitit started the job, submitit's own signal ends the training and requeues the job. Then
+    SIGTERM, which may come before this signal, only writes a checkpoint.
     """
 
     def __init__(self, path: Path, every: int) -> None:
@@ -117,7 +117,7 @@ class ResumableCheckpoint(Callback):
             return  # The gradients so far are in no checkpoint, so a checkpoint falls on the end of a step.
         asked = self._asked_of_first(trainer) if self._before else 0
         if asked == signal.SIGTERM and under_submitit():
-            if self._asked == asked:  # Submitit's own may have come meanwhile.
+            if self._asked == asked:  # Do not overwrite submitit's signal, which may have come meanwhile.
                 self._asked = 0
             trainer.save_checkpoint(self._path)
         elif asked:
@@ -127,7 +127,7 @@ class ResumableCheckpoint(Callback):
             trainer.save_checkpoint(self._path)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count from where training stands, and listen to SIGTERM, and to submitit's signal in its place."""
+        """Start to count steps, and handle SIGTERM. Under submitit, also handle submitit's signal."""
         self._saved = trainer.global_step
         self._asked = 0
         if threading.current_thread() is not threading.main_thread():
@@ -136,7 +136,7 @@ class ResumableCheckpoint(Callback):
             self._before[number] = signal.signal(number, self._ask)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """End in the middle of a validation too, where no other rank is in it."""
+        """End the training after a signal in the middle of a validation, if this is the only rank."""
         if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit" and not under_submitit():
             raise SIGTERMException
 
@@ -144,7 +144,7 @@ class ResumableCheckpoint(Callback):
         self._asked = number
 
     def _asked_of_first(self, trainer: pl.Trainer) -> int:
-        """The signal that the first rank was sent."""
+        """Return the number of the signal that the first rank received, or 0."""
         if trainer.world_size == 1:
             return self._asked
         asked = torch.tensor(self._asked, device=trainer.strategy.root_device)
@@ -152,14 +152,14 @@ class ResumableCheckpoint(Callback):
         return int(asked)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what training ends with."""
+        """Write the checkpoint at the end of the training."""
         self._stop_listening()
         trainer.save_checkpoint(self._path)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Save, if being asked is why training ends."""
+        """Write a checkpoint if a signal ended the training. After submitit's signal, requeue the job."""
         requeue = self._stop_listening().get(self._asked)
         if isinstance(exception, SIGTERMException):
             trainer.save_checkpoint(self._path)
@@ -168,11 +168,11 @@ class ResumableCheckpoint(Callback):
                 time.sleep(REQUEUE_S)
 
     def _stop_listening(self) -> dict[int, Any]:
-        """Give the signals back; returns what is done at each."""
-        before, self._before = self._before, {}
-        for number, handler in before.items():
+        """Restore the previous signal handlers, and return them by signal number."""
+        handlers, self._before = self._before, {}
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        return before
+        return handlers
 
 
 def _submitit_signal() -> signal.Signals:

@@ -1,4 +1,4 @@
-"""LightningModule that trains one image classifier."""
+"""LightningModule that trains an image classifier."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from seminas.training.optimiser import sgd
 
 
 class Classifier(pl.LightningModule):
-    """Cross-entropy, top-1 and top-5 accuracy, over all processes.
+    """Classifier with cross-entropy, top-1 accuracy and top-5 accuracy. Accuracies are over all processes.
 
-    The random numbers of a training step follow from ``seed``, the step and the process, so that a run that goes on
-    from a checkpoint is the same as one that was not interrupted; with None they are torch's.
+    The random numbers of a training step follow from ``seed``, the number of the batch, and the rank. So a run that
+    continues from a checkpoint equals an uninterrupted run. If ``seed`` is None, PyTorch's global generator is used.
     """
 
     def __init__(self, network: nn.Module, num_classes: int, recipe: Recipe, seed: int | None = None) -> None:
@@ -36,7 +36,7 @@ class Classifier(pl.LightningModule):
             self.network.compile()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed what is random in a step."""
+        """Seed the random numbers of the step."""
         if self.seed is not None:
             step = self.trainer.fit_loop.epoch_loop.total_batch_idx
             torch.manual_seed(derived_seed(self.seed, "step", step, self.global_rank))
@@ -54,11 +54,11 @@ class Classifier(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count the batch into ``val_accuracy``."""
+        """Add the batch to ``val_accuracy`` and ``val_top5``."""
         self._count(batch, "val")
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count the batch into ``test_accuracy``."""
+        """Add the batch to ``test_accuracy`` and ``test_top5``."""
         self._count(batch, "test")
 
     def _count(self, batch: tuple[Tensor, Tensor], split: str) -> None:
@@ -77,5 +77,5 @@ class Classifier(pl.LightningModule):
         return logits
 
     def configure_optimizers(self) -> Any:
-        """Return SGD and its schedule, a step each batch."""
+        """Return the optimizer and the schedule of the recipe."""
         return sgd(self, self.recipe)

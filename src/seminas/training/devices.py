@@ -1,4 +1,4 @@
-"""Which processes and devices a training runs on."""
+"""Choice of the processes and devices of a training."""
 
 import os
 from collections.abc import Sequence
@@ -11,14 +11,18 @@ from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import number_of_ranks, ranks_are_started
 
 _OTHERS = ("spawn", "fork", "notebook", "xla", "tpu", "single")
-"""Parts of the names of Lightning's strategies that start processes by themselves, or need no choice."""
+"""Parts of the names of Lightning's strategies that a user cannot choose."""
 
 
 def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
-    """Refuse an accelerator that this machine lacks, and a strategy that Lightning lacks; makes nothing.
+    """Check that this machine has the accelerator and the devices, and that Lightning has the strategy.
+
+    Args:
+        settings: Settings to check.
+        key: Place of the settings in the config, for errors.
 
     Raises:
-        UserError: It names the key, the value and what is allowed.
+        UserError: A setting does not fit this machine or Lightning. The message names key, value and allowed values.
     """
     import pytorch_lightning as pl
     from pytorch_lightning.strategies import StrategyRegistry
@@ -64,7 +68,7 @@ def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
 
 
 def num_local_processes(settings: TrainerSettings) -> int:
-    """Return the ranks that this process is to start: 1 where something else starts them."""
+    """Return the number of ranks that this process must start: 1 if Slurm, torchrun or a launcher starts the ranks."""
     if ranks_are_started():
         return 1
     devices = settings.devices
@@ -77,14 +81,14 @@ def num_local_processes(settings: TrainerSettings) -> int:
 
 
 def lightning_devices(settings: TrainerSettings) -> Any:
-    """Return the devices of each process of this machine, as Lightning takes them."""
+    """Return the value of ``devices`` for Lightning's Trainer: a number, or a list of GPUs."""
     if "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ:
         return int(os.environ["WORLD_SIZE"]) // settings.num_nodes
     return 1 if settings.devices == "auto" and not torch.cuda.is_available() else settings.devices
 
 
 def share_cores() -> None:
-    """Give each of several processes of a machine its part of the cores."""
+    """Limit the threads of this process to its share of the machine's cores."""
     processes = int(os.environ.get("WORLD_SIZE", 1))
     if processes > 1:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))

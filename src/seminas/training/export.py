@@ -1,4 +1,4 @@
-"""Writing a trained network: its weights as safetensors, a description as JSON, and ONNX."""
+"""Export of a trained network: a JSON description, weights as safetensors, and ONNX."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from seminas.storage.files import write_file, write_json
 
 
 def check_exports(formats: Sequence[str]) -> None:
-    """Refuse a format whose package is not installed.
+    """Check that the packages of all export formats are installed.
 
     Raises:
-        UserError: It names the package.
+        UserError: A package is missing. The message names it.
     """
     if "onnx" in formats:
         try:
@@ -37,11 +37,11 @@ def export(
     """Write a trained network into a folder.
 
     Args:
-        folder: ``network.json`` is written there, and ``network.safetensors`` and ``network.onnx`` as asked.
-        network: On the CPU.
-        image_shape: ``[c, h, w]``.
-        description: What ``network.json`` holds.
-        formats: Some of ``safetensors`` and ``onnx``.
+        folder: Folder for ``network.json``, ``network.safetensors`` and ``network.onnx``.
+        network: Trained network on the CPU.
+        image_shape: Shape of an image, ``[c, h, w]``.
+        description: Contents of ``network.json``.
+        formats: Formats to write: ``safetensors``, ``onnx``.
     """
     from safetensors.torch import save
 
@@ -66,7 +66,7 @@ def export(
 
 
 def digest(network: nn.Module) -> str:
-    """Return the SHA-256 of a network's parameters, which is the same on every rank."""
+    """Return the SHA-256 digest of a network's parameters. All ranks have the same digest."""
     sha256 = hashlib.sha256()
     for parameter in network.parameters():
         sha256.update(parameter.detach().float().cpu().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The accuracy of one path of a supernet, with BatchNorm statistics of its own."""
+"""Accuracy of a path of a supernet with its own BatchNorm statistics."""
 
 import copy
 from collections.abc import Sequence
@@ -11,26 +11,31 @@ from seminas.training.data.loading import IGNORED
 
 @torch.no_grad()
 def calibrated(network: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
-    """Return a copy of a network whose BatchNorm statistics are those of some batches ``[n, c, h, w]``.
+    """Return a copy of a network with BatchNorm statistics estimated on batches ``[n, c, h, w]``.
 
-    A supernet's own statistics are of all paths mixed, which are no path's.
+    The supernet's statistics are a mixture over all paths and fit no single path.
     """
-    alone = copy.deepcopy(network).eval()
-    norms = [m for m in alone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    copied = copy.deepcopy(network).eval()
+    norms = [m for m in copied.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # The mean over all batches.
+        norm.momentum = None  # PyTorch then averages the statistics over all batches.
         norm.train()
     for images in batches:
-        alone(images)
-    return alone.eval()
+        copied(images)
+    return copied.eval()
 
 
 @torch.no_grad()
 def accuracy(network: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Return the top-1 accuracy of a network on batches of images and labels, a fraction."""
-    right = total = 0
+    """Return the top-1 accuracy of a network, a fraction.
+
+    Args:
+        network: Network in evaluation mode.
+        batches: Images ``[n, c, h, w]`` and labels ``[n]``. Images with the label ``IGNORED`` do not count.
+    """
+    correct = total = 0
     for images, labels in batches:
-        right += int((network(images).argmax(dim=1) == labels).sum())  # Never of a label that is ignored.
+        correct += int((network(images).argmax(dim=1) == labels).sum())  # A prediction never equals IGNORED.
         total += int((labels != IGNORED).sum())
-    return right / total
+    return correct / total

@@ -1,4 +1,4 @@
-"""The optimizer and the learning rates of a recipe."""
+"""Optimizer and learning-rate schedule of a recipe."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ from seminas.training.data.images import Images
 
 
 def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe's optimizer and schedule for a LightningModule, as its ``configure_optimizers`` does."""
+    """Return SGD and a schedule by the recipe, in the form that ``configure_optimizers`` returns.
+
+    The schedule changes the learning rate after each optimizer step.
+    """
     trainer: Any = module.trainer
     rate = recipe.learning_rate
     if recipe.per_batch is not None:
@@ -25,15 +28,15 @@ def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
-    an_epoch, steps = _steps(trainer)
+    steps_per_epoch, steps = _steps(trainer)
     schedule: torch.optim.lr_scheduler.LRScheduler
     if recipe.schedule == "one_cycle":
         schedule = OneCycleLR(optimizer, rate, total_steps=steps)
     elif recipe.schedule in ("exponential", "constant"):
         gamma = recipe.gamma if recipe.schedule == "exponential" else 1.0
-        schedule = LambdaLR(optimizer, lambda step: gamma ** (step // an_epoch))
+        schedule = LambdaLR(optimizer, lambda step: gamma ** (step // steps_per_epoch))
     else:
-        warmup = min(round(recipe.warmup_epochs * an_epoch), steps - 1)
+        warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
         schedule = CosineAnnealingLR(optimizer, steps - warmup)
         if warmup:
             rise = LinearLR(optimizer, 1 / warmup, 1.0, warmup)
@@ -42,20 +45,20 @@ def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
 
 
 def _steps(trainer: pl.Trainer) -> tuple[int, int]:
-    """Return the optimizer steps of an epoch and of the whole training."""
+    """Return the number of optimizer steps in an epoch and in the whole training."""
     images = trainer.datamodule  # type: ignore[attr-defined]
     epochs = max(1, trainer.max_epochs or 1)
     if isinstance(images, Images):
-        # Trainer.estimated_stepping_batches would set up the loader before a checkpoint can say where it stands.
-        an_epoch = -(-images.batches_per_epoch // trainer.accumulate_grad_batches)
-        ends = [epochs * an_epoch] if (trainer.max_epochs or 0) > 0 else []
-        return an_epoch, min([*ends, trainer.max_steps] if trainer.max_steps > 0 else ends)
+        # Trainer.estimated_stepping_batches would create the loader before the checkpoint restores its position.
+        steps_per_epoch = -(-images.batches_per_epoch // trainer.accumulate_grad_batches)
+        ends = [epochs * steps_per_epoch] if (trainer.max_epochs or 0) > 0 else []
+        return steps_per_epoch, min([*ends, trainer.max_steps] if trainer.max_steps > 0 else ends)
     steps = int(trainer.estimated_stepping_batches)
     return max(1, round(steps / epochs)), steps
 
 
 def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the parameters, those of one dimension (BatchNorm's, biases) apart where they do not decay."""
+    """Return the parameter groups. Without ``decay_norms``, biases and BatchNorm parameters have no weight decay."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     if recipe.decay_norms:
         return [{"params": parameters}]

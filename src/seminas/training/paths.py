@@ -1,4 +1,4 @@
-"""A supernet trained a path at a time: which path, the LightningModule, and the exchange of its gradients."""
+"""Training of a supernet, one path for each batch: choice of paths, LightningModule, exchange of gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from seminas.training.optimiser import sgd
 
 @dataclass(frozen=True)
 class Paths:
-    """Which architecture each batch trains: the same on every process, since it follows from the batch's number.
+    """Choice of the path that each batch trains. It depends on the batch's number only, so all processes agree.
 
     Attributes:
-        space: A ``SearchSpace`` that ``HasSupernet``; its architectures may be trained.
-        seed: Of the draws.
-        pool: Architectures to draw from, in place of the whole space.
-        sandwich: With several batches to a step, the first trains the largest network and the second the smallest
-            (the sandwich rule of Yu and Huang, ICCV 2019).
-        batches: To a step.
+        space: ``SearchSpace`` with a supernet (``HasSupernet``).
+        seed: Seed of the random choices.
+        pool: Architectures to choose from. If empty, choose from the whole space.
+        sandwich: Whether the first batch of a step trains the largest network and the second batch the smallest one
+            (sandwich rule of Yu and Huang, ICCV 2019).
+        batches: Number of batches in an optimizer step.
     """
 
     space: Any
@@ -35,7 +35,7 @@ class Paths:
     batches: int = 1
 
     def at(self, number: int) -> list[str]:
-        """Return the operations that a batch trains."""
+        """Return the operations of the path that the batch with this number trains, one for each block."""
         rng = np.random.default_rng([self.seed, number])
         batch_of_step = number % self.batches
         if self.sandwich and batch_of_step < 2:
@@ -49,7 +49,10 @@ class Paths:
 
 
 class SupernetModule(pl.LightningModule):
-    """Trains one path a batch; only its parameters get gradients, and momentum and decay touch no others."""
+    """LightningModule that trains one path of a supernet with each batch.
+
+    Only the parameters of the paths in a step have gradients. The optimizer changes no other parameters.
+    """
 
     def __init__(self, network: nn.Module, paths: Paths, recipe: Recipe, seed: int) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ class SupernetModule(pl.LightningModule):
         self.paths, self.recipe, self.seed = paths, recipe, seed
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of one path on images ``[n, c, h, w]`` with labels ``[n]``."""
+        """Return the loss of a path for images ``[n, c, h, w]`` and labels ``[n]``."""
         images, labels = batch
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(derived_seed(self.seed, "step", number, self.global_rank))
@@ -67,17 +70,17 @@ class SupernetModule(pl.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Average the path's gradients over the processes."""
+        """Average the gradients over the processes."""
         if self.trainer.world_size > 1:
             average([p.grad for p in self.network.parameters() if p.grad is not None])
 
     def configure_optimizers(self) -> Any:
-        """Return the recipe's optimizer and schedule."""
+        """Return the optimizer and the schedule of the recipe."""
         return sgd(self, self.recipe)
 
 
 def average(gradients: Sequence[Tensor]) -> None:
-    """Average tensors over the processes, in one exchange."""
+    """Average tensors over the processes in place, with one exchange."""
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= torch.distributed.get_world_size()
@@ -89,14 +92,16 @@ def average(gradients: Sequence[Tensor]) -> None:
 class PathStrategy(DDPStrategy):
     """Data-parallel training of a module that averages its gradients itself.
 
-    ``DistributedDataParallel`` either insists on a gradient for every parameter, or searches the graph for those
-    without one at every step and exchanges zeros for them: here that is most of the network.
+    ``DistributedDataParallel`` needs a gradient for every parameter. With ``find_unused_parameters`` it searches the
+    graph for parameters without a gradient at every step, and exchanges zeros for them. Most parameters of a supernet
+    have no gradient.
     """
 
     def _setup_model(self, model: nn.Module) -> Any:
+        """Copy the parameters and buffers of the first rank to all ranks."""
         for value in (*model.parameters(), *model.buffers()):
             torch.distributed.broadcast(value.data, 0)
         return model
 
     def _register_ddp_hooks(self) -> None:
-        """Nothing is wrapped, so there is nothing to hook into."""
+        """Register no hooks, because no module is wrapped."""

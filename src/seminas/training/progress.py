@@ -1,4 +1,4 @@
-"""Progress of a training on the screen and in the loggers."""
+"""Display of a training's progress on the screen and in the loggers."""
 
 import time
 from typing import Any
@@ -11,13 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from seminas.training.data.images import Images
 
 PRINT_EVERY_S = 30.0
-"""Seconds between lines of progress if there is no terminal to draw a bar on."""
+"""Seconds between two lines of progress if the output is not a terminal."""
 
 
 class ProgressDisplay(Callback):
-    """Shows progress: steps, images a second over all processes, the last validation accuracy, the time left.
+    """Callback that shows steps, images per second of all processes, the last validation accuracy and the time left.
 
-    Logs ``images_per_s`` and, where images could not be read, ``skipped_images``.
+    It logs ``images_per_s``. If images cannot be read, it also logs their number as ``skipped_images``.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -26,7 +26,7 @@ class ProgressDisplay(Callback):
         self._seen, self._since, self._printed = 0, 0.0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the bar where training stands."""
+        """Start the progress bar at the current step."""
         self._seen, self._since = 0, time.perf_counter()
         self._printed = self._since
         if self._quiet or not trainer.is_global_zero:
@@ -51,7 +51,7 @@ class ProgressDisplay(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar."""
+        """Update the progress bar, or print a line if the output is not a terminal."""
         self._seen += len(batch[0]) * trainer.world_size
         if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             pl_module.log("images_per_s", self._rate())
@@ -67,7 +67,7 @@ class ProgressDisplay(Callback):
                 self._bar.console.print(f"{text}, {minutes:.0f} min left")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Name the images that could not be read."""
+        """Report the images that could not be read."""
         images = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(images, Images) and images.num_skipped:
             pl_module.log("skipped_images", float(images.num_skipped))
@@ -78,13 +78,13 @@ class ProgressDisplay(Callback):
                 )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self._stop()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self._stop()
 
     def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""One network trained to the end, measured, and exported: what each rank of ``seminas-train`` does."""
+"""Training, evaluation and export of one network on each rank of ``seminas-train``."""
 
 import logging
 from dataclasses import dataclass
@@ -27,15 +27,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class StandaloneJob:
-    """The training of one network in a folder. Each rank holds a copy.
+    """The training of one network in a folder. Each rank holds a copy of the job.
 
     Attributes:
-        space, architecture: What is trained.
-        recipe: How.
-        trainer: Where.
-        folder: Its checkpoints, metrics and result.
-        config: The whole config, resolved.
-        quiet: Whether to show nothing.
+        space: Search space that builds the network.
+        architecture: Architecture of the network.
+        recipe: Settings of the optimizer, the schedule and the augmentation.
+        trainer: Settings of Lightning's trainer and its devices.
+        folder: Run folder of checkpoints, metrics, the result and the exported network.
+        config: Whole resolved config.
+        quiet: Whether to show no progress.
     """
 
     space: SearchSpace[Any]
@@ -48,15 +49,15 @@ class StandaloneJob:
 
     @property
     def seed(self) -> int:
-        """Of the weights, the order of the images and their augmentation."""
+        """Seed of the weights, of the order of the images, and of their augmentation."""
         return int(self.config["seed"])
 
     def images(self) -> Images:
-        """Return the images in an order that follows from the seed."""
+        """Return the images. Their order and augmentation follow from the seed."""
         return seeded_images(self.config["data"]["images"], self.seed, self.recipe.augmentation)
 
     def network(self, images: Images) -> nn.Module:
-        """Return the untrained network."""
+        """Return the untrained network for the images."""
         skeleton = self.recipe.networks.get(self.space.name, {})
         network: nn.Module = self.space.build_network(  # type: ignore[attr-defined]
             self.architecture, images.num_classes, images.in_channels, **skeleton
@@ -65,7 +66,7 @@ class StandaloneJob:
 
 
 def train(job: StandaloneJob) -> None:
-    """Train on this process; the first rank writes the result."""
+    """Train, evaluate and export a network on this rank. Only the first rank writes the export and the result."""
     images = job.images()
     torch.manual_seed(job.seed)
     network = job.network(images)
@@ -111,10 +112,10 @@ def train(job: StandaloneJob) -> None:
 def _measured(
     job: StandaloneJob, module: Classifier, images: Images, has_validation: bool
 ) -> dict[str, float]:
-    """Return the accuracies of the weights that are kept: the best on the validation images, or the last ones."""
+    """Return the metrics of the checkpoint with the best validation accuracy, if it exists, or of the last one."""
     checkpoints = checkpoint_folder(job.folder)
     best = checkpoints / BEST
-    # A training that ends before its first validation has no best weights.
+    # A training that ends before its first validation has no best checkpoint.
     kept = read_checkpoint(best if has_validation and best.exists() else checkpoints / LAST)
     module.load_state_dict(kept["state_dict"])
     trainer = evaluating_trainer(job.trainer, job.folder)
@@ -125,7 +126,7 @@ def _measured(
 
 
 def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> dict[str, Any]:
-    """Return what ``network.json`` says of a network: enough to build it again, and how good it is."""
+    """Return the contents of ``network.json``: the values to rebuild the network, its costs and its accuracies."""
     return {
         "space": result.space,
         "architecture": result.architecture,

@@ -1,4 +1,4 @@
-"""A weight-sharing supernet in a folder: trained in parts, and asked for the accuracies of its architectures."""
+"""Training of a weight-sharing supernet in a folder, and measurement of its architectures."""
 
 import hashlib
 import json
@@ -36,19 +36,19 @@ WAIT_S = 3600.0
 
 @dataclass
 class SupernetJob:
-    """A supernet in a folder, trained in parts. Each process that works on it holds a copy.
+    """A supernet in a folder. Several calls of ``train`` can train it in parts. Each process holds a copy of the job.
 
     Attributes:
-        space: A ``SearchSpace`` that ``HasSupernet``.
-        images: The ``data.images`` section of the config.
-        recipe: How it is trained.
-        trainer: Where.
-        folder: Its checkpoints, and the accuracies that it measured.
-        seed: Of everything.
-        sandwich: See ``Paths``.
-        calibrate: Whether BatchNorm statistics are estimated for each architecture.
-        start_from: A checkpoint to begin with.
-        pool: Architectures to train; all of the space where there are none.
+        space: ``SearchSpace`` with a supernet (``HasSupernet``).
+        images: Section ``data.images`` of the config.
+        recipe: Settings of the optimizer, the schedule and the augmentation.
+        trainer: Settings of Lightning's trainer and its devices.
+        folder: Folder of checkpoints and logs.
+        seed: Seed of the weights, the images and the paths.
+        sandwich: Whether to use the sandwich rule, see ``Paths``.
+        calibrate: Whether to estimate BatchNorm statistics for each architecture before measuring it.
+        start_from: Checkpoint to start from if the folder has none. None starts from random weights.
+        pool: Architectures to train. If empty, train all architectures of the space.
     """
 
     space: Any
@@ -63,14 +63,16 @@ class SupernetJob:
     pool: list[Any] = field(default_factory=list)
 
     def make_images(self) -> Images:
-        """Return the images in an order that follows from the seed."""
+        """Return the images. Their order and augmentation follow from the seed."""
         return seeded_images(self.images, self.seed, self.recipe.augmentation)
 
     def module(self, images: Images) -> SupernetModule:
-        """Return the module with the weights of the folder's checkpoint, of ``start_from``, or untrained.
+        """Return the module with the weights of the first existing source.
+
+        The sources are the folder's checkpoint, ``start_from``, and random weights, in this order.
 
         Raises:
-            UserError: The space has no supernet, or a checkpoint is of another one.
+            UserError: The space has no supernet, or the checkpoint does not fit the supernet.
         """
         space: HasSupernet[Any] = require(self.space, HasSupernet, "supernet")
         torch.manual_seed(derived_seed(self.seed, "supernet"))
@@ -82,15 +84,20 @@ class SupernetJob:
         return SupernetModule(network, paths, self.recipe, self.seed)
 
     def step(self) -> int:
-        """Return the steps that the folder's supernet has been trained for."""
+        """Return the number of steps of the folder's checkpoint, 0 if there is no checkpoint."""
         checkpoint = last_checkpoint(self.folder)
         return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
 
     def train(self, steps: int, *, quiet: bool = True, loggers: Sequence[Any] = ()) -> None:
-        """Train until so many steps have been made in all, on from the folder's checkpoint.
+        """Continue the training from the folder's checkpoint up to a total number of steps.
+
+        Args:
+            steps: Total number of optimizer steps, including the steps of earlier calls.
+            quiet: Whether to show no progress.
+            loggers: Lightning's loggers.
 
         Raises:
-            UserError: It ended before.
+            UserError: The training ended before ``steps`` steps.
         """
         images = self.make_images()
         module = self.module(images)
@@ -104,21 +111,22 @@ class SupernetJob:
             quiet=quiet,
             limit_val_batches=0,
         )
-        number = os.environ.get("WORLD_SIZE")
+        world_size = os.environ.get("WORLD_SIZE")
         with closing_loggers(loggers):
             trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
             if trainer.global_step < steps:
                 raise UserError(f"{self.folder}: training ended before its {steps} steps")
-        if number is not None:
-            os.environ["WORLD_SIZE"] = number  # Lightning takes it away.
+        if world_size is not None:
+            os.environ["WORLD_SIZE"] = world_size  # Lightning deletes this variable.
 
     def measured(self, architectures: Sequence[Any]) -> list[float]:
-        """Return the validation accuracies of architectures, which the ranks share; fractions.
+        """Return the validation accuracies of architectures, fractions. The ranks share the work.
 
-        Of ranks on several machines, each calls this, and only the first gets an answer.
+        If Slurm or torchrun started the ranks, all ranks must call this method. The first rank gets the accuracies, the
+        other ranks get an empty list.
         """
-        question = json.dumps([self.step(), *(self.space.to_json(a) for a in architectures)])
-        answers = self.folder / "measured" / hashlib.sha256(question.encode()).hexdigest()[:16]
+        job_text = json.dumps([self.step(), *(self.space.to_json(a) for a in architectures)])
+        answers = self.folder / "measured" / hashlib.sha256(job_text.encode()).hexdigest()[:16]
         self.on_all_processes("measure", list(architectures), answers)
         if rank_of_all():
             return []
@@ -128,17 +136,18 @@ class SupernetJob:
         return [values[i] for i in range(len(architectures))]
 
     def measure(self, architectures: Sequence[Any], answers: Path) -> None:
-        """Write the validation accuracies of this rank's share of architectures into ``RANK.json`` in a folder."""
+        """Measure this rank's share of architectures, and write the accuracies to ``answers/RANK.json``."""
         rank = rank_of_all()
-        mine = list(range(len(architectures)))[rank :: number_of_ranks()]
+        own_indices = list(range(len(architectures)))[rank :: number_of_ranks()]
         gpu = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
-        values = self.accuracies([architectures[i] for i in mine], gpu)
-        write_json(answers / f"{rank}.json", dict(zip(map(str, mine), values, strict=True)))
+        values = self.accuracies([architectures[i] for i in own_indices], gpu)
+        write_json(answers / f"{rank}.json", dict(zip(map(str, own_indices), values, strict=True)))
 
     def accuracies(self, architectures: Sequence[Any], gpu: int = 0) -> list[float]:
-        """Return the validation accuracies of architectures by the supernet's weights, fractions.
+        """Return the validation accuracies of architectures with the supernet's weights, fractions.
 
-        All are measured on the same images; BatchNorm statistics are estimated for each, on images held out for that.
+        All architectures are measured on the same images. With ``calibrate``, the calibration images give the BatchNorm
+        statistics of each architecture.
         """
         on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
         device = torch.device("cuda", gpu) if on_gpu else torch.device("cpu")
@@ -148,13 +157,13 @@ class SupernetJob:
         calibration = [x.to(device) for x, _ in images.share("calibration", images.batch_size)]
         values = []
         for architecture in architectures:
-            alone = network.standalone(self.space.path(architecture))
-            alone = calibrated(alone, calibration) if self.calibrate else alone.eval()
-            values.append(accuracy(alone, validation))
+            subnet = network.standalone(self.space.path(architecture))
+            subnet = calibrated(subnet, calibration) if self.calibrate else subnet.eval()
+            values.append(accuracy(subnet, validation))
         return values
 
     def on_all_processes(self, method: str, *arguments: Any, **keywords: Any) -> None:
-        """Call a method on each process that the trainer's settings ask for."""
+        """Call a method of this job on each process of the trainer's settings. Start the processes if necessary."""
         number = num_local_processes(self.trainer)
         if number > 1:
             launch(_call, (self, method, arguments, keywords), number, self.folder / "logs")
@@ -190,7 +199,7 @@ def load_supernet(network: nn.Module, checkpoint: Path) -> None:
     """Load a supernet's weights from a checkpoint.
 
     Raises:
-        UserError: It is no checkpoint, or one of another space.
+        UserError: The file is not a checkpoint, or belongs to another supernet.
     """
     state = read_checkpoint(checkpoint)["state_dict"]
     try:

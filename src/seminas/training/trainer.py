@@ -1,4 +1,4 @@
-"""Lightning's trainer from the settings, with checkpoints and progress."""
+"""Construction of Lightning's trainer from the settings, with checkpoints and progress."""
 
 import warnings
 from collections.abc import Sequence
@@ -29,19 +29,22 @@ def make_trainer(
     quiet: bool = False,
     **kwargs: Any,
 ) -> pl.Trainer:
-    """Return a trainer that keeps its checkpoints in ``folder/checkpoints``.
+    """Return a trainer that writes its checkpoints into ``folder/checkpoints``.
 
     Args:
-        settings: The config's.
+        settings: Trainer section of the config.
         folder: Run folder.
-        recipe: How to train.
-        loggers: Lightning's.
-        callbacks: Further ones.
-        strategy: In place of the one of the settings, for several processes.
-        monitor: Metric whose best checkpoint is kept as ``best.ckpt``.
-        max_steps: Steps in all, in place of the settings' steps and epochs.
-        quiet: Whether to show nothing.
-        kwargs: Of Lightning's Trainer, in place of the settings'.
+        recipe: Recipe of the training.
+        loggers: Lightning's loggers.
+        callbacks: Callbacks in addition to checkpoints and progress.
+        strategy: Strategy for several processes, used if the settings name ``auto`` or ``ddp``.
+        monitor: Metric to maximize. The checkpoint with its highest value is kept as ``best.ckpt``.
+        max_steps: Total number of steps. It replaces the steps and epochs of the settings.
+        quiet: Whether to show no progress.
+        kwargs: Further arguments of Lightning's Trainer.
+
+    Raises:
+        UserError: Lightning refuses the settings.
     """
     share_cores()
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -51,7 +54,7 @@ def make_trainer(
     warnings.filterwarnings("ignore", ".*number of training batches .* is smaller than the logging interval")
     warnings.filterwarnings("ignore", ".*could not find the monitored key")
     checkpoints = checkpoint_folder(folder)
-    # The mean of the weights is updated before a checkpoint is written.
+    # This callback must come first: it updates the mean of the weights before a checkpoint is written.
     ours: list[Callback] = [EMAWeightAveraging(decay=recipe.ema)] if recipe.ema else []
     ours += [ResumableCheckpoint(checkpoints / LAST, settings.checkpoint_every), ProgressDisplay(quiet)]
     if monitor is not None:
@@ -79,7 +82,11 @@ def make_trainer(
 
 
 def evaluating_trainer(settings: TrainerSettings, folder: Path) -> pl.Trainer:
-    """Return a trainer that looks at a network on the same devices and keeps nothing."""
+    """Return a trainer that evaluates a network on the same devices and writes nothing.
+
+    Raises:
+        UserError: Lightning refuses the settings.
+    """
     return _trainer(settings, folder, None, logger=False)
 
 

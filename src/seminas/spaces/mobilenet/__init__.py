@@ -1,4 +1,4 @@
-"""The mobile space: 21 inverted residuals, some of them skipped."""
+"""The mobile space: networks of up to 21 inverted residual blocks."""
 
 from seminas.spaces.mobilenet.space import MobileNet
 

@@ -1,4 +1,4 @@
-"""Networks of the mobile space (Cai et al., ICLR 2019; widths of Luo et al., NeurIPS 2020, and their code)."""
+"""Networks of the mobile space (Cai et al., ICLR 2019), with the widths of Luo et al. (NeurIPS 2020) and their code."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -8,26 +8,27 @@ from math import prod
 from torch import Tensor, nn
 
 OPERATIONS = {"1": (3, 3), "2": (3, 6), "3": (5, 3), "4": (5, 6), "5": (7, 3), "6": (7, 6)}
-"""Kernel and expansion of each operation's inverted residual."""
+"""Kernel size and expansion factor of the inverted residual of each operation."""
 SKIP = "7"
+"""Operation that skips a block."""
 STAGES = (4, 4, 4, 4, 4, 1)
-"""Blocks of each stage; the first of a stage changes the width and cannot be skipped."""
+"""Number of blocks in each stage. The first block of a stage changes the width and cannot be skipped."""
 STRIDES = (2, 2, 2, 1, 2, 1)
-"""Of the first block of each stage."""
+"""Stride of the first block in each stage."""
 BLOCKS = [f"s{stage}b{block}" for stage, number in enumerate(STAGES, 1) for block in range(1, number + 1)]
-"""Names of the 21 blocks, such as ``s1b1``, the first block of the first stage."""
+"""Names of the 21 blocks. ``s1b1`` is the first block of the first stage."""
 BN_EPS = 1e-3
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels of a network.
+    """Numbers of channels in a network.
 
     Attributes:
-        stem: After the first convolution, which halves the resolution.
-        first: After the first block, which has no expansion and is not searched.
-        stages: Of the six stages.
-        head: Before the classifier.
+        stem: Number of output channels of the first convolution.
+        first: Number of output channels of the first block. This block has no expansion and is not searched.
+        stages: Number of output channels of each of the six stages.
+        head: Number of input channels of the classifier.
     """
 
     stem: int
@@ -36,7 +37,7 @@ class Widths:
     head: int
 
     def scaled(self, factor: float) -> "Widths":
-        """Return widths times a factor, rounded to multiples of 8 and at least 8."""
+        """Return the widths times a factor, rounded to multiples of 8, at least 8. A factor of 1 changes nothing."""
         if factor == 1:
             return self
 
@@ -49,7 +50,9 @@ class Widths:
 
 
 STANDALONE = Widths(40, 24, (32, 56, 112, 128, 256, 432), 1728)
+"""Widths of a network that is trained alone."""
 SUPERNET = Widths(32, 16, (24, 40, 80, 96, 192, 320), 1280)
+"""Widths of the supernet."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,9 @@ class BlockShape:
     """The shape of a block.
 
     Attributes:
-        in_channels, out_channels: Of the block.
-        stride: Of its depthwise convolution.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels.
+        stride: Stride of the depthwise convolution.
     """
 
     in_channels: int
@@ -67,12 +71,12 @@ class BlockShape:
 
     @property
     def keeps_shape(self) -> bool:
-        """Whether the output has the shape of the input."""
+        """Whether the output of the block has the shape of its input."""
         return self.stride == 1 and self.in_channels == self.out_channels
 
 
 def block_shapes(widths: Widths) -> list[tuple[BlockShape, bool]]:
-    """Return the shapes of the 21 blocks, each with whether it is the first of its stage."""
+    """Return for each of the 21 blocks its shape, and whether it is the first block of its stage."""
     shapes, before = [], widths.first
     for blocks, stride, channels in zip(STAGES, STRIDES, widths.stages, strict=True):
         for k in range(blocks):
@@ -84,7 +88,7 @@ def block_shapes(widths: Widths) -> list[tuple[BlockShape, bool]]:
 def convolution(
     in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Return a convolution with BatchNorm and, if ``relu``, ReLU6; the resolution changes by the stride alone."""
+    """Return a convolution with BatchNorm and, if ``relu``, ReLU6. Only the stride changes the resolution."""
     layers = [
         nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out_channels, eps=BN_EPS),
@@ -95,7 +99,10 @@ def convolution(
 
 
 class InvertedResidual(nn.Sequential):
-    """Expansion, depthwise convolution, projection (Sandler et al., CVPR 2018), a residual where it fits."""
+    """Inverted residual block: expansion, depthwise convolution, projection (Sandler et al., CVPR 2018).
+
+    If the output has the shape of the input, the block adds its input to its output.
+    """
 
     def __init__(self, shape: BlockShape, kernel: int, expansion: int) -> None:
         hidden = shape.in_channels * expansion
@@ -121,16 +128,18 @@ def build_network(
     dropout: float = 0.0,
     stem_stride: int = 2,
 ) -> nn.Module:
-    """Return the network of an architecture, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
+    """Return the network of an architecture.
+
+    It maps images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
 
     Args:
-        operations: Of the 21 blocks, ``1`` to ``7``.
-        num_classes: Logits.
-        in_channels: Of the images.
-        widths: Channels.
-        factor: What they are multiplied by.
-        dropout: Before the classifier.
-        stem_stride: Of the first convolution: 2, or 1 for small images.
+        operations: Operation of each of the 21 blocks, ``1`` to ``7``.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
+        widths: Numbers of channels before scaling.
+        factor: Factor for all widths.
+        dropout: Dropout probability before the classifier.
+        stem_stride: Stride of the first convolution: 2, or 1 for small images.
     """
     widths = widths.scaled(factor)
     blocks = {
@@ -149,7 +158,7 @@ def _in_order(first: nn.Module, blocks: Mapping[str, nn.Module], last: nn.Module
 
 
 def stem(in_channels: int, widths: Widths, stride: int = 2) -> nn.Sequential:
-    """Return what comes before the searched blocks: a convolution and a block without expansion."""
+    """Return the layers before the searched blocks: a convolution and a block without expansion."""
     return nn.Sequential(
         convolution(in_channels, widths.stem, 3, stride),
         InvertedResidual(BlockShape(widths.stem, widths.first, 1), 3, 1),
@@ -157,7 +166,7 @@ def stem(in_channels: int, widths: Widths, stride: int = 2) -> nn.Sequential:
 
 
 def head(widths: Widths, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
-    """Return what comes after them: a convolution, the mean over the image, the classifier."""
+    """Return the layers after the searched blocks: a convolution, the mean over the image, and the classifier."""
     return nn.Sequential(
         convolution(widths.stages[-1], widths.head),
         nn.AdaptiveAvgPool2d(1),
@@ -168,7 +177,7 @@ def head(widths: Widths, num_classes: int, dropout: float = 0.0) -> nn.Sequentia
 
 
 def initialise(network: nn.Module) -> nn.Module:
-    """Initialise as MobileNetV2 does: convolutions by their fan-out, the classifier with deviation 0.01."""
+    """Initialize convolutions by their fan-out and the classifier with deviation 0.01, as MobileNetV2 does."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -179,9 +188,9 @@ def initialise(network: nn.Module) -> nn.Module:
 
 
 class Supernet(nn.Module):
-    """All networks at once: in each block every operation, with weights that the networks share.
+    """A network that contains every operation in each block. All networks of the space share its weights.
 
-    A network is a path of one operation in each block; the rest takes no part in its forward pass, so that its
+    A path has one operation in each block. The other operations take no part in the forward pass of the path, so their
     parameters get no gradient.
     """
 
@@ -194,7 +203,7 @@ class Supernet(nn.Module):
         dropout: float = 0.0,
         stem_stride: int = 2,
     ) -> None:
-        """Build it; the arguments are those of ``build_network``."""
+        """Build the supernet. ``build_network`` explains the arguments."""
         super().__init__()
         widths = widths.scaled(factor)
         self.stem = stem(in_channels, widths, stem_stride)
@@ -208,7 +217,7 @@ class Supernet(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor, operations: Sequence[str]) -> Tensor:
-        """Return the logits ``[n, num_classes]`` of one path for images ``[n, in_channels, height, width]``."""
+        """Return the logits ``[n, num_classes]`` of a path for images ``[n, in_channels, height, width]``."""
         x = self.stem(images)
         for block in self._path(operations).values():
             x = block(x)
@@ -216,7 +225,7 @@ class Supernet(nn.Module):
         return logits
 
     def standalone(self, operations: Sequence[str]) -> nn.Module:
-        """Return one path as a network of its own, which shares these parameters."""
+        """Return a path as a separate network that shares the supernet's parameters."""
         return _in_order(self.stem, self._path(operations), self.head)
 
     def _path(self, operations: Sequence[str]) -> dict[str, nn.Module]:
@@ -230,10 +239,10 @@ class Supernet(nn.Module):
 def costs(
     widths: Widths, num_classes: int, image: Sequence[int], factor: float = 1.0, stem_stride: int = 2
 ) -> tuple[int, list[dict[str, int]]]:
-    """Return multiply-adds for an image ``[c, height, width]``.
+    """Return the numbers of multiply-adds for an image ``[c, height, width]``.
 
     Returns:
-        What is not searched costs, and each operation in each of the 21 blocks.
+        The MACs of the layers that are not searched, and the MACs of each operation in each of the 21 blocks.
     """
     widths = widths.scaled(factor)
     size = [_halved(side, stem_stride) for side in image[1:]]
@@ -258,5 +267,5 @@ def _stride(stride: int) -> str:
 
 
 def _halved(side: int, stride: int) -> int:
-    """Return the length of a side after a convolution of this stride, padded by half its kernel."""
+    """Return the side length of an image after a convolution with this stride and a padding of half its kernel."""
     return -(-side // stride)

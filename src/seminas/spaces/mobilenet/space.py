@@ -1,4 +1,4 @@
-"""The mobile space: 21 inverted residuals of kernel 3, 5 or 7 and expansion 3 or 6, some of them skipped."""
+"""The mobile space: up to 21 inverted residual blocks of kernel 3, 5 or 7 and expansion 3 or 6."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,15 +24,16 @@ from seminas.spaces.sequence import Choices, SequenceSpace
 class MobileNet(SequenceSpace):
     """Networks of six stages of inverted residuals (Luo et al., NeurIPS 2020, section 4.2; Cai et al., ICLR 2019).
 
-    Operations ``1`` to ``6`` are (kernel, expansion) (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6); ``7`` skips a
-    block, but not the first of a stage. With a budget the space is what fits into it, counted and drawn from exactly.
+    Operations ``1`` to ``6`` have (kernel, expansion) (3, 3), (3, 6), (5, 3), (5, 6), (7, 3) and (7, 6). Operation
+    ``7`` skips a block. The first block of a stage cannot be skipped. With ``max_macs`` the space contains only the
+    networks within this budget. Its size is still exact, and its samples are still uniform.
     """
 
     def __init__(self, settings: MobileNetSettings | None = None) -> None:
         """Declare the space.
 
         Raises:
-            UserError: No network fits into the budget.
+            UserError: No network is within the budget.
         """
         settings = settings or MobileNetSettings()
         self.image, self.num_classes = tuple(settings.image), settings.num_classes
@@ -52,7 +53,7 @@ class MobileNet(SequenceSpace):
             self._definition.append([int(self.max_macs), list(image), num_classes, factor, stride])
 
     def macs(self, architecture: Choices) -> int:
-        """Return the multiply-adds of the standalone network for one image."""
+        """Return the number of multiply-adds of the standalone network for one image."""
         return self._fixed_macs + sum(
             macs[choice] for macs, choice in zip(self._macs, architecture, strict=True)
         )
@@ -68,7 +69,7 @@ class MobileNet(SequenceSpace):
         in_channels: int,
         **skeleton: Any,
     ) -> nn.Module:
-        """Return the standalone network; ``skeleton`` are fields of ``MobileNetNetwork``."""
+        """Return the standalone network of an architecture. ``skeleton`` has the fields of ``MobileNetNetwork``."""
         return build_network(
             self._written(architecture),
             num_classes,
@@ -79,19 +80,19 @@ class MobileNet(SequenceSpace):
         )
 
     def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> Supernet:
-        """Return the network that holds all of them."""
+        """Return the supernet of the whole space, regardless of the budget."""
         return Supernet(num_classes, in_channels, SUPERNET, self.factor, dropout, self.stem_stride)
 
     def path(self, architecture: Choices) -> list[str]:
-        """Return an architecture's operation in each of the 21 blocks."""
+        """Return the operation of an architecture in each of the 21 blocks."""
         return self._written(architecture)
 
     def extremes(self) -> tuple[Choices, Choices]:
-        """Return the largest network, whatever the budget, and the smallest one."""
+        """Return the architectures of the largest and of the smallest network, regardless of the budget."""
         largest = tuple(max(range(len(macs)), key=macs.__getitem__) for macs in self._macs)
         return largest, tuple(min(range(len(macs)), key=macs.__getitem__) for macs in self._macs)
 
     def vertex_names(self, architecture: Choices) -> list[str]:
-        """Return each block as kernel and expansion, such as ``5x5 e6``."""
+        """Return the kernel and the expansion of each block, such as ``5x5 e6``, or ``skip``."""
         kinds = [OPERATIONS.get(name) for name in self._written(architecture)]
         return ["skip" if kind is None else f"{kind[0]}x{kind[0]} e{kind[1]}" for kind in kinds]

@@ -1,4 +1,4 @@
-"""Cells of NAS-Bench-101: the value, its arrays, and the two hashes that tell isomorphic cells."""
+"""Cells of NAS-Bench-101 as values and as arrays, and two hashes that are equal for isomorphic cells."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
-"""Operations in the benchmark's own order, which its module hash depends on."""
+"""Operations in the benchmark's order. The benchmark's module hash depends on this order."""
 MAX_VERTICES = 7
 MAX_EDGES = 9
 INPUT, OUTPUT, PADDING = -1, -2, -3
-"""Labels of the vertices that have no operation (the first two as in the benchmark's hash)."""
+"""Labels of vertices without an operation. The benchmark's hash also uses the first two values."""
 
 _TAIL, _HEAD = np.triu_indices(MAX_VERTICES, k=1)
 _EDGE_BIT = (_HEAD * (_HEAD - 1) // 2 + _TAIL).astype(np.uint32)
 
 
 class Cell(NamedTuple):
-    """A cell as three small integers, so that hundreds of thousands fit in an array.
+    """A cell as three small integers, so that an array can hold hundreds of thousands of cells.
 
     Attributes:
-        num_vertices: 2 to 7, with the input first and the output last.
-        edges: Bit ``v (v - 1) / 2 + u`` is the edge from vertex u to vertex v > u (so that the bits
-            of a smaller cell stay where they are in a larger one).
-        operations: Two bits for each interior vertex v, at ``2 (v - 1)``: an index of ``OPERATIONS``.
+        num_vertices: Number of vertices, from 2 to 7. The input is the first vertex, the output is the last.
+        edges: Bits of the edges. Bit ``v (v - 1) / 2 + u`` is the edge from vertex u to vertex v > u. The position of
+            a bit does not depend on the number of vertices.
+        operations: Two bits for each interior vertex v, starting at bit ``2 (v - 1)``: its index in ``OPERATIONS``.
     """
 
     num_vertices: int
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """Names of the vertices, ``V`` long: ``input``, the operations, ``output``."""
+        """Names of the V vertices: ``input``, the operations, ``output``."""
         interior = [OPERATIONS[self.operations >> 2 * v & 3] for v in range(self.num_vertices - 2)]
         return ["input", *interior, "output"]
 
@@ -53,8 +53,8 @@ def cell_arrays(cells: Sequence[Cell] | NDArray[np.int64]) -> tuple[NDArray[np.u
         cells: Cells, or an array of their three integers, ``[n, 3]``.
 
     Returns:
-        Adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``: an index of ``OPERATIONS``, or
-        ``INPUT``, ``OUTPUT``, ``PADDING``. The output is vertex V - 1, padding comes after it.
+        Adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``. A label is an index of ``OPERATIONS``, ``INPUT``,
+        ``OUTPUT`` or ``PADDING``. The output is vertex V - 1. Padding follows the output.
     """
     packed = np.asarray(cells, dtype=np.int64).reshape(-1, 3)
     num_vertices, edges, operations = packed.T
@@ -69,22 +69,24 @@ def cell_arrays(cells: Sequence[Cell] | NDArray[np.int64]) -> tuple[NDArray[np.u
 
 
 NUM_SEQUENCES = sum(len(OPERATIONS) ** k for k in range(MAX_VERTICES - 1))
-"""Sequences of at most 5 operations: 364."""
+"""Number of sequences of at most 5 operations: 364."""
 _MANY_PATHS = 8
+"""Divisor that scales numbers of paths to about 1."""
 
 
 def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return which sequences of operations lead from the input to the output (White et al., "BANANAS", AAAI 2021).
+    """Return path features of cells (White et al., "BANANAS", AAAI 2021), and a few statistics of each cell.
 
-    Isomorphic cells have the same.
+    Isomorphic cells have the same features.
 
     Args:
         matrix: Upper triangular adjacency matrices, ``[n, 7, 7]``.
-        labels: As of ``cell_arrays``, ``[n, 7]``.
+        labels: Vertex labels in the form of ``cell_arrays``, ``[n, 7]``.
 
     Returns:
-        0 and 1 for each sequence, and numbers from 0 to about 1: paths by their length, all paths, each operation,
-        edges, vertices; ``[n, 364 + 12]``.
+        Features ``[n, 364 + 12]``. Each of the first 364 features belongs to a sequence of operations. It is 1 if a
+        path from the input to the output has this sequence, and 0 otherwise. The other 12 features are counts, scaled
+        to a range from 0 to about 1: paths of each length, all paths, each operation, edges, vertices.
     """
     n = np.arange(len(matrix))
     to_output = matrix[n, :, (labels == OUTPUT).argmax(axis=1)] > 0
@@ -92,7 +94,7 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
     lengths = np.zeros((len(matrix), MAX_VERTICES - 1), dtype=np.float32)
     interior = range(1, MAX_VERTICES - 1)
     for vertices in (v for k in range(len(interior) + 1) for v in combinations(interior, k)):
-        # Sequences of k operations come after all shorter ones; 3 c + o + 1 numbers them in base 3.
+        # 3 code + operation + 1 numbers the sequences from 0. Shorter sequences have smaller numbers.
         code, exists, last = np.zeros(len(matrix), dtype=np.int64), np.ones(len(matrix), dtype=bool), 0
         for v in vertices:
             exists &= (matrix[:, last, v] > 0) & (labels[:, v] >= 0)
@@ -111,14 +113,15 @@ def path_features(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArra
 
 
 def module_hash(matrix: NDArray[np.int64], labels: Sequence[int]) -> str:
-    """Return the benchmark's own key of a pruned cell: the same for all isomorphic cells.
+    """Return the benchmark's key of a pruned cell. Isomorphic cells have the same key.
 
-    MD5 over each vertex' degrees and label, refined over neighbourhoods as often as exists are
-    vertices (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of its code).
+    The hash of a vertex starts as the MD5 of its degrees and its label. Then, V times, the hash of each vertex is
+    combined with the hashes of its neighbors (Ying et al., "NAS-Bench-101", ICML 2019; ``graph_util.hash_module`` of
+    the authors' code).
 
     Args:
         matrix: Adjacency matrix, ``[V, V]``.
-        labels: ``-1``, indices of ``OPERATIONS``, ``-2``; V long.
+        labels: V labels: ``-1``, indices of ``OPERATIONS``, ``-2``.
     """
     rows = np.asarray(matrix).tolist()
     vertices = range(len(rows))
@@ -144,15 +147,15 @@ def _md5(text: str) -> str:
 
 
 def graph_codes(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.uint64]:
-    """Return 64-bit codes that isomorphic graphs share, the vectorised sibling of ``module_hash``.
+    """Return a 64-bit code of each graph, ``[n]``. Isomorphic graphs have the same code.
 
-    The same refinement over neighbourhoods with integer mixing in place of MD5 and sums in place of
-    sorting. Vertices may stand in any order. That no two of the space's cells share a code is
-    checked when the space is enumerated.
+    This is a vectorized variant of ``module_hash``. It mixes integers instead of computing MD5, and sums hashes instead
+    of sorting them. The vertices may be in any order. ``enumerate_cells`` checks that no two cells of the space have
+    the same code.
 
     Args:
         matrix: Adjacency matrices, ``[n, 7, 7]``.
-        labels: As of ``cell_arrays``, ``[n, 7]``.
+        labels: Vertex labels in the form of ``cell_arrays``, ``[n, 7]``.
     """
     present = labels != PADDING
     forward = matrix.astype(np.uint64)
@@ -171,7 +174,7 @@ _KEYS = np.array(
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Finaliser of SplitMix64: every input bit moves about half of the output bits."""
+    """Apply the finalizer of SplitMix64. Every input bit changes about half of the output bits."""
     x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     return x ^ x >> np.uint64(31)

@@ -1,4 +1,4 @@
-"""Every unique cell of NAS-Bench-101, cells_by_size once and kept in the cache."""
+"""Enumeration of the unique cells of NAS-Bench-101, computed once and stored in the cache folder."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ from seminas.storage.files import atomic_write, cache_dir
 log = logging.getLogger(__name__)
 
 NUM_CELLS = {2: 1, 3: 6, 4: 84, 5: 2_441, 6: 62_010, 7: 359_082}
-"""Unique cells by number of vertices; 423,624 in all, as the benchmark counts them."""
+"""Number of unique cells by number of vertices. Their sum is 423,624, as in the benchmark."""
 _CACHE_FILE = "nasbench101-cells-v1.npz"
 
 
@@ -30,9 +30,9 @@ class Enumeration:
     """The unique cells in ascending order of (vertices, edges, operations).
 
     Attributes:
-        packed: One representative of each class of isomorphic cells, see ``pack``, ascending, ``[423624]``.
-        codes: ``graph_codes`` in ascending order, ``[423624]``.
-        by_code: Index of the cell of each code, ``[423624]``.
+        packed: One representative of each class of isomorphic cells, packed by ``pack``, ascending, ``[423624]``.
+        codes: Codes of the cells (``graph_codes``), ascending, ``[423624]``.
+        by_code: Index in ``packed`` of the cell with each code of ``codes``, ``[423624]``.
     """
 
     packed: NDArray[np.int64]
@@ -40,29 +40,32 @@ class Enumeration:
     by_code: NDArray[np.int64]
 
     def cells(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the three integers of the cells at indices, ``[n, 3]``, see ``Cell``."""
+        """Return the three integers (see ``Cell``) of the cells at the indices ``[n]``, ``[n, 3]``."""
         packed = self.packed[indices]
         return np.stack([packed >> 31, packed >> 10 & (1 << 21) - 1, packed & 0x3FF], axis=1)
 
     def find(self, matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
-        """Return the index of the cell that each padded graph is isomorphic to, or -1; ``[n]``."""
+        """Return the index ``[n]`` of the cell that is isomorphic to each padded graph, or -1 if no cell is."""
         codes = graph_codes(matrix, labels)
         row = np.searchsorted(self.codes, codes).clip(max=len(self.codes) - 1)
         return np.where(self.codes[row] == codes, self.by_code[row], -1)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the order of cells, which files that store indices depend on."""
+        """Return the SHA-256 digest of the order of the cells. Files that store indices depend on this order."""
         return hashlib.sha256(self.packed.tobytes()).hexdigest()
 
 
 def pack(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the three integers of cells, ``[n, 3]``, as one, ``[n]``, in the same order."""
+    """Pack the three integers of each cell ``[n, 3]`` into one integer ``[n]``. The order of cells stays the same."""
     return cells[:, 0] << 31 | cells[:, 1] << 10 | cells[:, 2]
 
 
 @lru_cache(maxsize=1)
 def load_cells() -> Enumeration:
-    """Return all unique cells: from the cache where it is whole, else enumerated and cached."""
+    """Return all unique cells.
+
+    Read the cells from the cache file. If the file is missing or damaged, enumerate the cells and write the file.
+    """
     path = cache_dir() / _CACHE_FILE
     packed, codes = _read_cache(path) or (None, None)
     if packed is None or codes is None:
@@ -76,11 +79,11 @@ def load_cells() -> Enumeration:
 def enumerate_cells() -> NDArray[np.int64]:
     """Return one representative of every class of isomorphic cells, ``[423624, 3]``.
 
-    First the graphs up to isomorphism without regard to operations, then every labeling of those:
-    each cell is isomorphic to a labeling of its graph's representative.
+    First find one representative of each class of isomorphic graphs without operations. Then assign operations to the
+    vertices of each representative in every way. Each cell is isomorphic to one of these labeled graphs.
 
     Raises:
-        RuntimeError: The counts are not the benchmark's (this cannot happen, and is checked).
+        RuntimeError: The number of cells differs from the benchmark's, because two cells have the same code.
     """
     cells_by_size = []
     for num_vertices, expected in NUM_CELLS.items():
@@ -96,7 +99,10 @@ def enumerate_cells() -> NDArray[np.int64]:
 
 
 def _full_graphs(num_vertices: int) -> NDArray[np.int64]:
-    """Upper triangular graphs of at most 9 edges with every vertex between input and output."""
+    """Return the upper triangular graphs of at most 9 edges without operations, ``[n, 3]``.
+
+    In each graph every vertex lies on a path from the input to the output.
+    """
     edges = np.arange(1 << num_vertices * (num_vertices - 1) // 2, dtype=np.int64)
     edges = edges[np.bitwise_count(edges) <= MAX_EDGES]
     for v in range(1, num_vertices):
@@ -109,7 +115,7 @@ def _full_graphs(num_vertices: int) -> NDArray[np.int64]:
 
 
 def _labelings(num_interior: int) -> NDArray[np.int64]:
-    """Every assignment of operations to the interior vertices, as ``Cell.operations``, ascending."""
+    """Return all assignments of operations to the interior vertices, as ``Cell.operations``, ascending."""
     labelings = np.zeros(1, dtype=np.int64)
     for v in range(num_interior):
         labelings = np.add.outer(np.arange(len(OPERATIONS)) << 2 * v, labelings).ravel()
@@ -117,7 +123,7 @@ def _labelings(num_interior: int) -> NDArray[np.int64]:
 
 
 def _unique(cells: NDArray[np.int64], chunk: int = 1 << 16) -> NDArray[np.int64]:
-    """The first of each class of isomorphic cells, in the order given."""
+    """Return the first cell of each class of isomorphic cells, in the order of ``cells``."""
     parts = [graph_codes(*cell_arrays(cells[i : i + chunk])) for i in range(0, len(cells), chunk)]
     _, first = np.unique(np.concatenate(parts), return_index=True)
     return cells[np.sort(first)]

@@ -1,4 +1,4 @@
-"""Networks of NAS-Bench-101 from ``nasbench-pytorch``, with what is wrong in its 1.3.1 put right."""
+"""Networks of NAS-Bench-101 from ``nasbench-pytorch``, with corrections to version 1.3.1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +16,10 @@ from seminas.spaces.nasbench101.cell import OPERATIONS, module_hash
 
 
 class CellSpec(ModelSpec):  # type: ignore[misc]
-    """A ``ModelSpec`` whose ``valid_spec`` is False for an invalid cell, and whose hash can be computed.
+    """A ``ModelSpec`` that accepts invalid cells and computes the benchmark's hash.
 
-    The library's constructor raises ``RuntimeError`` for a cell without a path from input to output,
-    and its ``hash_spec`` fails on the tensor that it keeps the matrix in.
+    For an invalid cell, ``valid_spec`` is False. The library's constructor raises ``RuntimeError`` for a cell without a
+    path from input to output. The library stores the matrix as a tensor, and its ``hash_spec`` fails on tensors.
     """
 
     def __init__(self, matrix: NDArray[np.int64], ops: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class CellSpec(ModelSpec):  # type: ignore[misc]
         """Return the benchmark's module hash.
 
         Raises:
-            ValueError: The cell is invalid.
+            ValueError: The cell has no path from the input to the output.
         """
         if not self.valid_spec:
             raise ValueError("an invalid cell has no hash: no path leads from the input to the output")
@@ -48,13 +48,15 @@ def build_network(
     in_channels: int = 3,
     **skeleton: Any,
 ) -> nn.Module:
-    """Return the network of a cell, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
+    """Return the network of stacked cells (Ying et al., ICML 2019, section 2.3).
+
+    It maps images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
 
     Args:
         matrix: Upper triangular adjacency matrix, ``[V, V]``.
-        operations: ``input``, V - 2 of ``OPERATIONS``, ``output``.
-        num_classes: Logits.
-        in_channels: Of the images.
+        operations: V names: ``input``, V - 2 of ``OPERATIONS``, ``output``.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
         skeleton: Fields of ``NASBench101Network``.
 
     Raises:
@@ -77,17 +79,17 @@ def build_network(
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = settings.batch_norm_momentum
         elif isinstance(module, CellModule):
-            # Its forward pass branches on this, which exporters can follow only where it is no tensor.
+            # The forward pass branches on the matrix. Exporters cannot trace a branch on a tensor.
             module.matrix = np.asarray(module.matrix)
             _remove_stray_parameters(module)
     return network
 
 
 def _remove_stray_parameters(cell: Any) -> None:
-    """Take out the parameters that no gradient ever reaches, which stop DistributedDataParallel."""
+    """Remove the parameters that never get a gradient. DistributedDataParallel fails if such parameters exist."""
     for name, module in list(cell.named_modules(remove_duplicate=False)):
         if isinstance(module, Placeholder):
             cell.set_submodule(name, nn.Identity())
-    # The forward pass asks this one for the device; a buffer moves with the module as well.
+    # The forward pass reads the device of ``dev_param``. A buffer moves to the device of the module too.
     del cell.dev_param
     cell.register_buffer("dev_param", torch.empty(0), persistent=False)

@@ -32,10 +32,9 @@ Graph = tuple[NDArray[np.uint8], NDArray[np.int8]]
 
 
 class NASBench101(EnumerableSpace[Cell]):
-    """Cells of at most 7 vertices and 9 edges: 423,624 up to isomorphism.
+    """The 423,624 classes of isomorphic cells of at most 7 vertices and 9 edges.
 
-    Every cell that comes out of this class is its isomorphism class' one representative, so that
-    equal values mean equal cells.
+    Each class has one representative. All methods return representatives, so equal values mean isomorphic cells.
     """
 
     name = "nasbench101"
@@ -50,23 +49,23 @@ class NASBench101(EnumerableSpace[Cell]):
         return load_cells()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the enumeration behind: another process reads it from the cache."""
+        """Return a state without the enumeration. Another process loads the enumeration from the cache."""
         return {}
 
     @property
     def size(self) -> int:
-        """423,624."""
+        """Number of unique cells, 423,624."""
         return len(self._all.packed)
 
     def at(self, indices: NDArray[np.int64]) -> list[Cell]:
-        """Return the cells at indices of the enumeration, ``[n]``."""
+        """Return the cells at the indices ``[n]`` of the enumeration."""
         return [Cell(*row) for row in self._all.cells(indices).tolist()]
 
     def index(self, cells: Sequence[Cell]) -> NDArray[np.int64]:
-        """Return the index in the enumeration of each cell, ``[n]``.
+        """Return the index of each cell in the enumeration, ``[n]``.
 
         Raises:
-            KeyError: A cell is not the representative of its class, or no cell of the space.
+            KeyError: A cell is not in the space, or is not the representative of its class.
         """
         packed = pack(np.asarray(cells, dtype=np.int64).reshape(-1, 3))
         row = np.searchsorted(self._all.packed, packed).clip(max=len(self) - 1)
@@ -76,34 +75,34 @@ class NASBench101(EnumerableSpace[Cell]):
         return row
 
     def find(self, graphs: Sequence[Graph]) -> NDArray[np.int64]:
-        """Return the index of the cell that each padded graph is isomorphic to, ``[n]``, -1 for none.
+        """Return the index ``[n]`` of the cell that is isomorphic to each padded graph, or -1 if no cell is.
 
-        A graph is a matrix ``[7, 7]`` and labels ``[7]`` as of ``cell_arrays``; vertices that lie on no
-        path from the input to the output make it none.
+        A graph is a matrix ``[7, 7]`` and labels ``[7]`` in the form of ``cell_arrays``. In the graph of a cell, each
+        vertex lies on a path from the input to the output.
         """
         if not graphs:
             return np.empty(0, dtype=np.int64)
         return self.find_graphs(np.stack([g[0] for g in graphs]), np.stack([g[1] for g in graphs]))
 
     def find_graphs(self, matrices: NDArray[np.uint8], labels: NDArray[np.int8]) -> NDArray[np.int64]:
-        """Return the same of graphs in two arrays, ``[n, 7, 7]`` and ``[n, 7]``."""
+        """Return the same as ``find`` for graphs in two arrays, ``[n, 7, 7]`` and ``[n, 7]``."""
         return self._all.find(matrices, labels)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the enumeration."""
+        """Return the SHA-256 digest of the enumeration."""
         return self._all.fingerprint()
 
     def encode(self, architectures: Sequence[Cell]) -> NDArray[np.int64]:
-        """Return token sequences, ``[n, 27]``, see ``grammar``."""
+        """Return the token sequence of each cell, ``[n, 27]``, see ``grammar``."""
         return grammar.write_tokens(*cell_arrays(architectures))
 
     def graphs(self, architectures: Sequence[Cell]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return adjacency matrices ``[n, 7, 7]`` and labels ``[n, 7]``: padding, output, input, operations."""
+        """Return matrices ``[n, 7, 7]`` and labels ``[n, 7]``: 0 padding, 1 output, 2 input, 3 to 5 operations."""
         matrix, labels = cell_arrays(architectures)
         return matrix, labels.astype(np.int64) - PADDING
 
     def features(self, architectures: Sequence[Cell]) -> NDArray[np.float32]:
-        """Return edges, operations one-hot and paths, ``[n, 21 + 15 + 376]``, see ``cell.path_features``."""
+        """Return edges, one-hot operations and ``cell.path_features``, ``[n, 21 + 15 + 376]``."""
         matrix, labels = cell_arrays(architectures)
         edges = matrix[:, *np.triu_indices(MAX_VERTICES, k=1)].astype(np.float32)
         operations = one_hot(np.maximum(labels[:, 1:-1], -1) + 1, 1 + len(OPERATIONS))
@@ -111,30 +110,30 @@ class NASBench101(EnumerableSpace[Cell]):
         return np.concatenate([edges, operations[:, kept], path_features(matrix, labels)], axis=1)
 
     def decode(self, tokens: NDArray[np.int64]) -> list[Cell | None]:
-        """Return the cell of each token sequence, ``[n, 27]``; None for one outside the grammar."""
+        """Return the cell of each token sequence ``[n, 27]``, or None if the sequence breaks the grammar."""
         matrix, labels, legal = grammar.read_tokens(tokens)
         indices = np.full(len(tokens), -1)
         indices[legal] = self._all.find(matrix[legal], labels[legal])
         return [cell if i >= 0 else None for cell, i in zip(self.at(indices), indices, strict=True)]
 
     def legal_tokens(self, prefix: Tensor) -> Tensor:
-        """Return the mask of the tokens that may come next, ``[n, 7]``, see ``grammar``."""
+        """Return the mask ``[n, 7]`` of the tokens that may follow each prefix ``[n, t]``, see ``grammar``."""
         return grammar.legal_tokens(prefix)
 
     def key(self, architecture: Cell) -> str:
-        """Return the benchmark's module hash."""
+        """Return the benchmark's module hash of a cell."""
         _, labels = cell_arrays([architecture])
         return module_hash(architecture.matrix, labels[0, : architecture.num_vertices].tolist())
 
     def to_json(self, architecture: Cell) -> Json:
-        """Return ``{"matrix": [[0, 1], [0, 0]], "operations": ["input", "output"]}``."""
+        """Return a cell in the form ``{"matrix": [[0, 1], [0, 0]], "operations": ["input", "output"]}``."""
         return {"matrix": architecture.matrix.tolist(), "operations": architecture.labels}
 
     def from_json(self, value: Json) -> Cell:
-        """Return the cell of ``to_json``'s form; vertices outside every path to the output are pruned.
+        """Return the cell of a value in ``to_json``'s form. Vertices on no path from input to output are pruned.
 
         Raises:
-            ValueError: It is no cell of this space, and why.
+            ValueError: The value is not a cell of this space. The message says why.
         """
         cell: Any = value
         try:
@@ -147,7 +146,7 @@ class NASBench101(EnumerableSpace[Cell]):
         """Return the cell of an upper triangular matrix, ``[V, V]``, and its V - 2 operations, pruned.
 
         Raises:
-            ValueError: It is no cell of this space, and why.
+            ValueError: The graph is not a cell of this space. The message says why.
         """
         v = matrix.shape[0] if matrix.ndim == 2 else 0
         if matrix.shape != (v, v) or not 2 <= v <= MAX_VERTICES:
@@ -162,11 +161,11 @@ class NASBench101(EnumerableSpace[Cell]):
         return self._cells([graph])[0]
 
     def from_row(self, row: Mapping[str, str]) -> Cell:
-        """Return the cell of a row: its upper triangle in ``adjacency``, its operations in ``ops``; pruned."""
+        """Return the pruned cell of a row. ``adjacency`` holds its upper triangle, ``ops`` its operations."""
         return self.from_matrix(*_row_graph(row)) if "adjacency" in row else super().from_row(row)
 
     def from_rows(self, rows: Sequence[Mapping[str, str]]) -> list[Cell | ValueError]:
-        """Return the cell of each row, or what is wrong with it; all that need no pruning at once."""
+        """Return the cell of each row, or its error. Cells that need no pruning are looked up together, for speed."""
         proper: dict[int, Graph] = {}
         for i, row in enumerate(rows):
             with contextlib.suppress(ValueError, KeyError):
@@ -177,10 +176,10 @@ class NASBench101(EnumerableSpace[Cell]):
         return [cells[i] if i in cells else next(rest) for i in range(len(rows))]
 
     def neighbors(self, architecture: Cell) -> list[Cell]:
-        """Return the cells one edit away; an edit and its inverse are both edits.
+        """Return the cells at edit distance 1. The inverse of each edit is an edit too.
 
-        Another operation on a vertex; an edge more or less; a vertex more or less that has one edge
-        in and one out, in place of or beside a direct edge.
+        An edit changes the operation of a vertex, adds or removes an edge, or adds or removes a vertex with one edge
+        in and one edge out. The two neighbors of such a vertex may also be connected directly.
         """
         (matrix,), (labels,) = cell_arrays([architecture])
         v = architecture.num_vertices
@@ -199,19 +198,19 @@ class NASBench101(EnumerableSpace[Cell]):
         return [cell for cell in dict.fromkeys(self._cells(kept)) if cell != architecture]
 
     def vertex_names(self, architecture: Cell) -> list[str]:
-        """Return ``input``, the operations without what they share, ``output``."""
+        """Return ``input``, the operations without their suffix ``-bn-relu``, ``output``."""
         return [name.removesuffix("-bn-relu") for name in architecture.labels]
 
     def build_network(
         self, architecture: Cell, num_classes: int, in_channels: int, **skeleton: Any
     ) -> nn.Module:
-        """Return the benchmark's network of stacked cells, see ``network.py``."""
+        """Return the benchmark's network of stacked cells, see ``network.build_network``."""
         from seminas.spaces.nasbench101.network import build_network
 
         return build_network(architecture.matrix, architecture.labels, num_classes, in_channels, **skeleton)
 
     def _cells(self, graphs: Sequence[Graph]) -> list[Cell]:
-        """The cell of each padded graph, whose vertices may stand in any order."""
+        """Return the cell of each padded graph. The vertices of a graph may be in any order."""
         indices = self.find(graphs)
         assert (indices >= 0).all(), "a full graph of at most 9 edges is a cell"
         return self.at(indices)
@@ -233,7 +232,7 @@ def _row_graph(row: Mapping[str, str]) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:
-    """Return the padded graph of a matrix, ``[V, V]``, and its V - 2 operations; raises ValueError for others."""
+    """Return the padded graph of a matrix ``[V, V]`` and V - 2 operations, or raise ValueError for wrong operations."""
     v = len(matrix)
     if len(operations) != v - 2 or set(operations) - set(OPERATIONS):
         raise ValueError(f"operations must be {v - 2} of {', '.join(OPERATIONS)}, not {list(operations)}")
@@ -245,14 +244,14 @@ def pad_graph(matrix: NDArray[np.int64], operations: Sequence[str]) -> Graph:
 
 
 def _is_full(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> bool:
-    """Whether every vertex lies on a path from the input to the output."""
+    """Return whether every vertex lies on a path from the input to the output."""
     reach, present = reachable(matrix), labels != PADDING
     output = np.flatnonzero(labels == OUTPUT)[0]
     return bool((reach[0] & reach[:, output])[present].all())
 
 
 def _prune(matrix: NDArray[np.uint8], labels: NDArray[np.int8]) -> Graph | None:
-    """Remove the vertices that lie on no path from the input to the output; None where there is no path."""
+    """Remove the vertices on no path from the input to the output. Return None if no such path exists."""
     reach = reachable(matrix)
     output = np.flatnonzero(labels == OUTPUT)[0]
     if not reach[0, output]:
@@ -283,7 +282,7 @@ def _relabeled(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int) -> l
 
 
 def _with_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int, u: int, w: int) -> list[Graph]:
-    """Vertex v, new, between u and w: beside the edge from u to w, in place of it, or where none is."""
+    """Return the graphs with a new vertex v between u and w. An edge from u to w may stay or be removed."""
     graphs = []
     for operation, direct in product(range(len(OPERATIONS)), {0, int(matrix[u, w])}):
         larger, names = _with_edge(matrix, u, w, direct), labels.copy()
@@ -294,7 +293,7 @@ def _with_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], v: int, u:
 
 
 def _without_vertex(matrix: NDArray[np.uint8], labels: NDArray[np.int8], x: int) -> list[Graph]:
-    """Without vertex x, which has one edge in and one out: with and without an edge in its place."""
+    """Return the graphs without vertex x, which has one edge in and one out. An edge may replace x."""
     u, w = np.flatnonzero(matrix[:, x])[0], np.flatnonzero(matrix[x])[0]
     kept = np.flatnonzero((labels != PADDING) & (np.arange(len(labels)) != x))
     values = {1} if matrix[u, w] else {0, 1}

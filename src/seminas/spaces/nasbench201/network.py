@@ -1,4 +1,7 @@
-"""Networks of NAS-Bench-201 (Dong and Yang, ICLR 2020, section 2.1; their released code for what it leaves open)."""
+"""Networks of NAS-Bench-201 (Dong and Yang, ICLR 2020, section 2.1).
+
+Details that the paper leaves open follow the authors' code.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +19,14 @@ def build_network(
     in_channels: int = 3,
     **skeleton: Any,
 ) -> nn.Module:
-    """Return the network of a cell, images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
+    """Return the network of a cell.
+
+    It maps images ``[n, in_channels, height, width]`` to logits ``[n, num_classes]``.
 
     Args:
-        operations: On each of the six edges, in the order of ``EDGES``.
-        num_classes: Logits.
-        in_channels: Of the images.
+        operations: Operation on each of the six edges, in the order of ``EDGES``.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
         skeleton: Fields of ``NASBench201Network``.
     """
     settings = NASBench201Network(**skeleton)
@@ -41,7 +46,7 @@ def build_network(
 
 
 class Cell(nn.Module):
-    """Four nodes, each the sum of what the edges into it make of the earlier ones."""
+    """A cell of four nodes. A node is the sum of the outputs of the operations on its incoming edges."""
 
     def __init__(self, operations: Sequence[str], channels: int) -> None:
         super().__init__()
@@ -54,7 +59,7 @@ class Cell(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return node 3 for node 0, both ``[n, channels, height, width]``."""
+        """Return node 3 for the input ``x`` of node 0. Both are ``[n, channels, height, width]``."""
         nodes: list[Tensor | None] = [x]
         for v in (1, 2, 3):
             total = None
@@ -69,7 +74,7 @@ class Cell(nn.Module):
 
 
 class ReductionBlock(nn.Module):
-    """Residual block of stride 2: two convolutions beside average pooling and a 1 x 1 convolution."""
+    """Residual block of stride 2. Its shortcut is average pooling with a 1 x 1 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -79,7 +84,7 @@ class ReductionBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Halve the resolution of ``[n, in_channels, height, width]``."""
+        """Return ``[n, out_channels, height / 2, width / 2]`` for ``[n, in_channels, height, width]``."""
         halved: Tensor = self.shortcut(x) + self.convolutions(x)
         return halved
 

@@ -1,1 +1,1 @@
-"""Images: splits, transforms, and loading that goes on in the middle of an epoch."""
+"""Images for training: splits, transforms, and loaders that can continue in the middle of an epoch."""

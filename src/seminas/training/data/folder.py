@@ -1,4 +1,4 @@
-"""Images in folders, a folder for each class: ImageNet, or anybody's."""
+"""Images in folders, with one folder for each class, such as ImageNet."""
 
 import warnings
 from pathlib import Path
@@ -14,13 +14,18 @@ from seminas.training.data.transforms import MODES, Transforms
 
 
 class Folder:
-    """The images of one split: ``root/split/class/file``."""
+    """The images of one split, in files ``root/split/class/file``."""
 
     def __init__(self, root: Path, split: str, channels: int) -> None:
-        """Find the files.
+        """List the image files.
+
+        Args:
+            root: Folder of all splits.
+            split: Name of the split's folder in ``root``.
+            channels: Number of image channels, 1 or 3.
 
         Raises:
-            UserError: The folder is not there, or a class of it holds no image.
+            UserError: The split's folder is missing, or a class has no images.
         """
         self._mode = MODES[channels]
         folder = root / split
@@ -46,15 +51,15 @@ class Folder:
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """Return an image's path."""
+        """Return the path of an image."""
         path: str = self.paths[index]
         return path
 
     def image(self, index: int) -> Image.Image:
-        """Read an image; grey, palette and transparent ones are converted.
+        """Read an image, and convert it to gray or RGB.
 
         Raises:
-            OSError: The file is no image, or is cut off.
+            OSError: The file is not an image, or is incomplete.
         """
         with Image.open(self.paths[index]) as image:
             return image.convert(self._mode)
@@ -81,12 +86,12 @@ def image_folder(settings: FolderSettings, augmentation: str, seed: int) -> Imag
     """Return the images of a folder with ``train/CLASS/`` and ``val/CLASS/``.
 
     Args:
-        settings: The folder, sizes and splits.
-        augmentation: See ``Recipe.augmentation``.
-        seed: Of the order and the augmentation.
+        settings: Settings of the folder, the image sizes and the splits.
+        augmentation: Name of the augmentation, see ``Recipe.augmentation``.
+        seed: Seed of the order and the augmentation of training images.
 
     Raises:
-        UserError: A split is missing or empty, there is one class only, or the classes differ between the splits.
+        UserError: A split is missing or empty, the folder has only one class, or the splits have different classes.
     """
     root = Path(settings.root).expanduser()
     train, test = (Folder(root, split, settings.channels) for split in ("train", "val"))

@@ -1,4 +1,4 @@
-"""Images for training: splits, transforms, and the loaders of each process."""
+"""Lightning data module of images in four splits, with the loaders of each process."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ from seminas.training.data.transforms import Transforms
 
 
 class LoaderSettings(Protocol):
-    """The settings of ``data.images`` that loaders need."""
+    """The settings of ``data.images`` that the loaders use."""
 
     @property
     def batch_size(self) -> int:
-        """Images a step, of each process."""
+        """Number of training images in a batch of each process."""
 
     @property
     def channels(self) -> int:
-        """Of each image."""
+        """Number of channels of each image."""
 
     @property
     def num_workers(self) -> int:
-        """Processes that read images."""
+        """Number of processes that read images, for each process that trains."""
 
 
 class Loading(NamedTuple):
-    """The same of images in memory, which need no readers."""
+    """Loader settings of images in memory, which need no reading processes."""
 
     batch_size: int
     channels: int
@@ -43,13 +43,16 @@ class Loading(NamedTuple):
 class Images(pl.LightningDataModule):
     """Images in four splits.
 
-    ``train`` is trained on; ``calibration``, of the same distribution, is what BatchNorm statistics are estimated on;
-    ``val`` is all that a search or the choice of a checkpoint sees; ``test`` is for the final report.
+    - ``train``: images to train on.
+    - ``calibration``: images of the same distribution, to estimate BatchNorm statistics.
+    - ``val``: images for the search and for the choice of a checkpoint.
+    - ``test``: images for the final report only.
 
     Attributes:
-        num_classes, in_channels: What a network for these images needs to know.
-        batch_size: Of each process, in training.
-        seed: Of the order of the training images and of their random transforms.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
+        batch_size: Number of training images in a batch of each process.
+        seed: Seed of the order and the random transforms of the training images.
     """
 
     def __init__(
@@ -60,14 +63,14 @@ class Images(pl.LightningDataModule):
         transforms: Transforms,
         seed: int,
     ) -> None:
-        """Take the images.
+        """Store the images and the settings of the loaders.
 
         Args:
-            sources: The images of each split.
-            num_classes: Classes.
-            settings: Batches, channels and readers.
-            transforms: What happens to an image.
-            seed: Of the order of the training images and of their random transforms.
+            sources: Images of each split, by its name.
+            num_classes: Number of classes.
+            settings: Batch size, number of channels and number of reading processes.
+            transforms: Transforms of training images and of other images.
+            seed: Seed of the order and the random transforms of the training images.
         """
         super().__init__()
         self.sources, self.num_classes, self.in_channels = sources, num_classes, settings.channels
@@ -78,23 +81,23 @@ class Images(pl.LightningDataModule):
         if num_workers:
             use_known_start_method()
             self._workers["multiprocessing_context"] = "forkserver"
-            # The process that readers are forked from imports PyTorch once, and not each reader.
+            # The fork server imports these modules once. Otherwise each reading process would import them.
             set_forkserver_preload(["seminas.training.data.shards", "webdataset"])
         self._augmented: Augmented | None = None
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes, or their numbers."""
+        """Names of the classes. Classes without names have their numbers as names."""
         return list(getattr(self.sources["test"], "classes", map(str, range(self.num_classes))))
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """What a network is given for one image, ``[c, h, w]``."""
+        """Shape of a network's input for one image, ``[c, h, w]``."""
         return tuple(Share(self.sources["test"], self._eval_transform)[0][0].shape)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of each process."""
+        """Number of training batches of each process in an epoch."""
         return len(self._position())
 
     def _position(self) -> Position:
@@ -102,11 +105,11 @@ class Images(pl.LightningDataModule):
 
     @property
     def num_skipped(self) -> int:
-        """Training images that could not be read so far."""
+        """Number of training images that could not be read so far."""
         return 0 if self._augmented is None else int(self._augmented.unreadable.sum())
 
     def unreadable(self) -> list[str]:
-        """Return the names of the training images that could not be read so far, or their numbers."""
+        """Return the names of the training images that could not be read so far, or their indices as text."""
         if self._augmented is None:
             return []
         source = self.sources["train"]
@@ -115,14 +118,17 @@ class Images(pl.LightningDataModule):
 
     @property
     def num_train(self) -> int:
-        """Training images."""
+        """Number of training images."""
         return len(self.sources["train"])
 
     def check_batches(self, num_processes: int) -> None:
-        """Refuse fewer training images than one global batch.
+        """Check that the training images fill at least one global batch.
+
+        Args:
+            num_processes: Number of processes that train.
 
         Raises:
-            UserError: There are fewer.
+            UserError: The global batch is larger than the number of training images.
         """
         if self.num_train < self.batch_size * num_processes:
             batch = (
@@ -133,10 +139,10 @@ class Images(pl.LightningDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's batches, which go on where a checkpoint was written.
+        """Return the training batches of this process. After a restart they continue at the checkpoint's position.
 
         Raises:
-            UserError: There are fewer images than one global batch.
+            UserError: The global batch is larger than the number of training images.
         """
         source = self.sources["train"]
         position = self._position()
@@ -169,7 +175,7 @@ class Images(pl.LightningDataModule):
 
 
 class Part:
-    """Some images of a source."""
+    """The images of a source at some indices."""
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
         self._source, self._indices = source, list(indices)
@@ -179,20 +185,26 @@ class Part:
         return len(self._indices)
 
     def image(self, index: int) -> Any:
-        """Return the image of a number among them."""
+        """Return an image by its index in this part."""
         return self._source.image(self._indices[index])
 
     def name(self, index: int) -> str:
-        """Return its name in the source."""
+        """Return the name of an image in the source."""
         named = getattr(self._source, "name", str)
         return str(named(self._indices[index]))
 
 
 def held_out(source: Source, num_val: int, num_calibration: int, seed: int) -> dict[str, Source]:
-    """Split training images into ``train``, ``calibration`` and ``val``, fixed by a seed.
+    """Split training images into ``train``, ``calibration`` and ``val``.
+
+    Args:
+        source: Training images.
+        num_val: Number of images in ``val``.
+        num_calibration: Number of images in ``calibration``.
+        seed: Seed of the random split.
 
     Raises:
-        UserError: Nothing would be left to train on.
+        UserError: No images would be left in ``train``.
     """
     order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed)).tolist()
     return _splits(source, order, num_val, num_calibration)

@@ -1,4 +1,7 @@
-"""Loading images so that a run goes on in the middle of an epoch, and is the same on any number of processes."""
+"""Datasets and samplers that can continue in the middle of an epoch.
+
+For the same global batch, the training images of each step do not depend on the number of processes.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -9,37 +12,44 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 IGNORED = -1
-"""Label of an image that counts for nothing: it could not be read, or fills up a process's share."""
+"""Label of an image that does not count. The image is unreadable, or pads a process's share."""
 EVAL_BATCH = 250
+"""Number of images in a batch of an evaluation."""
 BROKEN = (OSError, ValueError, SyntaxError)
-"""What Pillow raises for files that are no images."""
+"""Exceptions that Pillow raises for files that are not images."""
 
 
 def derived_seed(*parts: object) -> int:
-    """Return a seed of 56 bits that follows from its parts."""
+    """Return a seed of 56 bits, a hash of ``parts``."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:7], "big")
 
 
 class Source(Protocol):
-    """Images by number, before any transform."""
+    """Images by index, before any transform."""
 
     labels: list[int]
 
     def __len__(self) -> int: ...
 
     def image(self, index: int) -> Any:
-        """Return what the transform takes; raises OSError for a file that is no image."""
+        """Return an image in the form that the transform takes.
+
+        Raises:
+            OSError: The file is not an image.
+        """
 
 
 class Position(Sampler[list[tuple[int, int]]]):
-    """The batches of one process, from where training stands: which images, and the epoch that seeds their transforms.
+    """Sampler of one process that starts at the current position of the training.
 
-    The images of a step are the same for any number of processes with the same global batch; they share them in turns.
-    What is left of an epoch and fills no global batch is left out.
+    Each item of a batch is a pair of the epoch and an image index. The epoch seeds the transform of the image. For the
+    same global batch, the images of a step are the same for any number of processes. The processes take these images in
+    turns. The last images of an epoch are left out if they do not fill a global batch.
 
     Attributes:
-        epoch, done: Epochs behind training, and batches done of the current one.
+        epoch: Number of finished epochs.
+        done: Number of finished batches in the current epoch.
     """
 
     def __init__(
@@ -53,7 +63,7 @@ class Position(Sampler[list[tuple[int, int]]]):
         return self._num_images // (self._batch_size * self._world_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Yield the batches that are left of the epoch, as pairs of epoch and image."""
+        """Yield the remaining batches of the epoch as lists of (epoch, image index)."""
         epoch = self.epoch
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", epoch))
         order = torch.randperm(self._num_images, generator=generator)
@@ -64,7 +74,7 @@ class Position(Sampler[list[tuple[int, int]]]):
 
 
 class EpochPosition(Protocol):
-    """What counts the epochs behind training, and the batches of this one."""
+    """Position of the training: number of finished epochs, and of finished batches in the current epoch."""
 
     epoch: int
     done: int
@@ -73,14 +83,14 @@ class EpochPosition(Protocol):
 
 
 class TrainLoader(DataLoader[Any]):
-    """Batches that go on where ``position`` stands, which Lightning keeps in its checkpoints."""
+    """Loader that starts at ``position``. Lightning stores the position in its checkpoints."""
 
     def __init__(self, dataset: Dataset[Any], position: EpochPosition, **kwargs: Any) -> None:
         super().__init__(dataset, **kwargs)
         self._position = position
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield batches from where training stands."""
+        """Yield the remaining batches of the epoch, and advance the position."""
         position = self._position
         for batch in super().__iter__():
             position.done += 1
@@ -89,21 +99,21 @@ class TrainLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Return where training stands."""
+        """Return the position of the training."""
         return {"epoch": self._position.epoch, "done": self._position.done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
+        """Restore the position of the training."""
         self._position.epoch, self._position.done = state["epoch"], state["done"]
 
 
 class Augmented(Dataset[tuple[Tensor, int]]):
-    """Training images, each transformed by random numbers that follow from the epoch and its number alone.
+    """Training images with random transforms, which depend only on the seed, the epoch and the image's index.
 
-    An image that cannot be read is skipped: the next one that can takes its place.
+    If an image cannot be read, the next readable image replaces it.
 
     Attributes:
-        unreadable: Which images were skipped, ``[n]``, shared with worker processes.
+        unreadable: Whether each image could not be read, ``[n]``, in memory shared with worker processes.
     """
 
     def __init__(self, source: Source, transform: Callable[[Any], Tensor], seed: int) -> None:
@@ -114,7 +124,7 @@ class Augmented(Dataset[tuple[Tensor, int]]):
         return len(self._source)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
-        """Return the image and label of (epoch, number)."""
+        """Return the image and the label for ``(epoch, image index)``."""
         epoch, first = key
         for step in range(len(self)):
             index = (first + step) % len(self)
@@ -132,9 +142,9 @@ class Augmented(Dataset[tuple[Tensor, int]]):
 
 
 class Share(Dataset[tuple[Tensor, int]]):
-    """One process's share of images that are only looked at, as long as any other's.
+    """One process's share of the images of an evaluation. The shares of all processes have the same length.
 
-    What fills it up, and what cannot be read, has the label ``IGNORED``.
+    An image that pads the share, or replaces an unreadable image, has the label ``IGNORED``.
     """
 
     def __init__(
@@ -147,7 +157,7 @@ class Share(Dataset[tuple[Tensor, int]]):
         return -(-len(self._source) // self._world_size)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        """Return an image and its label."""
+        """Return the transformed image and its label."""
         index = i * self._world_size + self._rank
         if index < len(self._source):
             try:

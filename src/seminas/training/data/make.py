@@ -1,4 +1,4 @@
-"""The images that the ``data.images`` section of a config describes."""
+"""Construction of images from the section ``data.images`` of a config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,22 +9,29 @@ from seminas.training.data.memory import ImageData
 
 
 def make_images(section: Mapping[str, Any], **context: Any) -> Images | ImageData:
-    """Return the images of a section; ``context`` is ``seed`` and ``augmentation``, for functions that take them.
+    """Return the images of a section.
+
+    Args:
+        section: Section ``data.images`` of the config.
+        context: Further arguments, such as ``seed`` and ``augmentation``, for targets that take them.
 
     Raises:
-        UserError: A value will not do, or the images are not there.
+        UserError: A value is wrong, or the images are missing.
     """
     images: Images | ImageData = build(section, "data.images", **context)
     return images
 
 
 def seeded_images(section: Mapping[str, Any], seed: int, augmentation: str) -> Images:
-    """Return the images of a section in an order that follows from a seed, for runs that can go on.
+    """Return the images of a section for a run that can be resumed. Their order follows from a seed.
 
     Args:
-        section: The ``data.images`` section of the config.
-        seed: Of the order, and of the augmentation.
-        augmentation: Of images in folders and shards, see ``Recipe.augmentation``.
+        section: Section ``data.images`` of the config.
+        seed: Seed of the order and the augmentation of training images.
+        augmentation: Name of the augmentation of images in folders and shards, see ``Recipe.augmentation``.
+
+    Raises:
+        UserError: A value is wrong, or the images are missing.
     """
     images = make_images(section, seed=seed, augmentation=augmentation)
     return images.seeded(seed) if isinstance(images, ImageData) else images

@@ -1,4 +1,4 @@
-"""Images in memory: digits and CIFAR-10."""
+"""Images in memory: scikit-learn's digits and CIFAR-10."""
 
 import tarfile
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from seminas.training.data.transforms import Transforms
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CALIBRATION = 512
-"""Training images, of those in memory, that BatchNorm statistics are estimated on."""
+"""Number of training images that also form the calibration split of images in memory."""
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 
 
@@ -31,9 +31,11 @@ class ImageData(pl.LightningDataModule):
     """Images in memory with a fixed split into training, validation and test.
 
     Attributes:
-        num_classes, in_channels: What a network for these images needs to know.
-        splits: ``train``, ``val`` and ``test``: images, floats ``[n, channels, height, width]``, and
-            labels, integers ``[n]``.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
+        batch_size: Number of training images in a batch.
+        splits: Images, floats ``[n, channels, height, width]``, and labels, integers ``[n]``, of the splits ``train``,
+            ``val`` and ``test``.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class ImageData(pl.LightningDataModule):
         self._augmentation = augmentation
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return shuffled, augmented batches; the order follows the global seed."""
+        """Return shuffled and augmented batches. PyTorch's global generator determines the order."""
         data: Dataset[Any] = TensorDataset(*self.splits["train"])
         if self._augmentation is not None:
             data = _Augmented(*self.splits["train"], self._augmentation)
@@ -66,7 +68,7 @@ class ImageData(pl.LightningDataModule):
         return DataLoader(TensorDataset(*self.splits["test"]), 512)
 
     def seeded(self, seed: int) -> Images:
-        """Return the same images with loaders whose order follows from a seed, for runs that can go on."""
+        """Return the same images for a run that can be resumed. Their order follows from a seed."""
         sources: dict[str, Source] = {name: Tensors(*split) for name, split in self.splits.items()}
         sources["calibration"] = Tensors(*(part[:CALIBRATION] for part in self.splits["train"]))
         transforms = Transforms(self._augmentation or _unchanged, _unchanged)
@@ -94,7 +96,7 @@ def _unchanged(image: Tensor) -> Tensor:
 
 
 class _Augmented(Dataset[tuple[Tensor, Tensor]]):
-    """Images that are augmented one by one."""
+    """Images with a random augmentation of each image."""
 
     def __init__(self, images: Tensor, labels: Tensor, augmentation: Callable[[Tensor], Tensor]) -> None:
         self._images, self._labels, self._augmentation = images, labels, augmentation
@@ -107,7 +109,10 @@ class _Augmented(Dataset[tuple[Tensor, Tensor]]):
 
 
 def digits(settings: DigitsSettings) -> ImageData:
-    """Return scikit-learn's 1,797 digits of 8 × 8 pixels, split 896 / 450 / 451, the same for every seed."""
+    """Return scikit-learn's 1,797 digits of 8 × 8 pixels.
+
+    The splits have 896 training, 450 validation and 451 test images. They are the same for every seed.
+    """
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -120,11 +125,11 @@ def digits(settings: DigitsSettings) -> ImageData:
 def cifar10(settings: Cifar10Settings) -> ImageData:
     """Return CIFAR-10 with the last ``settings.num_val`` training images held out for validation.
 
-    Downloaded where it is not in ``root`` yet (the cache, by default). Read from the binary release,
-    since the Python release is a pickle.
+    Download the archive if it is not in ``root``, by default the cache folder. Read the binary release, because reading
+    the Python release would run a pickle.
 
     Raises:
-        UserError: It is not there and cannot be downloaded, or its SHA-256 is wrong.
+        UserError: The archive is missing and cannot be downloaded, or its SHA-256 digest is wrong.
     """
     archive = (Path(settings.root).expanduser() if settings.root else cache_dir()) / "cifar-10-binary.tar.gz"
     try:
@@ -146,7 +151,7 @@ def _split(images: Tensor, labels: Tensor, num_train: int, num_val: int) -> dict
 
 
 def _read_batch(archive: Path, name: str) -> tuple[Tensor, Tensor]:
-    """Read one file of the binary release: records of a label byte and 3 × 32 × 32 pixel bytes."""
+    """Return the normalized images and the labels of a file. A record is a label byte and 3 × 32 × 32 pixel bytes."""
     with tarfile.open(archive) as tar:
         member = tar.extractfile(f"cifar-10-batches-bin/{name}")
         assert member is not None

@@ -1,4 +1,4 @@
-"""Images in tar files (WebDataset), read from their beginning to their end: for many machines and network disks."""
+"""Images in WebDataset shards: tar files that are read sequentially, for many machines and network disks."""
 
 import io
 import random
@@ -19,16 +19,21 @@ from seminas.training.data.loading import BROKEN, TrainLoader, derived_seed
 from seminas.training.data.transforms import MODES, Transforms
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+"""Endings of the names of image files."""
 
 
 class Shards:
-    """The images of some tar files by number: pairs of ``KEY.jpg`` and ``KEY.cls``, which holds the class's number."""
+    """The images of some tar files by index. ``KEY.jpg`` is an image, and ``KEY.cls`` holds the number of its class."""
 
     def __init__(self, files: Sequence[str], channels: int) -> None:
-        """Read where each image stands.
+        """Read the position of each image in the files.
+
+        Args:
+            files: Paths of the tar files.
+            channels: Number of image channels, 1 or 3.
 
         Raises:
-            UserError: A file is missing or no tar file, or an image has no class.
+            UserError: A file is missing or not a tar file, or an image has no class.
         """
         self._mode = MODES[channels]
         self.labels: list[int] = []
@@ -61,12 +66,16 @@ class Shards:
         return len(self.labels)
 
     def name(self, index: int) -> str:
-        """Return the tar file and the name in it."""
+        """Return the path of the tar file and the name of the image in it."""
         file, _, _, name = self._members[index]
         return f"{file}:{name}"
 
     def image(self, index: int) -> Image.Image:
-        """Read an image; raises OSError where it is none."""
+        """Read an image, and convert it to gray or RGB.
+
+        Raises:
+            OSError: The file is not an image.
+        """
         file, offset, size, _ = self._members[index]
         with open(file, "rb") as opened:
             opened.seek(offset)
@@ -74,7 +83,11 @@ class Shards:
 
 
 def decoded(data: bytes, mode: str) -> Image.Image:
-    """Return the image of a file's bytes."""
+    """Return the image in the bytes of a file, converted to one of Pillow's modes.
+
+    Raises:
+        OSError: The bytes are not an image.
+    """
     with Image.open(io.BytesIO(data)) as image:
         return image.convert(mode)
 
@@ -87,15 +100,17 @@ def _label(data: bytes, name: str) -> int:
 
 
 class Stream(IterableDataset[tuple[Tensor, Tensor]]):
-    """Batches of one process, from shards that it reads in turns.
+    """Training batches of one process, read from shards.
 
-    Each epoch deals the shards, in an order of its own, to the processes and their workers; a worker reads its own
-    until it has given its share of the batches, again where they are too few, and draws from a buffer. It is the same
-    for the same seed, number of processes and number of workers; an image that cannot be read is left out.
+    Each epoch shuffles the shards and distributes them over the processes and their workers. A worker reads its shards
+    until it has produced its share of the batches. If it has too few images, it reads its shards again. It draws the
+    images from a shuffle buffer. Images that cannot be read are left out. For the same seed, number of processes and
+    number of workers, the batches are the same.
 
     Attributes:
-        epoch, done: Epochs behind training, and batches done of the current one.
-        unreadable: How many images were left out, a shared tensor.
+        epoch: Number of finished epochs.
+        done: Number of finished batches in the current epoch.
+        unreadable: Number of images left out, a tensor ``[1]`` in shared memory.
     """
 
     def __init__(
@@ -119,10 +134,11 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
         return self._num_batches
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield what is left of a worker's share of the epoch."""
+        """Yield the remaining batches of a worker's share of the epoch."""
         info = get_worker_info()
         first, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        # The loader asks its workers in turns, also when it begins in the middle of an epoch.
+        # The loader always takes the first batch from its worker 0, also in the middle of an epoch. So after a
+        # restart each worker takes over the share of another one.
         worker = (self.done + first) % workers
         samples = self._samples(worker, workers)
         for number in range(worker, self._num_batches, workers):
@@ -169,7 +185,7 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 class ShardImages(Images):
-    """Images whose training split is streamed; the other splits, which are small, are read by number."""
+    """Images whose training split is streamed from shards. The other splits are small, and are read by index."""
 
     def __init__(
         self,
@@ -185,28 +201,28 @@ class ShardImages(Images):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of each process."""
+        """Number of training batches of each process in an epoch."""
         return self._num_images // (self.batch_size * self._rank_and_number()[1])
 
     @property
     def num_train(self) -> int:
-        """Training images, without the shards held out."""
+        """Number of training images, without the shards held out."""
         return self._num_images
 
     @property
     def num_skipped(self) -> int:
-        """Training images that could not be read so far."""
+        """Number of training images that could not be read so far."""
         return 0 if self._stream is None else int(self._stream.unreadable)
 
     def unreadable(self) -> list[str]:
-        """Return where they are; of a stream that is only how many."""
+        """Return one text for each unreadable image. A stream counts these images but does not know their names."""
         return [f"in {self._files[0]} and others"] * self.num_skipped
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's batches, which go on where a checkpoint was written.
+        """Return the training batches of this process. After a restart they continue at the checkpoint's position.
 
         Raises:
-            UserError: There are fewer shards than readers, or fewer images than one global batch.
+            UserError: The readers outnumber the shards, or the global batch is larger than the number of images.
         """
         readers = self._rank_and_number()[1] * max(1, self._workers["num_workers"])
         if len(self._files) < readers:
@@ -232,12 +248,12 @@ def image_shards(settings: ShardSettings, augmentation: str, seed: int) -> Shard
     """Return the images of shards.
 
     Args:
-        settings: The shards, sizes and splits.
-        augmentation: See ``Recipe.augmentation``.
-        seed: Of the order and the augmentation.
+        settings: Settings of the shards, the image sizes and the splits.
+        augmentation: Name of the augmentation, see ``Recipe.augmentation``.
+        seed: Seed of the order and the augmentation of training images.
 
     Raises:
-        UserError: A file is missing, or webdataset is not installed.
+        UserError: A file is missing, no shard is left to train on, or webdataset is not installed.
     """
     try:
         import braceexpand

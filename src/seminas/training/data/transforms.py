@@ -11,18 +11,18 @@ from torchvision.transforms import v2
 from seminas.config.data import ImageFileSettings
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's channels."""
+"""Mean and standard deviation of ImageNet's channels, in a range from 0 to 1."""
 MODES = {1: "L", 3: "RGB"}
-"""Pillow's, by the number of channels."""
+"""Pillow's image mode by the number of channels."""
 
 
 @dataclass(frozen=True)
 class Transforms:
-    """What happens to an image before a network is given it, as a tensor ``[c, h, w]``.
+    """Transforms that turn an image into a network's input ``[c, h, w]``.
 
     Attributes:
-        train: Random, of training images.
-        evaluation: Fixed, of all other images.
+        train: Random transform of training images.
+        evaluation: Deterministic transform of all other images.
     """
 
     train: Callable[[Any], Tensor]
@@ -30,7 +30,12 @@ class Transforms:
 
     @classmethod
     def of(cls, settings: ImageFileSettings, augmentation: str) -> "Transforms":
-        """Return the transforms of images of some size; ``augmentation`` as of ``Recipe``."""
+        """Return the transforms for image settings.
+
+        Args:
+            settings: Image size and number of channels.
+            augmentation: Name of the augmentation, see ``Recipe.augmentation``.
+        """
         resolution, channels = settings.resolution, settings.channels
         resize = settings.resize or round(resolution * 8 / 7)
         return cls(
@@ -40,21 +45,21 @@ class Transforms:
 
 
 def train_transform(resolution: int, channels: int, augmentation: str) -> v2.Transform:
-    """Return the random transform of a training image."""
+    """Return the random transform of training images. ``resolution`` is the side of the result in pixels."""
     if augmentation == "flip":
-        first: list[Any] = [v2.Resize((resolution, resolution), antialias=True)]
+        steps: list[Any] = [v2.Resize((resolution, resolution), antialias=True)]
     else:
-        first = [v2.RandomResizedCrop(resolution, antialias=True)]
-    first.append(v2.RandomHorizontalFlip())
+        steps = [v2.RandomResizedCrop(resolution, antialias=True)]
+    steps.append(v2.RandomHorizontalFlip())
     if augmentation == "paper":
-        first.append(v2.ColorJitter(0.4, 0.4, 0.4, 0.1 if channels == 3 else None))
+        steps.append(v2.ColorJitter(0.4, 0.4, 0.4, 0.1 if channels == 3 else None))
     elif augmentation == "randaugment":
-        first.append(v2.RandAugment(2, 9))
-    return v2.Compose([*first, *_to_tensor(channels)])
+        steps.append(v2.RandAugment(2, 9))
+    return v2.Compose([*steps, *_to_tensor(channels)])
 
 
 def eval_transform(resolution: int, resize: int, channels: int) -> v2.Transform:
-    """Return the transform of an image that is only looked at."""
+    """Return the transform of images for an evaluation: scale the shorter side to ``resize``, and crop the center."""
     return v2.Compose([v2.Resize(resize, antialias=True), v2.CenterCrop(resolution), *_to_tensor(channels)])
 
 
