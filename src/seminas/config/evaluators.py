@@ -7,7 +7,7 @@ from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
 from seminas.config.recipe import Recipe
-from seminas.config.trainer import TrainerSettings
+from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
 
 ENGINES = ("processes", "ray")
@@ -142,3 +142,4 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
             raise config_error(f"{key}.isolate", self.isolate, "false with evaluator=supernet")
         if self.recipe.schedule not in ("exponential", "constant"):
             raise config_error(f"{key}.recipe.schedule", self.recipe.schedule, "exponential or constant")
+        check_sandwich(self.sandwich, self.trainer, f"{key}.trainer")

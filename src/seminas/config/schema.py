@@ -31,7 +31,7 @@ from seminas.config.strategies import (
     SemiNASEvolutionSettings,
     SemiNASSettings,
 )
-from seminas.config.trainer import TrainerSettings
+from seminas.config.trainer import TrainerSettings, check_sandwich
 
 SECTIONS: dict[str, type[Settings]] = {
     "search": SearchSettings,
@@ -196,6 +196,10 @@ class SupernetCommand(TrainingCommand):
     num_measured: int = setting(20, at_least=1, unit="architectures")
     sandwich: bool = False
     calibrate: bool = True
+
+    def check_together(self, key: str) -> None:
+        """Refuse too few batches in a step for the sandwich rule."""
+        check_sandwich(self.sandwich, self.trainer, "trainer")
 
 
 COMMANDS: dict[str, type[CommandSettings]] = {

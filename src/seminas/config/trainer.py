@@ -18,6 +18,10 @@ PRECISIONS = (
 )
 
 
+SANDWICH = 3
+"""Batches of an optimizer step by the sandwich rule: the largest network, the smallest, and a drawn one."""
+
+
 @dataclass
 class TrainerSettings(Settings):
     """Section ``trainer``. The settings have the names of the arguments of Lightning's Trainer.
@@ -69,3 +73,16 @@ class TrainerSettings(Settings):
             raise config_error(f"{key}.devices", devices, f"auto or a number with {key}.accelerator=cpu")
         if self.max_steps == 0:
             raise config_error(f"{key}.max_steps", 0, "at least 1, or -1")
+
+
+def check_sandwich(sandwich: bool, trainer: TrainerSettings, key: str) -> None:
+    """Refuse too few batches in an optimizer step for the sandwich rule.
+
+    Raises:
+        UserError: No architecture would be trained but the largest and the smallest one.
+    """
+    batches = trainer.accumulate_grad_batches
+    if sandwich and batches < SANDWICH:
+        raise config_error(
+            f"{key}.accumulate_grad_batches", batches, f"at least {SANDWICH} with sandwich=true"
+        )

@@ -109,6 +109,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
             return super().sample(n, rng, exclude)
         drawn: dict[Choices, None] = {}
         excluded = set(exclude)
+        n = min(n, self.size - len(excluded))
         while len(drawn) < n:  # So large a space hardly ever repeats a draw.
             for row in self._chain.draw(n - len(drawn), rng).tolist():
                 if tuple(row) not in excluded:
