@@ -7,7 +7,7 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.data import Cifar10Settings, DigitsSettings, FolderSettings, ShardSettings
 from seminas.config.evaluators import SupernetEvaluatorSettings, TableSettings, TrainingEvaluatorSettings
 from seminas.config.fields import Settings, setting
-from seminas.config.loggers import CSVSettings, WandBSettings
+from seminas.config.loggers import CSVSettings, MLflowSettings, TensorBoardSettings, WandBSettings
 from seminas.config.predictors import (
     ControllerPredictorSettings,
     NAOPredictorSettings,
@@ -68,7 +68,12 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "nao": NAOPredictorSettings,
         "scikit": ScikitPredictorSettings,
     },
-    "logger": {"csv": CSVSettings, "wandb": WandBSettings},
+    "logger": {
+        "csv": CSVSettings,
+        "wandb": WandBSettings,
+        "tensorboard": TensorBoardSettings,
+        "mlflow": MLflowSettings,
+    },
 }
 """Sections with a ``_target_`` and settings. YAML files name them as ``/settings/GROUP/NAME``."""
 

@@ -18,10 +18,10 @@ from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.processes import number_of_ranks, rank_of_all
 from seminas.execution.ranks import launch
-from seminas.runs.loggers import closing_loggers
+from seminas.runs.loggers import closing_loggers, log_config
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.storage.files import parse_json, write_json
-from seminas.training.checkpoints import last_checkpoint, read_checkpoint
+from seminas.training.checkpoints import last_checkpoint, read_checkpoint, trained_steps
 from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
 from seminas.training.data.make import seeded_images
@@ -80,11 +80,23 @@ class SupernetJob:
 
     def step(self) -> int:
         """Return the steps that the folder's supernet has been trained for."""
-        checkpoint = last_checkpoint(self.folder)
-        return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
+        return trained_steps(self.folder)
 
-    def train(self, steps: int, *, quiet: bool = True, loggers: Sequence[Any] = ()) -> None:
+    def train(
+        self,
+        steps: int,
+        *,
+        quiet: bool = True,
+        loggers: Sequence[Any] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         """Train until so many steps have been made in all, on from the folder's checkpoint.
+
+        Args:
+            steps: In all.
+            quiet: Whether to show nothing.
+            loggers: Take the metrics; the caller closes them.
+            config: What the loggers get as hyper-parameters.
 
         Raises:
             UserError: It ended before.
@@ -102,10 +114,11 @@ class SupernetJob:
             limit_val_batches=0,
         )
         number = os.environ.get("WORLD_SIZE")
-        with closing_loggers(loggers):
-            trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
-            if trainer.global_step < steps:
-                raise UserError(f"{self.folder}: training ended before its {steps} steps")
+        if config is not None:
+            log_config(loggers, config)
+        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+        if trainer.global_step < steps:
+            raise UserError(f"{self.folder}: training ended before its {steps} steps")
         if number is not None:
             os.environ["WORLD_SIZE"] = number  # Lightning takes it away.
 
@@ -162,7 +175,9 @@ class SupernetJob:
 
 
 def _call(job: SupernetJob, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    getattr(job, method)(*arguments, **keywords)
+    """Call a method on a rank; the rank's copies of loggers are its own."""
+    with closing_loggers(keywords.get("loggers", ())):
+        getattr(job, method)(*arguments, **keywords)
 
 
 def load_supernet(network: nn.Module, checkpoint: Path) -> None:
