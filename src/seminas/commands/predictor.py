@@ -39,7 +39,7 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
     from seminas.evaluators.base import Evaluator
     from seminas.predictors.base import Predictor
     from seminas.predictors.study import PredictorStudy
-    from seminas.runs.loggers import build_loggers, closing_loggers
+    from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log_numbers
     from seminas.spaces.base import EnumerableSpace
 
     settings: PredictorSettings = read_section(config, "predictor", PredictorSettings)
@@ -52,22 +52,20 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
     evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])
     study = PredictorStudy(settings, space, evaluator, config["seed"])
     with folder.claim(config):
-        measured = study.measure(predictor)
-        result = PredictorResult(
-            space=space.name,
-            seed=config["seed"],
-            model=config["names"]["model"],
-            **measured,
-            **folder.timing(),
-            config=config,
-        )
         loggers = build_loggers(config["logger"], folder.path)
         with closing_loggers(loggers):
+            log_config(loggers, config)
+            measured = study.measure(predictor)
+            result = PredictorResult(
+                space=space.name,
+                seed=config["seed"],
+                model=config["names"]["model"],
+                **measured,
+                **folder.timing(),
+                config=config,
+            )
             values = {**asdict(result), **result.top_k}
-            metrics = {name: value for name, value in values.items() if isinstance(value, float)}
-            for logger in loggers:
-                logger.log_hyperparams(config)
-                logger.log_metrics(metrics, step=0)
+            log_numbers(loggers, {name: v for name, v in values.items() if isinstance(v, float)}, step=0)
         folder.write_result(result)
     return result
 

@@ -51,7 +51,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     from seminas.loop.screen import Screen
     from seminas.loop.search import Search
     from seminas.runs.archive import Archive
-    from seminas.runs.loggers import build_loggers
+    from seminas.runs.loggers import LogsFigures, LogsRows, build_loggers
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.subset import Subset
     from seminas.strategies.base import Strategy
@@ -71,7 +71,8 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
         sizes = _round_sizes(settings, folder, candidates.size, strategy)
         with folder.claim(config), closing(Archive(folder.path)) as archive:
             folder.write_plan(sizes)
-            loggers = build_loggers(config["logger"], folder.path)
+            num_recorded = len(archive)
+            loggers = build_loggers(config["logger"], folder.path, lambda: num_recorded)
             observers = Observers([Screen(quiet=quiet), Metrics(loggers, config, space)])
             with closing_observer(observers):
                 observers.start(archive, sizes)
@@ -88,7 +89,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
                 observers.note("testing the best architecture")
                 result = search_result(config, archive, space, evaluator, folder.timing())
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
-                if not quiet or "wandb" in (config["logger"] or {}):
+                if not quiet or any(isinstance(logger, LogsFigures | LogsRows) for logger in loggers):
                     write_figures(folder.path, space, archive)
                 observers.finish(result)
             folder.write_result(result)

@@ -40,7 +40,7 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
     Raises:
         UserError: The config or the folder is not valid, or a process failed.
     """
-    from seminas.runs.loggers import build_loggers
+    from seminas.runs.loggers import build_loggers, closing_loggers, log_numbers
     from seminas.training.devices import num_local_processes
     from seminas.training.supernet import SupernetJob
 
@@ -63,10 +63,13 @@ def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Su
         steps = (trainer.max_epochs or recipe.epochs) * steps_per_epoch
     job.module(images)
     with claimed_by_first_rank(folder, config):
-        loggers = build_loggers(config["logger"], folder.path)
-        job.on_all_processes("train", steps, quiet=quiet, loggers=loggers)
-        architectures = space.sample(config["num_measured"], np.random.default_rng(config["seed"]))
-        accuracies = job.measured(architectures)
+        loggers = build_loggers(config["logger"], folder.path, job.step)
+        with closing_loggers(loggers):
+            job.on_all_processes("train", steps, quiet=quiet, loggers=loggers, config=config)
+            architectures = space.sample(config["num_measured"], np.random.default_rng(config["seed"]))
+            accuracies = job.measured(architectures)
+            if is_first_rank():
+                log_numbers(loggers, {"final/mean_val_accuracy": float(np.mean(accuracies))}, steps)
         if not is_first_rank():
             return None
         measured = [

@@ -1,20 +1,26 @@
 """Settings of the loggers."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from omegaconf import II
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import UserError
 
 
 @dataclass
 class CSVSettings(Settings):
-    """Lightning's CSV logger: ``metrics.csv`` in the run folder."""
+    """``metrics.csv`` in the run folder.
+
+    Attributes:
+        name, version: Folders for it below the run folder; empty for none.
+    """
 
     KEY: ClassVar[str] = "logger.csv"
 
-    _target_: str = "pytorch_lightning.loggers.CSVLogger"
+    _target_: str = "seminas.runs.csv.CSV"
     name: str = setting("", empty=True)
     version: str = setting("", empty=True)
 
@@ -40,3 +46,49 @@ class WandBSettings(Settings):
     group: str | None = II("sweep_group:")
     tags: list[Any] = II("swept:")
     name: str | None = II("sweep_job_name:")
+
+
+@dataclass
+class TensorBoardSettings(Settings):
+    """TensorBoard: the folder ``tensorboard`` in the run folder."""
+
+    KEY: ClassVar[str] = "logger.tensorboard"
+
+    _target_: str = "seminas.runs.tensorboard.TensorBoard"
+
+    def check_together(self, key: str) -> None:
+        """Refuse a logger whose package is missing."""
+        _check_packages("tensorboard", "tensorboard")
+
+
+@dataclass
+class MLflowSettings(Settings):
+    """MLflow.
+
+    Attributes:
+        tracking_uri: Of a server or database, such as ``http://HOST:5000``; null: the database ``mlflow.db`` in the run
+            folder, with figures in the folder ``mlflow``.
+        experiment_name: Of a run of a sweep: the name of the sweep's folder; null: ``seminas``.
+        run_name: Of a run of a sweep; null: MLflow makes one up.
+        tags: Of a run of a sweep: what was swept.
+    """
+
+    KEY: ClassVar[str] = "logger.mlflow"
+
+    _target_: str = "seminas.runs.mlflow.MLflow"
+    tracking_uri: str | None = setting(None)
+    experiment_name: str | None = II("sweep_group:")
+    run_name: str | None = II("sweep_job_name:")
+    tags: list[Any] = II("swept:")
+
+    def check_together(self, key: str) -> None:
+        """Refuse a logger whose packages are missing."""
+        # A server needs no database here.
+        is_server = str(self.tracking_uri).startswith("http")
+        _check_packages("mlflow", "mlflow", *(() if is_server else ("sqlalchemy", "alembic")))
+
+
+def _check_packages(logger: str, *packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise UserError(f"logger={logger}: needs {', '.join(missing)} (pip install 'seminas[{logger}]')")

@@ -12,7 +12,7 @@ from seminas.config.evaluators import (
     TrainingEvaluatorSettings,
 )
 from seminas.config.fields import Settings, setting
-from seminas.config.loggers import CSVSettings, WandBSettings
+from seminas.config.loggers import CSVSettings, MLflowSettings, TensorBoardSettings, WandBSettings
 from seminas.config.predictors import (
     ControllerPredictorSettings,
     NAOPredictorSettings,
@@ -73,7 +73,12 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "nao": NAOPredictorSettings,
         "scikit": ScikitPredictorSettings,
     },
-    "logger": {"csv": CSVSettings, "wandb": WandBSettings},
+    "logger": {
+        "csv": CSVSettings,
+        "wandb": WandBSettings,
+        "tensorboard": TensorBoardSettings,
+        "mlflow": MLflowSettings,
+    },
 }
 """Settings classes of sections with a ``_target_``, by group and name.
 

@@ -14,6 +14,7 @@ from seminas.runs.archive import Archive, Record
 from seminas.spaces.base import SearchSpace
 
 CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"
+FIGURES = (CURVE_FILE, BEST_FILE, PREDICTIONS_FILE)
 MOST_PANELS, MOST_POINTS = 5, 2_000
 """Maximum number of rounds in the figure of predictions, and approximate maximum number of points in each round."""
 

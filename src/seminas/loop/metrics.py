@@ -1,11 +1,12 @@
-"""A search in the loggers: a line for each evaluation and each round, the result, and for W&B its figures."""
+"""A search in the loggers: a line for each evaluation and each round, the result, and the figures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seminas.loop.figures import FIGURES
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive, Record
-from seminas.runs.loggers import close_loggers
+from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
 
@@ -13,7 +14,10 @@ FINAL = ("best_val_accuracy", "test_accuracy", "num_queries", "wall_s")
 
 
 class Metrics(Observer):
-    """Passes numbers on to Lightning loggers. A resumed search passes all of its history on again."""
+    """Passes numbers on to Lightning loggers.
+
+    A resumed search passes all of its history on again. Our loggers leave out what they hold already.
+    """
 
     def __init__(self, loggers: Sequence[Any], config: dict[str, Any], space: SearchSpace[Any]) -> None:
         """Prepare; ``config`` are the loggers' hyper-parameters."""
@@ -24,8 +28,7 @@ class Metrics(Observer):
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Log the config and the evaluations of earlier processes."""
         self._archive = archive
-        for logger in self._loggers:
-            logger.log_hyperparams(self._config)
+        log_config(self._loggers, self._config)
         self.evaluated(archive.records)
 
     def evaluated(self, records: Sequence[Record]) -> None:
@@ -41,7 +44,7 @@ class Metrics(Observer):
                 "best_val_accuracy": self._best,
                 "cost_s": record.cost_s,
             }
-            self._log({name: number for name, number in metrics.items() if number is not None}, record.index)
+            log_numbers(self._loggers, metrics, record.index)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
         """Log the strategy's numbers on the round."""
@@ -49,25 +52,26 @@ class Metrics(Observer):
         self._best = None if best is None else best.val_accuracy
         if metrics:
             last = archive.round(round_number)[-1].index
-            self._log({f"round/{name}": value for name, value in metrics.items()}, last)
+            log_numbers(self._loggers, {f"round/{name}": value for name, value in metrics.items()}, last)
+        for logger in self._loggers:
+            logger.save()
 
     def finish(self, result: SearchResult) -> None:
-        """Log the result, and to W&B the architectures and the figures."""
+        """Log the result and the figures; W&B gets the architectures, too."""
         final = {f"final/{name}": getattr(result, name) for name in FINAL}
-        self._log({name: value for name, value in final.items() if value is not None}, result.num_queries)
+        log_numbers(self._loggers, final, result.num_queries)
+        assert self._archive is not None
+        folder = self._archive.folder
+        files = [folder / name for name in FIGURES if (folder / name).exists()]
         for logger in self._loggers:
-            from pytorch_lightning.loggers import WandbLogger  # Slow, and not needed without loggers.
+            if isinstance(logger, LogsRows):
+                from seminas.loop.wandb_media import media
 
-            if isinstance(logger, WandbLogger) and self._archive is not None:
-                from seminas.loop.wandb_media import log_media
-
-                log_media(logger.experiment, self._archive.folder, self._space, self._archive)
+                logger.log_row(media(self._space, self._archive, files))
+            elif isinstance(logger, LogsFigures):
+                logger.log_figures(files, result.num_queries)
             logger.save()
 
     def close(self, *, failed: bool) -> None:
         """Close the loggers."""
         close_loggers(self._loggers, failed=failed)
-
-    def _log(self, metrics: dict[str, float], step: int) -> None:
-        for logger in self._loggers:
-            logger.log_metrics(metrics, step=step)

@@ -1,5 +1,6 @@
 """What W&B gets beside the metrics: the architectures as a table with drawings, and the figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from seminas.loop.drawing import draw_architecture
-from seminas.loop.figures import BEST_FILE, CURVE_FILE, PREDICTIONS_FILE
 from seminas.runs.archive import Archive
 from seminas.spaces.base import SearchSpace
 
@@ -16,8 +16,8 @@ MOST_DRAWN = 20
 COLUMNS = ("index", "round", "architecture", "val_accuracy", "prediction", "cost_s", "error", "drawing")
 
 
-def log_media(run: Any, folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
-    """Log a search's table and figures to a W&B run."""
+def media(space: SearchSpace[Any], archive: Archive, figures: Sequence[Path]) -> dict[str, Any]:
+    """Return a search's table and figures (PNG files) as a row of W&B's history."""
     import wandb
 
     done = [r for r in archive.records if r.val_accuracy is not None]
@@ -26,11 +26,7 @@ def log_media(run: Any, folder: Path, space: SearchSpace[Any], archive: Archive)
     for r in archive.records:
         drawing = wandb.Image(_pixels(space, r.architecture)) if r.index in drawn else None
         table.add_data(r.index, r.round, r.key, r.val_accuracy, r.prediction, r.cost_s, r.error, drawing)
-    media: dict[str, Any] = {"architectures": table}
-    for file in (CURVE_FILE, BEST_FILE, PREDICTIONS_FILE):
-        if (folder / file).exists():
-            media[Path(file).stem] = wandb.Image(str(folder / file))
-    run.log(media)
+    return {"architectures": table, **{file.stem: wandb.Image(str(file)) for file in figures}}
 
 
 def _pixels(space: SearchSpace[Any], architecture: Any) -> np.ndarray:

@@ -1,15 +1,22 @@
 """W&B as a logger that no network can stop."""
 
 import logging
+import secrets
 import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seminas.errors import UserError, first_line
+from seminas.runs.logger_ids import read_logger_id, write_logger_id
+from seminas.runs.points import Points
+from seminas.runs.wandb_file import STEP, logged
 
 log = logging.getLogger(__name__)
 START_S, END_S = 15.0, 60.0
@@ -19,8 +26,22 @@ START_S, END_S = 15.0, 60.0
 class WandB(WandbLogger):
     """Lightning's logger, which goes on offline where W&B does not answer.
 
-    All is written to files first. What W&B has not taken when a run ends stays in them: ``wandb sync`` uploads it.
+    All is written to files first. What W&B has not taken when a run ends stays in them: ``wandb sync`` uploads it. Each
+    process that works on a run folder has a file of its own. All of them are of the same run of W&B, and go on with the
+    numbers of its steps.
     """
+
+    def __init__(self, save_dir: str, **arguments: Any) -> None:
+        """Prepare a logger; nothing is read or written before the first use.
+
+        Args:
+            save_dir: Run folder.
+            arguments: As Lightning's logger takes them.
+        """
+        super().__init__(save_dir=save_dir, **arguments)
+        self._held = Points()
+        self._next_step: int | None = None
+        """Of W&B's own steps, in the first row of this process; None where W&B knows it."""
 
     @property
     @rank_zero_experiment
@@ -28,19 +49,55 @@ class WandB(WandbLogger):
         """The run, started with the first use."""
         if self._experiment is None:
             self._experiment = run = self._started()
-            run.define_metric("trainer/global_step")
-            run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+            run.define_metric(STEP)
+            run.define_metric("*", step_metric=STEP, step_sync=True)
         return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log the metrics of a step, without points that are there."""
+        _ = self.experiment
+        missing = self._held.missing(metrics, step)
+        if missing:
+            self.log_row(missing if step is None else {**missing, STEP: step})
+
+    @rank_zero_only
+    def log_row(self, row: Mapping[str, Any]) -> None:
+        """Log a row of W&B's history."""
+        run = self.experiment
+        if self._next_step is None:
+            run.log(dict(row))
+        else:
+            run.log(dict(row), step=self._next_step, commit=True)
+            self._next_step = None
 
     def __getstate__(self) -> dict[str, Any]:
         """A rank that is given a copy starts the run itself, if it is the first."""
         return {**vars(self), "_experiment": None}
 
     def _started(self) -> Any:
-        arguments = {name: value for name, value in self._wandb_init.items() if name != "mode"}
+        folder, project = Path(self._wandb_init["dir"]), self._wandb_init["project"]
+        run_id = read_logger_id(folder, "wandb", project)
+        if run_id is None:
+            run_id = secrets.token_hex(4)
+            write_logger_id(folder, "wandb", project, run_id)
+        self._held, next_step = logged(folder, run_id)
+        # W&B names a folder by the second.
+        while any((folder / "wandb").glob(f"*{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+            time.sleep(0.1)
+        run = self._init(run_id)
+        self._next_step = next_step if next_step > run.starting_step else None
+        return run
+
+    def _init(self, run_id: str) -> Any:
+        arguments = {
+            name: value for name, value in self._wandb_init.items() if name not in ("mode", "resume")
+        }
+        arguments["id"] = run_id
         if not self._offline:
+            settings = wandb.Settings(init_timeout=START_S)
             try:
-                return wandb.init(**arguments, mode="online", settings=wandb.Settings(init_timeout=START_S))
+                return wandb.init(**arguments, mode="online", resume="allow", settings=settings)
             except wandb.errors.UsageError as error:
                 raise UserError(f"logger.wandb.offline=false: {first_line(error)}") from error
             except wandb.errors.Error as error:

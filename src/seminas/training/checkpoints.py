@@ -51,6 +51,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def trained_steps(folder: Path) -> int:
+    """Return the steps of the checkpoint that a run folder's training goes on from, 0 where there is none yet."""
+    checkpoint = last_checkpoint(folder)
+    return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
+
+
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Return the contents of a checkpoint. Only tensors and plain values are loaded.
 

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ from torch import nn
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.runs.folder import RunFolder
-from seminas.runs.loggers import build_loggers, closing_loggers
+from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log_numbers
 from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.cost import count_macs, count_parameters
-from seminas.training.checkpoints import BEST, LAST, checkpoint_folder, last_checkpoint, read_checkpoint
+from seminas.training.checkpoints import (
+    BEST,
+    LAST,
+    checkpoint_folder,
+    last_checkpoint,
+    read_checkpoint,
+    trained_steps,
+)
 from seminas.training.classifier import Classifier
 from seminas.training.data.images import Images
 from seminas.training.data.make import seeded_images
@@ -23,6 +31,8 @@ from seminas.training.export import digest, export
 from seminas.training.trainer import evaluating_trainer, make_trainer
 
 log = logging.getLogger(__name__)
+FINAL = ("val_accuracy", "val_top5", "test_accuracy", "test_top5")
+"""What is measured with the weights that are kept."""
 
 
 @dataclass
@@ -72,7 +82,7 @@ def train(job: StandaloneJob) -> None:
     network = job.network(images)
     module = Classifier(network, images.num_classes, job.recipe, job.seed)
     has_validation = len(images.sources["val"]) > 0
-    loggers = build_loggers(job.config["logger"], job.folder)
+    loggers = build_loggers(job.config["logger"], job.folder, partial(trained_steps, job.folder))
     trainer = make_trainer(
         job.trainer,
         job.folder,
@@ -83,9 +93,12 @@ def train(job: StandaloneJob) -> None:
         limit_val_batches=1.0 if has_validation else 0,
     )
     with closing_loggers(loggers):
+        log_config(loggers, job.config)
         trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(job.folder), weights_only=True)
-    log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
-    measured = _measured(job, module, images, has_validation)
+        log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
+        measured = _measured(job, module, images, has_validation)
+        final = {f"final/{name}": measured.get(name) for name in FINAL}
+        log_numbers(loggers, final, trainer.global_step)
     if not trainer.is_global_zero:
         return
     result = TrainingResult(

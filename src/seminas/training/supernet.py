@@ -18,10 +18,10 @@ from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.processes import number_of_ranks, rank_of_all
 from seminas.execution.ranks import launch
-from seminas.runs.loggers import closing_loggers
+from seminas.runs.loggers import closing_loggers, log_config
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.storage.files import parse_json, write_json
-from seminas.training.checkpoints import last_checkpoint, read_checkpoint
+from seminas.training.checkpoints import last_checkpoint, read_checkpoint, trained_steps
 from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
 from seminas.training.data.make import seeded_images
@@ -85,16 +85,23 @@ class SupernetJob:
 
     def step(self) -> int:
         """Return the number of steps of the folder's checkpoint, 0 if there is no checkpoint."""
-        checkpoint = last_checkpoint(self.folder)
-        return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
+        return trained_steps(self.folder)
 
-    def train(self, steps: int, *, quiet: bool = True, loggers: Sequence[Any] = ()) -> None:
+    def train(
+        self,
+        steps: int,
+        *,
+        quiet: bool = True,
+        loggers: Sequence[Any] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         """Continue the training from the folder's checkpoint up to a total number of steps.
 
         Args:
             steps: Total number of optimizer steps, including the steps of earlier calls.
             quiet: Whether to show no progress.
-            loggers: Lightning's loggers.
+            loggers: Lightning's loggers. The caller closes them.
+            config: Hyper-parameters for the loggers.
 
         Raises:
             UserError: The training ended before ``steps`` steps.
@@ -112,10 +119,11 @@ class SupernetJob:
             limit_val_batches=0,
         )
         world_size = os.environ.get("WORLD_SIZE")
-        with closing_loggers(loggers):
-            trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
-            if trainer.global_step < steps:
-                raise UserError(f"{self.folder}: training ended before its {steps} steps")
+        if config is not None:
+            log_config(loggers, config)
+        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+        if trainer.global_step < steps:
+            raise UserError(f"{self.folder}: training ended before its {steps} steps")
         if world_size is not None:
             os.environ["WORLD_SIZE"] = world_size  # Lightning deletes this variable.
 
@@ -192,7 +200,9 @@ def _answers_of_all(folder: Path, number: int) -> list[Path]:
 
 
 def _call(job: SupernetJob, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    getattr(job, method)(*arguments, **keywords)
+    """Call a method on a rank; the rank's copies of loggers are its own."""
+    with closing_loggers(keywords.get("loggers", ())):
+        getattr(job, method)(*arguments, **keywords)
 
 
 def load_supernet(network: nn.Module, checkpoint: Path) -> None:

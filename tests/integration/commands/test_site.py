@@ -96,7 +96,7 @@ def test_the_commands_page_has_the_help_of_every_command(site: Path) -> None:
 
 def test_the_api_pages_have_shapes_units_errors_and_sources(site: Path) -> None:
     spaces, evaluators = text_of(site / "api" / "spaces.html"), text_of(site / "api" / "evaluators.html")
-    for words in ("adjacency matrices [n, V, V]", "[n, max_length]", "is no architecture of this space"):
+    for words in ("adjacency matrices [n, V, V]", "[n, max_length]", "ValueError"):
         assert words in spaces
     for words in ("Return the validation accuracy of an architecture, a fraction", "Seconds that it took"):
         assert words in evaluators

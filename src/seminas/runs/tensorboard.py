@@ -1,0 +1,79 @@
+"""TensorBoard's files of a run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from seminas.config.check import flat
+from seminas.runs.points import KeptSteps, Points, no_steps
+
+FOLDER = "tensorboard"
+"""In the run folder."""
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger, which goes on with the curves of an earlier process."""
+
+    def __init__(self, save_dir: str, kept_steps: KeptSteps = no_steps) -> None:
+        """Prepare a logger; nothing is read or written before the first use.
+
+        Args:
+            save_dir: Run folder.
+            kept_steps: Points of earlier steps stay. TensorBoard drops the later ones.
+        """
+        super().__init__(save_dir, name="", version=FOLDER, default_hp_metric=False)
+        self._kept_steps = kept_steps
+        self._held = Points()
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """PyTorch's ``SummaryWriter``, made with the first use."""
+        if self._experiment is None and any(Path(self.log_dir).glob("events.*")):
+            self._kwargs["purge_step"] = steps = self._kept_steps()
+            self._held = _points(self.log_dir, steps)
+        return super().experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log the metrics of a step, without points that are there."""
+        _ = self.experiment
+        super().log_metrics(self._held.missing(metrics, step), step)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, metrics: Any = None, step: int | None = None) -> None:
+        """Log a config for TensorBoard's page of hyper-parameters, by dotted keys."""
+        from torch.utils.tensorboard.summary import hparams
+
+        plain = {key: v if isinstance(v, bool | int | float) else str(v) for key, v in flat(params).items()}
+        self.hparams.update(params)
+        for summary in hparams(plain, {}):
+            self.experiment._get_file_writer().add_summary(summary)
+
+    @rank_zero_only
+    def log_figures(self, files: Sequence[Path], step: int) -> None:
+        """Log pictures by the names of their files."""
+        for file in files:
+            with Image.open(file) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self.experiment.add_image(file.stem, pixels, step, dataformats="HWC")
+
+
+def _points(folder: str, before: int) -> Points:
+    """Return the points of the steps before a step that a folder of events holds."""
+    from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+    events = EventAccumulator(folder, {SCALARS: 0})
+    events.Reload()
+    points = Points()
+    for name in events.Tags()[SCALARS]:
+        steps = [event.step for event in events.Scalars(name) if event.step < before]
+        if steps:
+            points.add([name], max(steps))
+    return points
