@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from seminas.commands import search
-from seminas.execution.engines import Engine
+from seminas.execution.base import Engine
 from seminas.runs.folder import RunFolder
 from support import BIN
 

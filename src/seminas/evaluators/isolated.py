@@ -14,7 +14,8 @@ from seminas.config.schema import BY_TARGET, EVERY_EVALUATOR
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, failed
-from seminas.execution.engines import LostError, visible_gpus
+from seminas.execution.base import LostError
+from seminas.execution.engines import visible_gpus
 from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import A
 

@@ -10,7 +10,8 @@ from seminas.config.evaluators import SupernetEvaluatorSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.execution.engines import LostError, RayTasks
+from seminas.execution.base import LostError
+from seminas.execution.ray_tasks import RayTasks
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters

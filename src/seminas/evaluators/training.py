@@ -15,7 +15,8 @@ from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line, whole_traceback
-from seminas.execution.engines import LostError, make_engine
+from seminas.execution.base import LostError
+from seminas.execution.engines import make_engine
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters

@@ -1,127 +1,12 @@
-"""Engines that run evaluations in parallel: on processes of this machine, or on a Ray cluster."""
+"""Choice of the engine that runs evaluations: processes of this machine, or a Ray cluster."""
 
-import logging
 import os
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from seminas.config.evaluators import RaySettings
-from seminas.errors import UserError
-from seminas.execution.processes import become_quiet, end_ray
-
-ATTEMPTS = 2
-"""Number of attempts for a call whose process dies."""
-
-
-class LostError(Exception):
-    """The process of a call died, as often as it was tried, or the call took longer than it may."""
-
-
-def took_too_long(timeout_s: float) -> str:
-    """Return why a call is lost that took longer than it may."""
-    return f"it took longer than evaluator.timeout_s={timeout_s:g}"
-
-
-class Engine(ABC):
-    """Base class of engines. An engine calls methods of an object on several processes.
-
-    Each process has a copy of the object.
-
-    Attributes:
-        num_workers: Number of calls that run at once.
-    """
-
-    num_workers: int
-
-    @abstractmethod
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call a method once for each tuple of arguments. Yield the index and the result of each call when it ends.
-
-        A call whose process dies is made once more. If that process dies too, the result is a ``LostError``. So it is
-        for a call that takes longer than the engine's time limit, which is not made again.
-
-        Raises:
-            Exception: A call raised it.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """End the processes. Results of running calls are lost."""
-
-
-class RayTasks(Engine):
-    """Engine with tasks on a Ray cluster. Without a cluster address, Ray runs on this machine."""
-
-    def __init__(self, target: Any, settings: RaySettings, timeout_s: float | None = None) -> None:
-        """Connect, or start Ray.
-
-        Args:
-            target: The object.
-            settings: Address of the cluster, and what an evaluation needs.
-            timeout_s: Seconds that a call may take; None: any.
-
-        Raises:
-            UserError: Ray is not installed, the cluster does not answer, or it is too small for an evaluation.
-        """
-        try:
-            import ray
-        except ImportError as error:
-            raise UserError("evaluator.engine=ray: needs Ray (pip install 'seminas[ray]')") from error
-        if not ray.is_initialized():
-            try:
-                ray.init(
-                    address=settings.address,
-                    include_dashboard=None if settings.address else False,
-                    log_to_driver=False,
-                    logging_level=logging.WARNING,
-                )
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise UserError(f"evaluator.ray.address={settings.address}: {reason}") from error
-            self._own = True
-        else:
-            self._own = False  # That of the launcher, whose job this is.
-        self._ray, self._timeout_s = ray, timeout_s
-        # In a list, so that a worker fetches it once and not with every call.
-        self._reference = [ray.put(target)]
-        cluster = ray.cluster_resources()
-        cpus, gpus = cluster.get("CPU", 0.0), cluster.get("GPU", 0.0)
-        shares = [(cpus, settings.num_cpus), (gpus, settings.num_gpus)]
-        if any(wanted > available for available, wanted in shares):
-            self.close()
-            wanted = f"{settings.num_cpus:g} CPUs and {settings.num_gpus:g} GPUs"
-            raise UserError(
-                f"evaluator.ray: an evaluation wants {wanted}, the cluster has {cpus:g} and {gpus:g}"
-            )
-        self.num_workers = max(1, min(int(available // wanted) for available, wanted in shares if wanted))
-        self._task = ray.remote(
-            num_cpus=settings.num_cpus, num_gpus=settings.num_gpus, max_retries=ATTEMPTS - 1
-        )(_call_on_ray)
-
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """See the base class; a task whose node is lost is made again on another."""
-        running = {
-            self._task.remote(self._reference, method, call, self._timeout_s): i
-            for i, call in enumerate(arguments)
-        }
-        while running:
-            (done, *_), _ = self._ray.wait(list(running))
-            i = running.pop(done)
-            try:
-                yield i, self._ray.get(done)
-            except self._ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            except self._ray.exceptions.RayError as error:
-                yield i, LostError(str(error).splitlines()[0])
-
-    def close(self) -> None:
-        """See the base class."""
-        if self._own:
-            end_ray()
+from seminas.execution.base import Engine
+from seminas.execution.ray_tasks import RayTasks
+from seminas.execution.workers import WorkerProcesses
 
 
 def visible_gpus(accelerator: str) -> list[str]:
@@ -169,47 +54,4 @@ def make_engine(
     """
     if name == "ray":
         return RayTasks(target, ray, timeout_s)
-    from seminas.execution.workers import WorkerProcesses
-
     return WorkerProcesses(target, num_workers, visible_gpus(accelerator), timeout_s)
-
-
-_target: Any
-
-
-_fetched: Any = None
-
-
-def _call_on_ray(
-    reference: list[Any], method: str, arguments: tuple[Any, ...], timeout_s: float | None
-) -> Any:
-    import ray
-
-    global _target, _fetched
-    if _fetched != reference[0]:
-        _target, _fetched = ray.get(reference[0]), reference[0]
-        become_quiet()
-    return _within(timeout_s, getattr(_target, method), arguments)
-
-
-def _within(timeout_s: float | None, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Return the result of a call, or a ``LostError`` after so many seconds; the process ends soon after that."""
-    if timeout_s is None:
-        return call(*arguments)
-    ended: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            ended.set_result(call(*arguments))
-        except BaseException as error:
-            ended.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return ended.result(timeout_s)
-    except FutureTimeout:
-        if ended.done():  # The call itself raised it.
-            raise
-        # A call that Ray gives to this process before it ends is made again elsewhere.
-        threading.Timer(1.0, os._exit, (1,)).start()
-        return LostError(took_too_long(timeout_s))

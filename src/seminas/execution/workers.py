@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from seminas.errors import first_line
-from seminas.execution.engines import ATTEMPTS, Engine, LostError, took_too_long
+from seminas.execution.base import ATTEMPTS, Engine, LostError, took_too_long
 from seminas.execution.processes import become_quiet, end_with_parent, spawning
 
 GRACE_S = 5.0

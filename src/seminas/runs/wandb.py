@@ -102,6 +102,7 @@ class WandB(WandbLogger):
                 raise UserError(f"logger.wandb.offline=false: {first_line(error)}") from error
             except wandb.errors.Error as error:
                 log.warning("W&B does not answer (%s): this run is logged offline", first_line(error))
+                wandb.teardown()  # Its process still holds the id of the run.
         return wandb.init(**arguments, mode="offline")
 
     def close(self, exit_code: int) -> None:

@@ -18,7 +18,7 @@ from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.evaluators.supernet import SupernetEvaluator
-from seminas.execution.engines import Engine, LostError
+from seminas.execution.base import Engine, LostError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SearchResult, SupernetResult, TrainingResult

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seminas.execution.engines import LostError
+from seminas.execution.base import LostError
 from seminas.execution.workers import WorkerProcesses
 from unit.execution.working import Doubles
 
