@@ -24,7 +24,7 @@ BLOCK = 20_000
 class Forest(Generic[A]):
     """A random forest (Breiman, Machine Learning, 2001) on a space's features.
 
-    The forest and the networks make different errors, so their mean is more accurate.
+    The forest and the networks make different errors.
 
     Attributes:
         space: Space that computes the features.

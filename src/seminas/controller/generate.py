@@ -25,7 +25,7 @@ def improve(
     Args:
         controller: Fitted controller.
         seeds: Architectures to start from.
-        wanted: Number of new architectures. With this number, the search for more stops.
+        wanted: Number of new architectures at which the gradient steps stop.
         seen: Architectures that are not new.
         settings: Settings of the gradient steps. With ``better``, an architecture counts only if the controller
             predicts a better accuracy than for its seed. Other architectures are errors of the decoder, not

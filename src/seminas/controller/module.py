@@ -19,7 +19,7 @@ class Labeled(NamedTuple):
 
     Attributes:
         inputs: Architectures as tensors, n of them.
-        targets: Targets of the architectures, ``[n]``. ``Targets`` makes them from accuracies.
+        targets: Targets of the architectures, ``[n]``: transformed accuracies or pseudo-labels.
     """
 
     inputs: Inputs

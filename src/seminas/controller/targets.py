@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 FAR = 10.0
-"""Largest distance of a prediction from the range of the labeled architectures' targets. Others are clipped."""
+"""Largest distance of a prediction from the range of the labeled architectures' targets, in units of the target."""
 
 
 def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
