@@ -68,7 +68,7 @@ class Controller(Generic[A]):
         space: Space of the architectures.
         student: Network of the student: encoder, head and decoder. The search improves and decodes architectures with
             this network.
-        teachers: Network of the teachers: stacked encoders and heads. Each teacher's prediction has the same weight as
+        teachers: Network of the teachers: encoders and heads. Each teacher's prediction has the same weight as
             the student's prediction. None if the student is the only member.
         targets: Scale of the predictions.
         forest: Random forest, mixed into the members' mean prediction. None if the settings ask for no forest.

@@ -42,4 +42,4 @@ class Predictor(ABC, Generic[A]):
 
     @abstractmethod
     def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
-        """Fit on the labeled architectures and, if available, the unlabeled ones. Return the prediction function."""
+        """Fit on the labeled and the unlabeled architectures. Return the prediction function."""

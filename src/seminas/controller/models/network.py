@@ -1,7 +1,8 @@
 """Encoder, head and decoder as one network (Luo et al., NeurIPS 2020, section 3.1).
 
-A network may have several members. Their weights are stacked, so one computation trains all encoders and heads. The
-decoder belongs to the first member. Shapes: n architectures, L tokens, H hidden, E members.
+A network may have several members. One training step trains the encoders and heads of all members. The members'
+weights are stacked, except the weights of LSTMs. The decoder belongs to the first member. Shapes: n
+architectures, L tokens, H hidden, E members.
 """
 
 from typing import Any
@@ -55,7 +56,7 @@ class ControllerNetwork(nn.Module):
 
 
 class StackedNetwork(ControllerNetwork):
-    """Network with stacked encoders and heads of several members, and one decoder."""
+    """Network with the encoders and heads of several members, and one decoder."""
 
     def __init__(self, space: SearchSpace[Any], settings: ControllerSettings, members: int) -> None:
         """Build the network. ``settings.encoder.kind`` must be one of ``ENCODERS``."""
