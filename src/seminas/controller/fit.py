@@ -1,4 +1,8 @@
-"""Fitting the controller: teachers on labeled architectures, then a student on the teachers' labels of others too."""
+"""Fit of the controller.
+
+First the teachers learn from the labeled architectures. Then the teachers predict pseudo-labels of unlabeled
+architectures. At the end the student learns from labels and pseudo-labels.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -33,17 +37,17 @@ def fit_controller(
     """Fit a controller.
 
     Args:
-        space: The space of the architectures.
-        settings: Networks and schedules.
-        architectures: The labeled ones, n of them.
-        accuracies: Theirs, fractions ``[n]``. Targets are made from these alone.
-        seed: Such as (seed, round). The same seed gives the same controller.
-        unlabeled: Architectures without labels, m of them. The teachers label them, and the student learns from them.
-        start: The controller to go on from, where ``settings.warm_start``.
-        decode: Whether the student learns to write. A single member does anyway: the decoder is part of its loss.
+        space: Space of the architectures.
+        settings: Settings of the networks and of their training.
+        architectures: Labeled architectures, n of them.
+        accuracies: Accuracies of the labeled architectures, fractions ``[n]``. They alone define the targets' scale.
+        seed: Integers, such as (seed, round). The same seed gives the same controller.
+        unlabeled: Unlabeled architectures, m of them. The teachers predict their pseudo-labels for the student.
+        start: Controller of the previous round. The fit continues from its weights if ``settings.warm_start`` is true.
+        decode: Whether the student's decoder learns. With a single member, the decoder always learns.
 
     Returns:
-        The controller and the pseudo-labels, fractions ``[m]``.
+        The controller, and the pseudo-labels as fractions ``[m]``.
     """
     state = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
@@ -91,7 +95,10 @@ def _joined(first: Labeled, second: Labeled) -> Labeled:
 
 
 def _split(data: Labeled, fraction: float, generator: torch.Generator) -> tuple[Labeled, Labeled | None]:
-    """Return the part to fit on and the part held out; the latter is None where either would have fewer than two."""
+    """Return the part to fit on and the held-out part.
+
+    If one part would have fewer than two architectures, return all the data and None.
+    """
     n = len(data.targets)
     num_out = round(fraction * n)
     if num_out < 2 or n - num_out < 2:

@@ -1,4 +1,4 @@
-"""A fitted controller: predictions of accuracies, with a random forest beside the networks where one is asked for."""
+"""A fitted controller. It predicts accuracies with its networks and, if the settings ask for it, a random forest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,21 @@ from seminas.controller.threads import one_thread
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 CHUNK = 128
-"""Architectures predicted at once: few enough that the states stay in the processor's cache."""
+"""Number of architectures in one prediction. It is small, so the states fit into the processor's cache."""
 BLOCK = 20_000
-"""Architectures made tensors of at once, among which equal ones are predicted once."""
+"""Number of architectures turned into tensors together. Equal architectures in a block are predicted once."""
 
 
 @dataclass(frozen=True)
 class Forest(Generic[A]):
-    """A random forest (Breiman, Machine Learning, 2001) on a space's features. Its errors differ from the networks'.
+    """A random forest (Breiman, Machine Learning, 2001) on a space's features.
+
+    The forest and the networks make different errors.
 
     Attributes:
-        space: Whose features it reads.
-        regressor: The fitted forest.
-        weight: Of its predictions against the networks', from 0 to 1.
+        space: Space that computes the features.
+        regressor: Fitted forest.
+        weight: Weight of the forest's predictions, from 0 to 1. The networks' predictions have the weight 1 - weight.
     """
 
     space: SearchSpace[A]
@@ -35,7 +37,7 @@ class Forest(Generic[A]):
     weight: float
 
     def mixed_with(self, mean: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the weighted mean of the networks' predictions, ``[n]``, and its own."""
+        """Return the weighted mean of the networks' predictions ``mean``, ``[n]``, and the forest's predictions."""
         blocks = [
             self.regressor.predict(self.space.features(architectures[i : i + BLOCK]))
             for i in range(0, len(architectures), BLOCK)
@@ -50,7 +52,7 @@ def fit_forest(
     weight: float,
     seed: int,
 ) -> Forest[A] | None:
-    """Return a forest fitted on architectures with targets ``[n]``; None where its weight is 0."""
+    """Return a forest fitted on architectures and their targets ``[n]``, or None if ``weight`` is 0."""
     if not weight:
         return None
     from sklearn.ensemble import RandomForestRegressor
@@ -60,14 +62,16 @@ def fit_forest(
 
 
 class Controller(Generic[A]):
-    """A fitted controller.
+    """A fitted controller. Its members are the teachers and the student.
 
     Attributes:
-        student: Encoder, head and decoder. It moves and writes architectures.
-        teachers: Encoders and heads, whose predictions count as much as the student's; None where the student is the
-            only member.
-        targets: The scale of the predictions.
-        forest: A random forest whose prediction counts with its weight; None without one.
+        space: Space of the architectures.
+        student: Network of the student: encoder, head and decoder. The search improves and decodes architectures with
+            this network.
+        teachers: Network of the teachers: encoders and heads. Each teacher's prediction has the same weight as
+            the student's prediction. None if the student is the only member.
+        targets: Scale of the predictions.
+        forest: Random forest, mixed into the members' mean prediction. None if the settings ask for no forest.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class Controller(Generic[A]):
 
     @one_thread()
     def scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the teachers' and the student's predictions, ``[E, n]``, on the scale of the targets."""
+        """Return the predictions of the teachers and of the student, ``[E, n]``, on the scale of the targets."""
         blocks = [
             self.input_scores(as_inputs(self.space, architectures[i : i + BLOCK]))
             for i in range(0, len(architectures), BLOCK)
@@ -94,7 +98,7 @@ class Controller(Generic[A]):
         return np.concatenate(blocks, axis=1) if blocks else np.empty((len(self._networks), 0))
 
     def score_space(self) -> NDArray[np.float64]:
-        """Return the scores of all architectures of a space that numbers them, ``[E, size]``, in its order.
+        """Return the scores of all architectures of an enumerable space, ``[E, size]``, in the order of their numbers.
 
         Raises:
             TypeError: The space does not number its architectures.
@@ -106,7 +110,10 @@ class Controller(Generic[A]):
         return np.concatenate(blocks, axis=1)
 
     def mean_scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return predictions, ``[n]``, on the scale of the targets: the members' mean, mixed with the forest's."""
+        """Return predictions, ``[n]``, on the scale of the targets.
+
+        A prediction is the mean over the members. If the controller has a forest, its prediction is mixed in.
+        """
         mean = self.scores(architectures).mean(axis=0)
         return mean if self.forest is None else self.forest.mixed_with(mean, architectures)
 
@@ -119,7 +126,7 @@ class Controller(Generic[A]):
         return [network for network in (self.teachers, self.student) if network is not None]
 
     def input_scores(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Return the scores of architectures as tensors, ``[E, n]``; equal ones are predicted once."""
+        """Return the scores of architectures in tensor form, ``[E, n]``. Equal architectures are predicted once."""
         inputs, row = inputs.distinct(self.student.encoder.reads)
         with torch.inference_mode():
             parts = [

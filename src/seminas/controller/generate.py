@@ -1,4 +1,4 @@
-"""New architectures from a fitted controller: up the head's gradient, then decoded."""
+"""New architectures from a fitted controller: gradient steps on the encoder's states, then decoding."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -17,21 +17,24 @@ from seminas.spaces.base import A, SearchSpace
 def improve(
     controller: Controller[A], seeds: Sequence[A], wanted: int, seen: Collection[A], settings: SemiNASSettings
 ) -> list[A]:
-    """Move architectures up the head's gradient and decode them (Luo et al., section 3.1).
+    """Improve architectures by gradient steps (Luo et al., NeurIPS 2020, section 3.1).
 
-    The step η grows by ``settings.step_size`` until enough new architectures have been written.
+    The function moves the student's states of each seed along the gradient of the prediction. Then it decodes the moved
+    states. The step size η grows by ``settings.step_size`` until enough new architectures are found.
 
     Args:
-        controller: A fitted one.
+        controller: Fitted controller.
         seeds: Architectures to start from.
-        wanted: How many to stop at.
+        wanted: Number of new architectures at which the gradient steps stop.
         seen: Architectures that are not new.
-        settings: Steps. With ``better``, an architecture counts only if it is predicted better than its seed: the rest
-            is the decoder's error, and no improvement.
+        settings: Settings of the gradient steps. With ``better``, an architecture counts only if the controller
+            predicts a better accuracy than for its seed. Other architectures are errors of the decoder, not
+            improvements.
 
     Returns:
-        Distinct new architectures: best predicted first with ``better``, and otherwise in the order of the steps. They
-        are fewer than ``wanted`` if the largest step has been reached, and more if one step gave several.
+        Distinct new architectures. With ``better``, the best predicted architecture is first. Otherwise they are in
+        the order of the steps. The list is shorter than ``wanted`` if the largest step gave too few architectures. It
+        is longer if the last step gave more than needed.
     """
     scores: dict[A, float] = {}
     before = controller.mean_scores(seeds)
@@ -52,10 +55,11 @@ def improve(
 
 
 def moved(network: ControllerNetwork, memory: Memory, settings: SemiNASSettings) -> Iterator[Memory]:
-    """Yield the states after steps of ``step_size``, twice that, and so on: normalise(h + η g).
+    """Yield the moved states normalise(h + η g) for η = ``step_size``, 2 ``step_size``, and so on.
 
-    g is the gradient of the prediction by the states. It is scaled to the states' length, in the root mean square
-    over an architecture, so that η means the same for every fit; with ``raw_gradient`` it is left as it is.
+    h are the states, and g is the gradient of the prediction with respect to the states. g is scaled: its root mean
+    square length over the states of an architecture becomes the length of a state. Then η has the same meaning in
+    every fit. With ``raw_gradient``, g is not scaled.
     """
     states = memory.states.detach().requires_grad_(True)
     with torch.enable_grad():
@@ -71,7 +75,7 @@ def moved(network: ControllerNetwork, memory: Memory, settings: SemiNASSettings)
 
 @torch.inference_mode()
 def write(space: SearchSpace[A], network: ControllerNetwork, memory: Memory) -> Tensor:
-    """Decode greedily, only ever a token that is legal; integers ``[n, L]``."""
+    """Return decoded token sequences, integers ``[n, L]``. Each token is the most likely legal token."""
     n = len(memory.mask)
     tokens = torch.zeros((n, 0), dtype=torch.long)
     last = torch.zeros((n, 1), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""LightningModule of the controller, and the batches that it is fitted on."""
+"""LightningModule of the controller, and batches for its fit."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from seminas.controller.models.network import ControllerNetwork
 
 
 class Labeled(NamedTuple):
-    """Architectures with their standardised accuracies.
+    """Architectures with their targets.
 
     Attributes:
-        inputs: n architectures.
-        targets: ``[n]``.
+        inputs: Architectures as tensors, n of them.
+        targets: Targets of the architectures, ``[n]``: transformed accuracies or pseudo-labels.
     """
 
     inputs: Inputs
@@ -31,20 +31,25 @@ class Labeled(NamedTuple):
 
 
 class Batches(IterableDataset[Labeled]):
-    """Endless batches of whole tensors, in an order of the generator's."""
+    """An endless sequence of batches. The generator gives their random order."""
 
     def __init__(
         self, data: Labeled, rows: Tensor, batch_size: int, generator: torch.Generator, whole: bool
     ) -> None:
-        """Draw from ``data``'s rows ``rows``, which may name a row several times (up-sampling).
+        """Prepare batches of the given rows of ``data``.
 
-        A pass ends with a smaller batch where the rows do not divide evenly, or without it if ``whole``.
+        Args:
+            data: Architectures with targets.
+            rows: Rows of ``data`` in each pass, integers ``[m]``. A row may occur several times (up-sampling).
+            batch_size: Number of rows in a batch. The last batch of a pass may be smaller.
+            generator: Random generator for the order of the rows.
+            whole: Whether to leave out the last batch of a pass if it is smaller.
         """
         self._data, self._rows, self._generator = data, rows, generator
         self._batch_size, self._whole = batch_size, whole
 
     def __iter__(self) -> Iterator[Labeled]:
-        """Yield batches, each pass over the rows in another order."""
+        """Yield batches without end. Each pass over the rows has a new random order."""
         while True:
             order = self._rows[torch.randperm(len(self._rows), generator=self._generator)]
             for rows in order.split(self._batch_size):
@@ -53,17 +58,21 @@ class Batches(IterableDataset[Labeled]):
 
 
 class ControllerModule(pl.LightningModule):
-    """A controller's network, trained on λ MSE + (1 - λ) NLL (Luo et al., equation 3), or without the decoder."""
+    """Training of a controller's network.
+
+    The loss is λ MSE + (1 - λ) NLL (Luo et al., NeurIPS 2020, equation 3). The MSE is the error of the predictions. The
+    NLL is the error of the decoder. If the decoder does not learn, the loss is λ MSE.
+    """
 
     def __init__(self, network: ControllerNetwork, settings: ControllerSettings, decode: bool = True) -> None:
-        """Wrap a network; without ``decode`` its decoder does not learn."""
+        """Wrap a network. ``decode`` says whether its decoder learns."""
         super().__init__()
         self.network = network
         self.settings = settings
         self.decode = decode
 
     def training_step(self, batch: Labeled, batch_idx: int) -> Tensor:
-        """Return the loss of a batch: the sum over the members."""
+        """Return the loss of a batch. The squared errors of the members are added."""
         inputs, targets = batch
         tradeoff = self.settings.targets.tradeoff
         number = self.settings.optimisation.decoder_batch_size
@@ -76,13 +85,13 @@ class ControllerModule(pl.LightningModule):
         return tradeoff * _squared_errors(predictions, targets) + (1 - tradeoff) * nll
 
     def validation_step(self, batch: Labeled, batch_idx: int) -> None:
-        """Log Kendall's τ of the architectures held out."""
+        """Log Kendall's τ on the held-out architectures. An undefined τ counts as 0."""
         predictions = self.network.predict(batch.inputs).mean(dim=0)
         tau = torch.as_tensor(kendall_rank_corrcoef(predictions, batch.targets))
         self.log("held_out_tau", tau.nan_to_num(0.0), batch_size=len(batch.targets))
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer and its schedule, a step each batch."""
+        """Return the optimizer and its schedule. The schedule changes the learning rate after each batch."""
         settings = self.settings.optimisation
         kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(
@@ -91,7 +100,7 @@ class ControllerModule(pl.LightningModule):
         if settings.schedule == "constant":
             return optimizer
         steps = int(self.trainer.max_steps)
-        rise = 0.2 if steps == 10 else 0.1  # OneCycleLR divides by (rise * steps - 1).
+        rise = 0.2 if steps == 10 else 0.1  # OneCycleLR divides by (rise * steps - 1), so avoid 0.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, settings.learning_rate, total_steps=steps, pct_start=rise
         )
@@ -99,5 +108,5 @@ class ControllerModule(pl.LightningModule):
 
 
 def _squared_errors(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean squared error of ``[E, n]`` against ``[n]``, summed over the members."""
+    """Return the sum of the members' mean squared errors, for predictions ``[E, n]`` and targets ``[n]``."""
     return (predictions - targets).square().mean(dim=1).sum()

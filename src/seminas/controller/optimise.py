@@ -19,16 +19,16 @@ from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Batches, ControllerModule, Labeled
 
 CHECK_EVERY = 25
-"""Steps between two looks at the architectures held out."""
+"""Number of steps between two checks on the held-out architectures."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a fit is.
+    """Length of a fit, and number of members in it.
 
     Attributes:
-        steps: Optimizer steps.
-        members: Members that are clipped together.
+        steps: Number of optimizer steps.
+        members: Number of members in the network. Their gradients are clipped together.
     """
 
     steps: int
@@ -36,14 +36,14 @@ class Schedule:
 
     @classmethod
     def of_teachers(cls, settings: ControllerSettings, num_rows: int) -> "Schedule":
-        """Return the teachers' schedule on so many rows."""
+        """Return the teachers' schedule for ``num_rows`` architectures."""
         teachers = settings.teachers
         steps = round(teachers.steps * max(1.0, num_rows / 100) ** 0.5)
         return cls(_steps(settings, num_rows, steps, teachers.epochs), teachers.members)
 
     @classmethod
     def of_student(cls, settings: ControllerSettings, num_rows: int) -> "Schedule":
-        """Return the student's schedule on so many rows."""
+        """Return the student's schedule for ``num_rows`` rows, with up-sampled rows counted several times."""
         return cls(_steps(settings, num_rows, settings.student.steps, settings.student.epochs), 1)
 
 
@@ -73,13 +73,14 @@ def optimise(
     """Fit a network in place.
 
     Args:
-        network: Teachers or a student.
-        settings: Optimizer, batches and losses.
-        schedule: Steps.
-        data: n architectures with targets.
-        rows: Rows of ``data`` to fit on, integers ``[m]``; a row may stand several times.
-        generator: Of the order of the batches.
-        held_out: Architectures whose rank correlation ends the fit early; None: no early end.
+        network: Network of the teachers or of the student.
+        settings: Settings of the controller. They define the optimizer, the batches and the loss.
+        schedule: Number of steps and of members.
+        data: Architectures with targets, n of them.
+        rows: Rows of ``data`` to fit on, integers ``[m]``. A row may occur several times.
+        generator: Random generator for the order of the rows.
+        held_out: Held-out architectures. If their rank correlation stops rising, the fit ends early. None means no
+            early stopping.
         decode: Whether the decoder learns.
     """
     module = ControllerModule(network.train().requires_grad_(True), settings, decode)
@@ -90,7 +91,7 @@ def optimise(
         max_steps=schedule.steps,
         accelerator="cpu",
         devices=1,
-        # Members are clipped together, each about where it would be alone.
+        # The norm over all members is clipped. The factor makes it about the same as clipping each member alone.
         gradient_clip_val=settings.optimisation.gradient_clip * schedule.members**0.5,
         val_check_interval=min(CHECK_EVERY, schedule.steps) if held_out else None,
         callbacks=[SameSignals(), *([stop] if held_out else [])],
@@ -108,15 +109,15 @@ def optimise(
 
 
 class SameSignals(pl.Callback):
-    """Leaves SIGTERM as it is: a fit takes seconds, and there is nothing to save."""
+    """Keeps the SIGTERM handler of the process. A fit takes seconds and has nothing to save."""
 
     def __init__(self) -> None:
         self._handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the handler back that Lightning has just replaced by its own.
+        """Restore the SIGTERM handler. Lightning has just replaced it.
 
-        Lightning's would end the fit with status 0, or forget the signal.
+        Lightning's own handler would end the fit with status 0, or forget the signal.
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._handler)
@@ -124,7 +125,7 @@ class SameSignals(pl.Callback):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's remarks on hardware and data loaders from the screen."""
+    """Hide Lightning's messages about hardware and data loaders."""
     logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,33 +1,38 @@
-"""Targets: accuracies on the scale that a model is fitted to, and back."""
+"""Targets: transformed accuracies, from which a model learns."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 FAR = 10.0
-"""How far beyond the labeled ones a prediction may lie, in units of the target."""
+"""Largest distance of a prediction from the range of the labeled architectures' targets, in units of the target."""
 
 
 def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the normal distribution's quantile of each accuracy's rank, ``[n]``; equal ones share theirs."""
+    """Return the quantile of the normal distribution for each accuracy's rank, ``[n]``.
+
+    Equal accuracies have the same quantile.
+    """
     quantiles: NDArray[np.float64] = norm.ppf((rankdata(accuracies) - 0.5) / len(accuracies))
     return quantiles
 
 
 class Targets:
-    """A monotone scale between accuracies and targets.
+    """A monotone scale. It transforms accuracies to targets, and targets to accuracies.
 
     Attributes:
-        values: Targets of the accuracies that the scale was made from, ``[n]``.
+        values: Targets of the labeled architectures, ``[n]``.
     """
 
     def __init__(self, kind: str, accuracies: NDArray[np.float64]) -> None:
-        """Make the scale of some accuracies.
+        """Make the scale from the accuracies of labeled architectures.
 
         Args:
-            kind: ``quantile`` (of a normal distribution, by rank), ``tail`` (of an exponential one, by rank, so that
-                differences among the best count most), ``standard`` (mean 0, deviation 1) or ``min_max`` (0 to 1).
-            accuracies: Fractions, ``[n]``.
+            kind: Type of the transform. ``quantile``: quantiles of a normal distribution, by rank. ``tail``: quantiles
+                of an exponential distribution, by rank, with mean 0 and standard deviation 1. With ``tail``,
+                differences among the best architectures count most. ``standard``: mean 0 and standard deviation 1.
+                ``min_max``: a range from 0 to 1.
+            accuracies: Accuracies of the labeled architectures, fractions ``[n]``.
         """
         if kind == "quantile":
             self.values = rank_quantiles(accuracies)
@@ -40,7 +45,8 @@ class Targets:
             self.values = (accuracies - accuracies.min()) / (np.ptp(accuracies) or 1.0)
         known, first = np.unique(accuracies, return_index=True)
         targets = self.values[first]
-        # Beyond the labeled ones the scale goes on as steeply as between their quartiles and their ends.
+        # Extend the scale beyond the labeled accuracies. Below, the slope is the mean slope between the lowest target
+        # and the first quartile. Above, it is the mean slope between the third quartile and the highest target.
         low, high = targets[0] - FAR, targets[-1] + FAR
         if len(known) > 1:
             quarter, third = np.interp(np.quantile(targets, [0.25, 0.75]), targets, known)
@@ -52,6 +58,6 @@ class Targets:
         self._targets = np.array([low, *targets, high])
 
     def accuracies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the accuracies that targets stand for, fractions ``[n]``."""
+        """Return the accuracy of each target ``[n]``, fractions ``[n]``."""
         accuracies: NDArray[np.float64] = np.interp(targets, self._targets, self._accuracies)
         return accuracies

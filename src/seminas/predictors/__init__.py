@@ -1,1 +1,1 @@
-"""Performance predictors: models that predict accuracies from labeled architectures, and how well they rank."""
+"""Predictors and the predictor study. A predictor learns accuracies from labeled architectures."""

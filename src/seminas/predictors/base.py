@@ -1,4 +1,4 @@
-"""Predictors: models that learn accuracies from labeled architectures."""
+"""Base classes of predictors. A predictor learns accuracies from labeled architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from seminas.spaces.base import A, SearchSpace
 
 Predict = Callable[[Sequence[Any]], NDArray[np.float64]]
-"""Architectures in, predictions out, ``[n]``. Higher is better; their scale need not be that of accuracies."""
+"""Function from architectures to predictions, ``[n]``. Higher predictions are better. Their scale is arbitrary."""
 
 
 @dataclass(frozen=True)
 class LabeledSet(Generic[A]):
-    """What a predictor learns from.
+    """Data that a predictor learns from.
 
     Attributes:
-        space: The space of the architectures.
-        architectures: Labeled ones, n of them.
-        accuracies: Theirs, fractions ``[n]``.
-        unlabeled: Further architectures, as many as the predictor asked for.
+        space: Space of the architectures.
+        architectures: Labeled architectures, n of them.
+        accuracies: Accuracies of the labeled architectures, fractions ``[n]``.
+        unlabeled: Unlabeled architectures. Their number follows from the predictor's ``pseudo_label_ratio``.
     """
 
     space: SearchSpace[A]
@@ -32,14 +32,14 @@ class LabeledSet(Generic[A]):
 
 
 class Predictor(ABC, Generic[A]):
-    """Learns to predict accuracies.
+    """A model that learns to predict accuracies.
 
     Attributes:
-        pseudo_label_ratio: M / N, unlabeled architectures that it learns from for each labeled one.
+        pseudo_label_ratio: M / N, number of unlabeled architectures for each labeled architecture.
     """
 
     pseudo_label_ratio: float = 0.0
 
     @abstractmethod
     def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
-        """Fit on labeled architectures, and on unlabeled ones where there are some."""
+        """Fit on the labeled and the unlabeled architectures. Return the prediction function."""

@@ -7,14 +7,14 @@ from seminas.spaces.base import A
 
 
 class ControllerPredictor(Predictor[A]):
-    """The controller with pseudo-labels."""
+    """The controller. It learns from labels and pseudo-labels."""
 
     def __init__(self, controller: ControllerSettings, pseudo_label_ratio: float) -> None:
         self.controller = controller
         self.pseudo_label_ratio = pseudo_label_ratio
 
     def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
-        """Fit a controller."""
+        """Fit a controller, and return its prediction function."""
         controller, _ = fit_controller(
             labels.space,
             self.controller,
@@ -27,7 +27,7 @@ class ControllerPredictor(Predictor[A]):
 
 
 class NAOPredictor(ControllerPredictor[A]):
-    """The controller without pseudo-labels (Luo et al., NeurIPS 2018)."""
+    """The SemiNAS controller without pseudo-labels, as in NAO (Luo et al., NeurIPS 2018)."""
 
     def __init__(self, controller: ControllerSettings) -> None:
         super().__init__(controller, pseudo_label_ratio=0.0)

@@ -1,4 +1,4 @@
-"""A regressor of scikit-learn as a predictor, on a space's features."""
+"""A scikit-learn regressor as a predictor. It reads the features of a space."""
 
 from sklearn.base import RegressorMixin
 
@@ -10,13 +10,13 @@ from seminas.spaces.base import A
 
 
 class ScikitPredictor(Predictor[A]):
-    """Fits a regressor of scikit-learn."""
+    """A scikit-learn regressor on the features of a space."""
 
     def __init__(self, settings: ScikitPredictorSettings) -> None:
-        """Find the regressor's class, and check its arguments.
+        """Find the regressor's class and check its arguments.
 
         Raises:
-            UserError: There is no such regressor, or it does not take the arguments.
+            UserError: The regressor does not exist, or it does not accept the arguments.
         """
         self._class = located(settings.regressor, "model.regressor", RegressorMixin)
         self._arguments = settings.arguments
@@ -26,7 +26,7 @@ class ScikitPredictor(Predictor[A]):
             raise UserError(f"model.arguments: {settings.regressor}: {first_line(error)}") from error
 
     def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
-        """Fit the regressor; unlabeled architectures are not used."""
+        """Fit the regressor on the labeled architectures, and return its prediction function."""
         space, regressor = labels.space, self._class(**self._arguments, random_state=seed)
         regressor.fit(space.features(labels.architectures), labels.accuracies)
         return lambda others: regressor.predict(space.features(others))

@@ -1,4 +1,4 @@
-"""How well a predictor ranks the architectures of a table that it has no labels of."""
+"""Predictor study: how well a predictor ranks architectures of a table without knowing their labels."""
 
 import time
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from seminas.spaces.subset import Subset
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well predictions rank architectures.
+    """Measures of how well predictions rank architectures.
 
     Attributes:
-        kendall_tau, spearman_rho: Rank correlations; None where all predictions or all accuracies are equal.
-        top_k: By name: ``top_K_regret``, the highest accuracy less the highest among the K predicted best, and
-            ``top_K_precision``, the fraction of these whose accuracy is at least the K-th highest.
+        kendall_tau, spearman_rho: Rank correlations. None if all predictions or all accuracies are equal.
+        top_k: Values of ``top_K_regret`` and ``top_K_precision`` for each K. The regret is the highest accuracy minus
+            the highest accuracy among the K architectures with the highest predictions. The precision is the fraction
+            of these K architectures with an accuracy of at least the K-th highest accuracy.
     """
 
     kendall_tau: float | None
@@ -33,7 +34,7 @@ class Ranking:
 def ranking_quality(
     predictions: NDArray[np.float64], accuracies: NDArray[np.float64], top_k: list[int]
 ) -> Ranking:
-    """Return how well predictions ``[n]`` rank architectures with accuracies, fractions ``[n]``."""
+    """Return measures of how well predictions ``[n]`` rank architectures with ``accuracies``, fractions ``[n]``."""
     from scipy.stats import kendalltau, spearmanr
 
     top: dict[str, float] = {}
@@ -49,12 +50,12 @@ def ranking_quality(
 
 
 class PredictorStudy:
-    """One predictor, fitted on labeled rows of a table and measured on all others.
+    """A study that fits a predictor on labeled architectures of a table and measures its ranking of all others.
 
     Attributes:
-        settings: How many labels and pseudo-labels.
-        space: The whole space.
-        table: The part of it that the table holds.
+        settings: Settings of the study.
+        space: Whole search space.
+        table: Part of the space that the table contains.
     """
 
     def __init__(
@@ -64,10 +65,10 @@ class PredictorStudy:
         evaluator: TableEvaluator[Any],
         seed: int,
     ) -> None:
-        """Check the sizes.
+        """Check the evaluator and the number of labeled architectures.
 
         Raises:
-            UserError: They leave nothing to rank.
+            UserError: The evaluator has no table, or fewer than two architectures are left to rank.
         """
         if not isinstance(evaluator, TableEvaluator):
             raise UserError(
@@ -82,7 +83,7 @@ class PredictorStudy:
             raise config_error("predictor.num_labeled", settings.num_labeled, allowed)
 
     def measure(self, predictor: Predictor[Any]) -> dict[str, Any]:
-        """Fit a predictor; returns the fields of ``PredictorResult`` that it gives."""
+        """Fit a predictor and rank the other architectures. Return the measured fields of ``PredictorResult``."""
         settings, table, evaluator = self.settings, self.table, self._evaluator
         rng = np.random.default_rng(self._seed)
         order = rng.permutation(len(table))

@@ -1,1 +1,1 @@
-"""The controller's networks as plain modules, and architectures as the tensors that they read."""
+"""The networks of the controller, and the tensors that represent architectures."""

@@ -1,4 +1,4 @@
-"""An encoder that reads the graph of an architecture."""
+"""Encoder that reads the graph of an architecture."""
 
 from typing import Any
 
@@ -11,14 +11,15 @@ from seminas.controller.models.parts import StackedLinear
 from seminas.spaces.base import SearchSpace
 
 NUM_REFERENCE, MIN_SCALE = 500, 1e-2
-"""Random architectures whose statistics standardise all others', and the least deviation of a statistic."""
+"""Number of random architectures for standardising statistics, and smallest standard deviation of a statistic."""
 
 
 class GraphEncoder(nn.Module):
-    """Message passing along and against the edges; a state per vertex, blind to the vertices' order.
+    """Message passing along and against the edges. The encoder returns one state for each vertex.
 
-    A vertex hears the mean of those before it and of those after it. What the graph is like as a whole, its
-    statistics, is added to every state at the end.
+    A vertex's state does not depend on the order of the vertices. In each layer a vertex receives the mean state of its
+    predecessors and the mean state of its successors. At the end the encoder maps the statistics of the graph to a
+    vector and adds the vector to every state.
     """
 
     reads = ("adjacency", "labels")

@@ -1,4 +1,4 @@
-"""Architectures as tensors, in the two views of a space, and the states that an encoder makes of them.
+"""Architectures as tensors, and the states that an encoder computes from these tensors.
 
 Shapes: n architectures, S states of the encoder (tokens or vertices), L tokens, V vertices, H hidden, E members.
 """
@@ -16,13 +16,13 @@ from seminas.spaces.base import A, SearchSpace
 
 
 class Inputs(NamedTuple):
-    """Architectures as tensors, in the two views that a space shows.
+    """Architectures as tensors. A space gives two views of them: token sequences and graphs.
 
     Attributes:
-        tokens: Token sequences, 0 is padding, integers ``[n, L]``.
-        adjacency: Edge from row to column, bytes ``[n, V, V]``.
-        labels: Vertex labels, 0 is padding, integers ``[n, V]``.
-        statistics: Of the graphs as wholes, ``[n, F]``, see ``graph_statistics``.
+        tokens: Token sequences, integers ``[n, L]``. 0 is padding.
+        adjacency: Adjacency matrices, bytes ``[n, V, V]``. Edges lead from the row's vertex to the column's vertex.
+        labels: Labels of the vertices, integers ``[n, V]``. 0 is padding.
+        statistics: Statistics of the whole graphs, ``[n, F]``. See ``graph_statistics``.
     """
 
     tokens: Tensor
@@ -35,7 +35,10 @@ class Inputs(NamedTuple):
         return Inputs(*(view[index] for view in self))
 
     def distinct(self, views: Sequence[str]) -> tuple["Inputs", NDArray[np.int64]]:
-        """Return those that differ in some of the views, and which of these each architecture is, ``[n]``."""
+        """Return the distinct architectures and the index of each architecture among them, ``[n]``.
+
+        Architectures are distinct if they differ in one of the given views.
+        """
         columns = [getattr(self, view).flatten(1).numpy() for view in views]
         rows = np.ascontiguousarray(np.concatenate([c.astype(np.int16) for c in columns], axis=1))
         whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
@@ -57,13 +60,13 @@ def as_inputs(space: SearchSpace[A], architectures: Sequence[A]) -> Inputs:
 
 
 class Memory(NamedTuple):
-    """What the encoder says of architectures.
+    """States that an encoder computes for architectures.
 
     Attributes:
-        states: Normalised states, ``[E, n, S, H]``, zero where there is none.
-        mask: Which states there are, ``[n, S]``.
-        length: That states are normalised to. The authors take 1; ``sqrt(H)``, a root mean square of 1, lets what
-            follows start at its usual scale.
+        states: Normalised states, ``[E, n, S, H]``. Padding has the state 0.
+        mask: Mask of the states, ``[n, S]``. It is false for padding.
+        length: Length of a normalised state. The authors use 1. With ``sqrt(H)``, each state has the root mean square
+            1, so the next layers get inputs at their usual scale.
     """
 
     states: Tensor
@@ -72,20 +75,20 @@ class Memory(NamedTuple):
 
     @property
     def embedding(self) -> Tensor:
-        """The mean of the states, normalised again, ``[E, n, H]``."""
+        """The normalised mean of the states, ``[E, n, H]``."""
         return normalise(self.states.sum(dim=-2) / self.mask.sum(dim=-1, keepdim=True), self.length)
 
     def part(self, members: int, number: int | None) -> "Memory":
-        """Return what the first members say of the first architectures."""
+        """Return the states of the first members for the first architectures. None means all architectures."""
         return self._replace(states=self.states[:members, :number], mask=self.mask[:number])
 
 
 def memorise(states: Tensor, mask: Tensor, length: float | None = None) -> Memory:
-    """Normalise an encoder's states, ``[E, n, S, H]``, to ``sqrt(H)`` by default."""
+    """Normalise an encoder's states, ``[E, n, S, H]``, to a length. The default length is ``sqrt(H)``."""
     length = states.shape[-1] ** 0.5 if length is None else length
     return Memory(normalise(states, length) * mask[..., None], mask, length)
 
 
 def normalise(x: Tensor, length: float) -> Tensor:
-    """Scale the last dimension to a length, zero stays zero."""
+    """Scale the vectors in the last dimension to a length. A zero vector stays zero."""
     return nn.functional.normalize(x, dim=-1) * length

@@ -1,4 +1,4 @@
-"""An encoder that reads the tokens of an architecture."""
+"""Encoder that reads the tokens of an architecture."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from seminas.spaces.base import SearchSpace
 
 
 def over_tokens(lstm: nn.Module, embedded: Tensor, mask: Tensor) -> Tensor:
-    """Return an LSTM's outputs, ``[n, L, H']``, of embedded tokens, ``[n, L, H]``, where the mask says so."""
+    """Return an LSTM's outputs, ``[n, L, H']``, for embedded tokens, ``[n, L, H]``.
+
+    The mask, ``[n, L]``, is true for tokens and false for the padding after them. The outputs at padding are 0.
+    """
     packed = nn.utils.rnn.pack_padded_sequence(
         embedded, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
     )
@@ -22,7 +25,7 @@ def over_tokens(lstm: nn.Module, embedded: Tensor, mask: Tensor) -> Tensor:
 
 
 class LSTMEncoder(nn.Module):
-    """Bidirectional LSTM over the tokens; a state per token."""
+    """Bidirectional LSTM over the tokens. It returns one state for each token."""
 
     reads = ("tokens",)
 

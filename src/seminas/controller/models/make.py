@@ -1,4 +1,4 @@
-"""The network that the settings ask for."""
+"""Choice of the network from the settings."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from seminas.spaces.base import SearchSpace
 
 
 def make_network(space: SearchSpace[Any], settings: ControllerSettings, members: int) -> ControllerNetwork:
-    """Return a new network of some members, with random weights."""
+    """Return a new network with random weights and the given number of members."""
     if settings.encoder.kind == "paper":
         return PaperNetwork(space, settings)
     return StackedNetwork(space, settings, members)

@@ -1,7 +1,8 @@
 """Encoder, head and decoder as one network (Luo et al., NeurIPS 2020, section 3.1).
 
-Several members are stacked: their encoders and heads are trained side by side in one computation. The decoder belongs
-to the first member. Shapes: n architectures, L tokens, H hidden, E members.
+A network may have several members. One training step trains the encoders and heads of all members. The members'
+weights are stacked, except the weights of LSTMs. The decoder belongs to the first member. Shapes: n
+architectures, L tokens, H hidden, E members.
 """
 
 from typing import Any
@@ -22,9 +23,10 @@ class ControllerNetwork(nn.Module):
     """An encoder, a head and a decoder.
 
     Attributes:
-        encoder: ``Inputs`` to ``Memory``; its ``reads`` names the views that say all that it reads.
-        head: Embeddings ``[E, n, H]`` to predictions ``[E, n]``.
-        decoder: With ``start`` and ``forward`` as ``Decoder`` has them.
+        encoder: Module that maps ``Inputs`` to ``Memory``. Its attribute ``reads`` names the views of ``Inputs`` that
+            determine its result.
+        head: Module that maps embeddings ``[E, n, H]`` to predictions ``[E, n]``.
+        decoder: Module with the methods ``start`` and ``forward`` of ``Decoder``.
     """
 
     encoder: Any
@@ -32,14 +34,14 @@ class ControllerNetwork(nn.Module):
     decoder: Any
 
     def forward(self, inputs: Inputs, num_decoded: int | None = None) -> tuple[Tensor, Tensor]:
-        """Predict accuracies and write the sequences again, each token after the right ones before it.
+        """Predict accuracies, and predict each token of the sequences from the true tokens before it.
 
         Args:
-            inputs: n architectures.
-            num_decoded: How many of them, from the first, are decoded; all by default.
+            inputs: Architectures as tensors, n of them.
+            num_decoded: Number of architectures to decode, from the first. None means all architectures.
 
         Returns:
-            Predictions ``[E, n]`` and logits ``[num_decoded, L, num_tokens]``.
+            Predictions ``[E, n]`` and logits of the tokens ``[num_decoded, L, num_tokens]``.
         """
         memory = self.encoder(inputs)
         part = memory.part(1, num_decoded)
@@ -54,10 +56,10 @@ class ControllerNetwork(nn.Module):
 
 
 class StackedNetwork(ControllerNetwork):
-    """Encoders and heads of several members, and one decoder."""
+    """Network with the encoders and heads of several members, and one decoder."""
 
     def __init__(self, space: SearchSpace[Any], settings: ControllerSettings, members: int) -> None:
-        """Build the network; ``settings.encoder.kind`` is one of ``ENCODERS``."""
+        """Build the network. ``settings.encoder.kind`` must be one of ``ENCODERS``."""
         super().__init__()
         encoder = settings.encoder
         num_states = space.max_length if encoder.kind == "lstm" else space.num_vertices

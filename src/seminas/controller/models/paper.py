@@ -1,7 +1,8 @@
 """The authors' model, for comparisons (Luo et al., NeurIPS 2020, section 3.1, and their code for NAS-Bench-101).
 
-Unlike ``network.StackedNetwork`` it normalises states to length 1 and adds residuals around each part. It differs from
-the authors' in what its space asks for: sequences may end early, and only legal tokens are written.
+Unlike ``network.StackedNetwork``, the model normalises states to length 1 and adds residual connections around each
+part. The model differs from the authors' code in two points. Sequences may end early, and the search decodes only legal
+tokens.
 """
 
 from typing import Any
@@ -16,11 +17,11 @@ from seminas.controller.models.network import ControllerNetwork
 from seminas.spaces.base import SearchSpace
 
 HALF = 0.5**0.5
-"""Keeps the variance of a sum of two."""
+"""Factor of a sum of two independent terms. With the factor, the sum has the variance of one term."""
 
 
 class PaperEncoder(nn.Module):
-    """Bidirectional LSTM over the tokens, projected to its input's width and added to it."""
+    """Bidirectional LSTM over the tokens. A projection maps its outputs to the width of the input, plus a residual."""
 
     reads = ("tokens",)
 
@@ -41,7 +42,7 @@ class PaperEncoder(nn.Module):
 
 
 class PaperHead(nn.Module):
-    """Two layers back to the embedding's width, a residual, and a linear regressor."""
+    """Predictor: two layers with a residual connection, then a linear layer."""
 
     def __init__(self, hidden: int, width: int, dropout: float, sigmoid: bool) -> None:
         super().__init__()
@@ -57,13 +58,13 @@ class PaperHead(nn.Module):
         self.sigmoid = sigmoid
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return predictions, ``[1, n]``, of embeddings, ``[1, n, H]``."""
+        """Return predictions, ``[1, n]``, for embeddings, ``[1, n, H]``."""
         prediction = self.out((embedding + self.layers(embedding)) * HALF)[..., 0]
         return torch.sigmoid(prediction) if self.sigmoid else prediction
 
 
 class PaperDecoder(nn.Module):
-    """LSTM that writes the token sequence, then attention on the encoder's states, each with a residual."""
+    """LSTM that predicts the token sequence, then attention to the encoder's states. Each has a residual."""
 
     def __init__(self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -77,14 +78,14 @@ class PaperDecoder(nn.Module):
         self.out = nn.Linear(hidden, space.num_tokens)
 
     def start(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return the LSTM's initial hidden and cell state, ``[layers, n, H]``: the embedding."""
+        """Return the LSTM's initial hidden and cell state. Both repeat the embedding, ``[layers, n, H]``."""
         hidden = memory.embedding.expand(self.num_layers, -1, -1).contiguous()
         return hidden, hidden
 
     def forward(
         self, tokens: Tensor, memory: Memory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Read tokens and say what comes after each, as ``parts.Decoder`` does."""
+        """Predict the next token after each token, as in ``parts.Decoder``."""
         embedded = self.dropout(self.embedding(tokens))
         output, state = self.lstm(embedded, state)
         output = (embedded + output) * HALF
@@ -95,10 +96,10 @@ class PaperDecoder(nn.Module):
 
 
 class PaperNetwork(ControllerNetwork):
-    """Encoder, predictor and decoder as the authors have them."""
+    """Network with the authors' encoder, predictor and decoder."""
 
     def __init__(self, space: SearchSpace[Any], settings: ControllerSettings) -> None:
-        """Build the network; the head's first layer has the width of ``settings.head``."""
+        """Build the network. The width of the head's hidden layer is the value of ``settings.head.widths``."""
         super().__init__()
         encoder, (width,) = settings.encoder, settings.head.widths
         self.encoder = PaperEncoder(space, encoder.hidden, encoder.layers, encoder.dropout)

@@ -1,4 +1,4 @@
-"""Parts of the networks: layers for several members at once, the head, and the decoder.
+"""Parts of the networks: linear layers of several members, the head, and the decoder.
 
 Shapes: n architectures, S states of the encoder, t tokens, H hidden, E members.
 """
@@ -13,7 +13,7 @@ from seminas.spaces.base import SearchSpace
 
 
 class StackedLinear(nn.Module):
-    """A linear layer for each member, of its own inputs."""
+    """Linear layers of all members. Each member has its own inputs and weights."""
 
     def __init__(self, members: int, before: int, after: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class StackedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, 1, after).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``[E, ..., after]`` of ``[E, ..., before]``."""
+        """Return outputs ``[E, ..., after]`` for inputs ``[E, ..., before]``."""
         transformed: Tensor = torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).unflatten(
             1, x.shape[1:-1]
         )
@@ -30,7 +30,7 @@ class StackedLinear(nn.Module):
 
 
 class Head(nn.Module):
-    """MLP from the embedding to the target that stands for the accuracy."""
+    """MLP that maps the embedding to the prediction, on the scale of the targets."""
 
     def __init__(self, hidden: int, widths: list[int], dropout: float, members: int) -> None:
         super().__init__()
@@ -40,13 +40,13 @@ class Head(nn.Module):
         self.layers = nn.Sequential(*layers, StackedLinear(members, widths[-1] if widths else hidden, 1))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return predictions, ``[E, n]``, of embeddings, ``[E, n, H]``."""
+        """Return predictions, ``[E, n]``, for embeddings, ``[E, n, H]``."""
         predictions: Tensor = self.layers(embedding)[..., 0]
         return predictions
 
 
 class Decoder(nn.Module):
-    """LSTM that writes the token sequence, with attention on the encoder's states."""
+    """LSTM that predicts the token sequence, with attention to the encoder's states."""
 
     def __init__(self, space: SearchSpace[Any], num_states: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -58,22 +58,22 @@ class Decoder(nn.Module):
         self.out = nn.Linear(hidden, space.num_tokens)
 
     def start(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return the LSTM's initial hidden and cell state, ``[1, n, H]``: the first member's embedding."""
+        """Return the LSTM's initial hidden and cell state. Both are the first member's embedding, ``[1, n, H]``."""
         hidden = memory.embedding[:1]
         return hidden, hidden
 
     def forward(
         self, tokens: Tensor, memory: Memory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Read tokens and say what comes after each.
+        """Predict the next token after each token.
 
         Args:
-            tokens: The preceding tokens, the first of a sequence is 0; integers ``[n, t]``.
-            memory: The encoder's states; the first member's are read.
-            state: Of the LSTM, from ``start`` or the last call.
+            tokens: Preceding tokens, integers ``[n, t]``. The first token of a sequence is 0.
+            memory: States of the encoder. The decoder reads the first member's states.
+            state: State of the LSTM, from ``start`` or from the previous call.
 
         Returns:
-            Logits ``[n, t, num_tokens]`` and the LSTM's new state.
+            Logits of the next tokens, ``[n, t, num_tokens]``, and the new state of the LSTM.
         """
         output, state = self.lstm(self.dropout(self.embedding(tokens)), state)
         keys = memory.states[0] + self.position

@@ -1,4 +1,4 @@
-"""A few numbers on an architecture's graph as a whole, which message passing over few vertices learns slowly."""
+"""Statistics of an architecture's whole graph. Message passing learns them slowly."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,22 +7,35 @@ from numpy.typing import NDArray
 def graph_statistics(
     adjacency: NDArray[np.uint8], labels: NDArray[np.int64], num_labels: int
 ) -> NDArray[np.float32]:
-    """Return statistics of graphs whose edges lead to later vertices, ``[n, F]``, F = 9 + 2 (``num_labels`` - 1).
+    """Return statistics of graphs, ``[n, F]`` with F = 9 + 2 (``num_labels`` - 1).
 
-    Vertices and edges; edges on the longest and on the shortest path from the input (the first vertex) to the output
-    (the last vertex that is no padding); the logarithm of 1 plus the number of such paths, whether there is none, and
-    whether an edge is one; edges out of the input and into the output; for each label, how many vertices have it,
-    and how many on the path with the most. Vertices that are numbered otherwise give the same.
+    Each edge leads to a later vertex. The first vertex is the input. The last vertex without padding is the output. A
+    path leads from the input to the output. The statistics are, in this order:
+
+    - number of vertices,
+    - number of edges,
+    - number of edges on the longest path (0 without a path),
+    - number of edges on the shortest path (0 without a path),
+    - logarithm of 1 plus the number of paths,
+    - whether no path exists,
+    - whether an edge leads from the input to the output,
+    - number of edges from the input,
+    - number of edges to the output,
+    - number of vertices with each label (``num_labels`` - 1 values),
+    - largest number of vertices with each label on a path (``num_labels`` - 1 values, 0 without a path).
+
+    The statistics do not depend on the numbering of the vertices between input and output.
 
     Args:
-        adjacency: Edge from row to column, ``[n, V, V]``.
-        labels: 0 is padding, ``[n, V]``.
-        num_labels: Labels there are, padding among them.
+        adjacency: Adjacency matrices, ``[n, V, V]``. Edges lead from the row's vertex to the column's vertex.
+        labels: Labels of the vertices, ``[n, V]``. 0 is padding.
+        num_labels: Number of labels, padding included.
     """
     n, num_vertices = labels.shape
     present = labels != 0
     kinds = labels[:, :, None] == np.arange(1, num_labels)
-    # Per vertex and path length or label count: the longest, the shortest and the number of paths from the input.
+    # For each vertex, over all paths from the input: longest length, shortest length, number of paths, and largest
+    # number of vertices with each label.
     longest = np.full((n, num_vertices), -np.inf)
     shortest = np.full((n, num_vertices), np.inf)
     paths = np.zeros((n, num_vertices))
