@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 arch = typer.Typer(no_args_is_help=True, help="Show single architectures.")
 
 
-def _space_of(path: Path) -> SearchSpace[Any]:
+def _space_of(path: Path) -> SearchSpace:
     """Return the space of a run folder's config, or NAS-Bench-101 if the path is no folder.
 
     Raises:
@@ -34,7 +34,7 @@ def _space_of(path: Path) -> SearchSpace[Any]:
     if config is None:
         raise UserError(f"{path}: holds no run")
     import_path(folder.import_paths())
-    space: SearchSpace[Any] = recorded_space(config, str(path), SearchSpace)
+    space: SearchSpace = recorded_space(config, str(path), SearchSpace)
     return space
 
 

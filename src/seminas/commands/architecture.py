@@ -10,7 +10,7 @@ from seminas.spaces.base import SearchSpace
 from seminas.storage.files import parse_json
 
 
-def read_architecture(text: str, space: SearchSpace[Any]) -> Any:
+def read_architecture(text: str, space: SearchSpace) -> Any:
     """Return the architecture that a text describes.
 
     Args:

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -110,7 +110,7 @@ def import_table(
     print(f"{out}: {len(table)} architectures, {out.stat().st_size / 1e6:.1f} MB")
 
 
-def _import_official(space: "SearchSpace[Any]", file: Path, trust_pickles: bool) -> "Table":
+def _import_official(space: "SearchSpace", file: Path, trust_pickles: bool) -> "Table":
     from seminas.spaces.nasbench101 import NASBench101
     from seminas.spaces.nasbench201.space import NASBench201
 

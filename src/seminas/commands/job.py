@@ -25,10 +25,11 @@ from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END, take_rank_from_submitit
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Result
+from seminas.storage.values import Config
 from seminas.sweeps.folder import SweepFolder
 
 R = TypeVar("R", bound=Result)
-Run = Callable[[dict[str, Any], RunFolder, bool], float]
+Run = Callable[[Config, RunFolder, bool], float]
 """A command. Its arguments are the checked config, the run folder, and whether to hide the output. It returns a number
 that a sweeper can maximize."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -90,10 +91,10 @@ def fail(error: BaseException) -> NoReturn:
 
 
 def run_once(
-    config: dict[str, Any],
+    config: Config,
     folder: RunFolder,
     quiet: bool,
-    work: Callable[[dict[str, Any], RunFolder, bool], R | None],
+    work: Callable[[Config, RunFolder, bool], R | None],
     show: Callable[[R, Path], None],
 ) -> R | None:
     """Return the result of a finished run, or do the work and return its result.

@@ -10,9 +10,10 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.predictors import PredictorSettings
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import PredictorResult
+from seminas.storage.values import Config
 
 
-def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     """Measure how well a predictor ranks architectures, and write the result into a folder.
 
     Args:
@@ -30,7 +31,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     return -1.0 if result is None or result.kendall_tau is None else result.kendall_tau
 
 
-def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorResult:
+def study(config: Config, folder: RunFolder, quiet: bool) -> PredictorResult:
     """Build the predictor and the evaluator, measure the ranking, and write the result.
 
     Raises:
@@ -43,10 +44,10 @@ def study(config: dict[str, Any], folder: RunFolder, quiet: bool) -> PredictorRe
     from seminas.spaces.base import EnumerableSpace
 
     settings: PredictorSettings = read_section(config, "predictor", PredictorSettings)
-    space: EnumerableSpace[Any] = build_section(config, "space", EnumerableSpace)
+    space: EnumerableSpace = build_section(config, "space", EnumerableSpace)
     controller = read_section(config, "controller", ControllerSettings)
     ratio = settings.pseudo_label_ratio
-    predictor: Predictor[Any] = build_section(
+    predictor: Predictor = build_section(
         config, "model", Predictor, controller=controller, pseudo_label_ratio=ratio
     )
     evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])

@@ -1,7 +1,7 @@
 """``seminas-search``: run one search."""
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seminas.commands.job import command_line, run_once
 from seminas.config.build import build_section, read, read_section
@@ -11,12 +11,13 @@ from seminas.config.search import SearchSettings
 from seminas.errors import UserError
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SearchResult
+from seminas.storage.values import Config
 
 if TYPE_CHECKING:
     from seminas.strategies.base import Strategy
 
 
-def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     """Run the search of a checked config in a folder, or resume the search in the folder.
 
     Args:
@@ -37,7 +38,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     return result.best_val_accuracy
 
 
-def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResult:
+def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     """Build the parts of a search, run it, and write its result.
 
     Raises:
@@ -57,7 +58,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
     from seminas.strategies.base import Strategy
 
     settings: SearchSettings = read_section(config, "search", SearchSettings)
-    space: SearchSpace[Any] = build_section(config, "space", SearchSpace)
+    space: SearchSpace = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
         context |= {"images": data["images"], "recipe": read(data["recipe"], "data.recipe", Recipe)}
@@ -67,7 +68,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
         candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
         context["controller"] = read_section(config, "controller", ControllerSettings)
-        strategy: Strategy[Any] = build_section(config, "strategy", Strategy, **context)
+        strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         sizes = _round_sizes(settings, folder, candidates.size, strategy)
         with folder.claim(config), closing(Archive(folder.path)) as archive:
             folder.write_plan(sizes)
@@ -97,7 +98,7 @@ def search(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SearchResu
 
 
 def _round_sizes(
-    settings: SearchSettings, folder: RunFolder, num_candidates: int, strategy: "Strategy[Any]"
+    settings: SearchSettings, folder: RunFolder, num_candidates: int, strategy: "Strategy"
 ) -> list[int]:
     """Return the size of each round. Keep the rounds that an earlier command planned.
 

@@ -22,7 +22,7 @@ SpaceName = Annotated[
 Unique = Annotated[bool, typer.Option("--unique", help="Count equivalent architectures once.")]
 
 
-def load_space(name: str) -> SearchSpace[Any]:
+def load_space(name: str) -> SearchSpace:
     """Return the space with a name in ``conf/space``, or the space of a YAML file.
 
     Raises:
@@ -46,7 +46,7 @@ def load_space(name: str) -> SearchSpace[Any]:
         if name not in names:
             raise UserError(f"space={name}: must be one of {', '.join(names)}, or a YAML file")
         section = compose("search", [f"space={name}"]).space
-    loaded: SearchSpace[Any] = build(section, "space", SearchSpace)
+    loaded: SearchSpace = build(section, "space", SearchSpace)
     return loaded
 
 

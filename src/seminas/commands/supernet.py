@@ -1,7 +1,6 @@
 """``seminas-supernet``: train the weight-sharing supernet of a space."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Measured, SupernetResult
 from seminas.spaces.capabilities import HasSupernet
+from seminas.storage.values import Config
 
 
-def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     """Train a supernet in a folder, or resume its training, and measure architectures with its weights.
 
     Args:
@@ -31,7 +31,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     return 0.0 if result is None else result.mean_val_accuracy
 
 
-def train_supernet(config: dict[str, Any], folder: RunFolder, quiet: bool) -> SupernetResult | None:
+def train_supernet(config: Config, folder: RunFolder, quiet: bool) -> SupernetResult | None:
     """Check the config, train the supernet, measure architectures, and write the result.
 
     Returns:

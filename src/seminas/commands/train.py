@@ -14,11 +14,12 @@ from seminas.runs.folder import RunFolder
 from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks
+from seminas.storage.values import Config
 
 _FIXED_SCHEDULES = ("one_cycle", "cosine")
 
 
-def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float:
+def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     """Train the network of a checked config in a folder, or resume its training.
 
     Args:
@@ -39,7 +40,7 @@ def run(config: dict[str, Any], folder: RunFolder, quiet: bool = False) -> float
     return result.test_accuracy if result.val_accuracy is None else result.val_accuracy
 
 
-def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> TrainingResult | None:
+def train_network(config: Config, folder: RunFolder, quiet: bool) -> TrainingResult | None:
     """Check the config, and train on all processes.
 
     Returns:
@@ -88,7 +89,7 @@ def train_network(config: dict[str, Any], folder: RunFolder, quiet: bool) -> Tra
     return result
 
 
-def _architecture(space: SearchSpace[Any], config: dict[str, Any]) -> Any:
+def _architecture(space: SearchSpace, config: Config) -> Any:
     """Return the architecture that the config names, or a random one if it names none.
 
     Raises:

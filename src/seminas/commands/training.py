@@ -11,6 +11,7 @@ from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import require
+from seminas.storage.values import Config
 
 
 class TrainingParts(NamedTuple):
@@ -22,12 +23,12 @@ class TrainingParts(NamedTuple):
         trainer: Settings of Lightning's trainer. This machine has their devices.
     """
 
-    space: SearchSpace[Any]
+    space: SearchSpace
     recipe: Recipe
     trainer: TrainerSettings
 
 
-def training_parts(config: dict[str, Any], command: str, capability: type[Any]) -> TrainingParts:
+def training_parts(config: Config, command: str, capability: type[Any]) -> TrainingParts:
     """Return the parts of the training that a config describes.
 
     Args:
@@ -42,14 +43,14 @@ def training_parts(config: dict[str, Any], command: str, capability: type[Any]) 
 
     trainer: TrainerSettings = read_section(config, "trainer", TrainerSettings)
     recipe: Recipe = read_section(config, "recipe", Recipe)
-    space: SearchSpace[Any] = build_section(config, "space", SearchSpace)
+    space: SearchSpace = build_section(config, "space", SearchSpace)
     require(space, capability, command)
     check_devices(trainer)
     return TrainingParts(space, recipe, trainer)
 
 
 @contextlib.contextmanager
-def claimed_by_first_rank(folder: RunFolder, config: dict[str, Any]) -> Iterator[None]:
+def claimed_by_first_rank(folder: RunFolder, config: Config) -> Iterator[None]:
     """Claim a folder. If Slurm or torchrun started several ranks, only the first rank claims it.
 
     Raises:

@@ -15,6 +15,7 @@ from seminas.config.networks import NETWORKS
 from seminas.config.recipe import Recipe
 from seminas.config.schema import BY_TARGET, COMMANDS, EVERY_EVALUATOR, SECTIONS
 from seminas.errors import UserError, config_error
+from seminas.storage.values import Config
 
 _TARGETS = ("space", "strategy", "evaluator", "model", "data.images")
 """Keys of sections with a ``_target_``."""
@@ -22,7 +23,7 @@ _RATIOS = {"search": "strategy", "predictor": "model"}
 """Section with the setting ``pseudo_label_ratio``, and section whose target uses this setting."""
 
 
-def checked(config: DictConfig, command: str) -> dict[str, Any]:
+def checked(config: DictConfig, command: str) -> Config:
     """Return a command's config as resolved plain values with all defaults.
 
     Args:
@@ -33,7 +34,7 @@ def checked(config: DictConfig, command: str) -> dict[str, Any]:
         UserError: A value has the wrong type, is out of bounds, is missing, or contradicts another value.
     """
     root = read(config, "", COMMANDS[command])
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    values: Config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     for name, value in vars(root).items():
         if not isinstance(value, Settings):
             values[name] = value  # Converted to its type; None for a group that the user did not choose.
@@ -71,7 +72,7 @@ def _check_networks(settings: Settings, key: str) -> None:
                     read(skeleton, path, NETWORKS[space])
 
 
-def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _sections(values: Config) -> Iterator[tuple[str, Any]]:
     """Yield the key and the value of each section in the config."""
     for key in (*SECTIONS, *_TARGETS):
         section: Any = values
@@ -88,7 +89,7 @@ def _sections(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield f"logger.{name}", section
 
 
-def _fill_ratio(values: dict[str, Any], study: str, user: str) -> None:
+def _fill_ratio(values: Config, study: str, user: str) -> None:
     """Replace a null ratio of pseudo-labels by the default of the strategy or the predictor."""
     own = getattr(BY_TARGET.get(values[user].get(TARGET, "")), "PSEUDO_LABEL_RATIO", None)
     ratio = values[study]["pseudo_label_ratio"]
@@ -99,7 +100,7 @@ def _fill_ratio(values: dict[str, Any], study: str, user: str) -> None:
         values[study]["pseudo_label_ratio"] = own
 
 
-def _check_together(values: dict[str, Any]) -> None:
+def _check_together(values: Config) -> None:
     """Refuse sections that contradict each other."""
     evaluator = str((values.get("evaluator") or {}).get(TARGET, ""))
     warm = (values.get("controller") or {}).get("warm_start")
@@ -109,14 +110,14 @@ def _check_together(values: dict[str, Any]) -> None:
         raise UserError("data: must be set, with evaluator=training")
 
 
-def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def changed_keys(old: Config, new: Config) -> list[str]:
     """Return the sorted dotted keys whose values differ between two configs. Keys with ``may_change`` are left out."""
     before, after = flat(old), flat(new)
     keys = sorted({*before, *after})
     return [k for k in keys if before.get(k) != after.get(k) and not rule_at(new, k).may_change]
 
 
-def rule_at(config: dict[str, Any], key: str) -> Rule:
+def rule_at(config: Config, key: str) -> Rule:
     """Return the rule of the setting at a dotted key. For an unknown setting, return a rule without bounds."""
     kind: type[Settings] | None = None
     rule = Rule()
@@ -144,7 +145,7 @@ def rule_at(config: dict[str, Any], key: str) -> Rule:
     return rule
 
 
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+def flat(node: Any, prefix: str = "") -> Config:
     """Return the values of nested dictionaries by dotted key. Empty dictionaries are left out."""
     if not isinstance(node, dict):
         return {prefix.removesuffix("."): node}

@@ -1,11 +1,12 @@
 """Settings of the predictor study and of predictors."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
+from seminas.storage.values import Config
 
 
 @dataclass
@@ -61,4 +62,4 @@ class ScikitPredictorSettings(Settings):
 
     _target_: str = "seminas.predictors.scikit.ScikitPredictor"
     regressor: str = setting(MISSING)
-    arguments: dict[str, Any] = setting({})
+    arguments: Config = setting({})

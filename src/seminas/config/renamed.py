@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from seminas.storage.values import Config, Section
+
 RENAMED = {
     "controller.encoder": "controller.encoder.kind",
     "controller.hidden": "controller.encoder.hidden",
@@ -51,7 +53,7 @@ _SETTINGS = (
     "seminas.evaluators.engines.RaySettings",
 )
 """Targets of version 0.1 that are settings without a ``_target_`` now."""
-_RECIPE: dict[str, Any] = {
+_RECIPE: Config = {
     "per_batch": None,
     "schedule": "one_cycle",
     "gamma": 0.97,
@@ -68,7 +70,7 @@ _RECIPE: dict[str, Any] = {
     "compile": False,
 }
 """Default recipe of version 0.1, which its configs left out."""
-_NETWORKS: dict[str, dict[str, Any]] = {
+_NETWORKS: dict[str, Config] = {
     "nasbench101": {
         "stem_channels": 128,
         "num_stacks": 3,
@@ -85,9 +87,9 @@ _WITH_PSEUDO_LABELS = (
 )
 
 
-def todays(config: Mapping[str, Any]) -> dict[str, Any]:
+def todays(config: Section) -> Config:
     """Return a resolved config in the current form. A config in the current form stays the same."""
-    result: dict[str, Any] = _targets(copy.deepcopy(dict(config)))
+    result: Config = _targets(copy.deepcopy(dict(config)))
     controller = result.get("controller")
     if isinstance(controller, dict) and not isinstance(controller.get("encoder"), Mapping):
         result["controller"] = {}
@@ -121,7 +123,7 @@ def todays(config: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _predictor(config: dict[str, Any], model: dict[str, Any]) -> None:
+def _predictor(config: Config, model: Config) -> None:
     """Convert the section ``model`` of a predictor study in place."""
     if model.get("_target_") == "seminas.regressors.ControllerRegressor":
         model["_target_"] = "seminas.predictors.controller.ControllerPredictor"
@@ -137,7 +139,7 @@ def _predictor(config: dict[str, Any], model: dict[str, Any]) -> None:
         config["predictor"]["pseudo_label_ratio"] = None
 
 
-def _uses_pseudo_labels(strategy: Mapping[str, Any]) -> bool:
+def _uses_pseudo_labels(strategy: Section) -> bool:
     return strategy.get("_target_") in (*_WITH_PSEUDO_LABELS, "seminas.strategies.seminas.NAO")
 
 
@@ -163,7 +165,7 @@ def _targets(node: Any) -> Any:
     return result
 
 
-def _set(config: dict[str, Any], key: str, value: Any) -> None:
+def _set(config: Config, key: str, value: Any) -> None:
     """Set the value at a dotted key, and create missing sections."""
     *sections, name = key.split(".")
     for section in sections:

@@ -1,7 +1,7 @@
 """Any evaluator in worker processes: the search survives an evaluation that ends its process, or hangs."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +18,10 @@ from seminas.execution.base import LostError
 from seminas.execution.engines import visible_gpus
 from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import A
+from seminas.storage.values import Config, Section
 
 
-def build_evaluator(section: Mapping[str, Any], context: Mapping[str, Any]) -> Evaluator[Any]:
+def build_evaluator(section: Section, context: Section) -> Evaluator:
     """Return the evaluator of the config's ``evaluator`` section, in worker processes where ``isolate`` says so.
 
     Args:
@@ -46,17 +47,17 @@ def build_evaluator(section: Mapping[str, Any], context: Mapping[str, Any]) -> E
 class EvaluatorCopy:
     """An evaluator that each process makes for itself, from the section of the config."""
 
-    def __init__(self, section: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    def __init__(self, section: Section, context: Section) -> None:
         self._section, self._context = dict(section), dict(context)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Config:
         """Leave the evaluator behind: another process makes its own."""
         return {name: value for name, value in vars(self).items() if name != "evaluator"}
 
     @cached_property
-    def evaluator(self) -> Evaluator[Any]:
+    def evaluator(self) -> Evaluator:
         """The evaluator of this process."""
-        evaluator: Evaluator[Any] = build(self._section, "evaluator", Evaluator, **self._context)
+        evaluator: Evaluator = build(self._section, "evaluator", Evaluator, **self._context)
         return evaluator
 
     def evaluate(self, architecture: Any) -> Evaluation:

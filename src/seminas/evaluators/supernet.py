@@ -1,7 +1,7 @@
 """Evaluator that measures architectures by a supernet's weights, which it trains between the rounds of a search."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters
 from seminas.storage.files import parse_json, write_json
+from seminas.storage.values import Section
 from seminas.training.devices import check_devices, num_local_processes
 from seminas.training.supernet import SupernetJob
 
@@ -48,7 +49,7 @@ class SupernetEvaluator(Evaluator[A]):
         seed: int,
         folder: Path,
         settings: SupernetEvaluatorSettings,
-        images: Mapping[str, Any],
+        images: Section,
     ) -> None:
         """Set up the evaluator.
 

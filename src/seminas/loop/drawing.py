@@ -14,7 +14,7 @@ from seminas.spaces.base import SearchSpace
 from seminas.storage.files import write_file
 
 
-def draw_architecture(space: SearchSpace[Any], architecture: Any) -> Figure:
+def draw_architecture(space: SearchSpace, architecture: Any) -> Figure:
     """Return a drawing of an architecture's graph, with the input on the left and the output on the right."""
     adjacency, labels = space.graphs([architecture])
     present = np.flatnonzero(labels[0])

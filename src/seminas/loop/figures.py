@@ -19,7 +19,7 @@ MOST_PANELS, MOST_POINTS = 5, 2_000
 """Maximum number of rounds in the figure of predictions, and approximate maximum number of points in each round."""
 
 
-def write_figures(folder: Path, space: SearchSpace[Any], archive: Archive) -> None:
+def write_figures(folder: Path, space: SearchSpace, archive: Archive) -> None:
     """Write the figures of a search into its run folder as PNG files.
 
     Raises:

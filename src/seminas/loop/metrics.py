@@ -9,6 +9,7 @@ from seminas.runs.archive import Archive, Record
 from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
+from seminas.storage.values import Config
 
 FINAL = ("best_val_accuracy", "test_accuracy", "num_queries", "wall_s")
 
@@ -19,7 +20,7 @@ class Metrics(Observer):
     A resumed search passes all of its history on again. Our loggers leave out what they hold already.
     """
 
-    def __init__(self, loggers: Sequence[Any], config: dict[str, Any], space: SearchSpace[Any]) -> None:
+    def __init__(self, loggers: Sequence[Any], config: Config, space: SearchSpace) -> None:
         """Prepare; ``config`` are the loggers' hyper-parameters."""
         self._loggers, self._config, self._space = loggers, config, space
         self._archive: Archive | None = None

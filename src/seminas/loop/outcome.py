@@ -10,15 +10,16 @@ from seminas.runs.archive import Archive, Record
 from seminas.runs.folder import Timing
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
+from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
 
 
 def search_result(
-    config: dict[str, Any],
+    config: Config,
     archive: Archive,
-    space: SearchSpace[Any],
-    evaluator: Evaluator[Any],
+    space: SearchSpace,
+    evaluator: Evaluator,
     timing: Timing,
 ) -> SearchResult:
     """Return the result of a search.
@@ -59,7 +60,7 @@ def search_result(
     )
 
 
-def _tested(evaluator: Evaluator[Any], architecture: Any) -> float | None:
+def _tested(evaluator: Evaluator, architecture: Any) -> float | None:
     """Return the test accuracy of the best architecture, a fraction; None where it is not known.
 
     Raises:
@@ -76,7 +77,7 @@ def _tested(evaluator: Evaluator[Any], architecture: Any) -> float | None:
     return fraction(accuracy)
 
 
-def _incumbents(archive: Archive, space: SearchSpace[Any], evaluator: Evaluator[Any]) -> list[Incumbent]:
+def _incumbents(archive: Archive, space: SearchSpace, evaluator: Evaluator) -> list[Incumbent]:
     """Return each evaluation that was better than all before it, with its test accuracy if that is in a table."""
     best: list[tuple[Record, float]] = []
     for record in archive.records:

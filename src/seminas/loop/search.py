@@ -29,9 +29,9 @@ class Search:
         add_traceback: Function that stores the traceback of a failed evaluation.
     """
 
-    space: SearchSpace[Any]
-    evaluator: Evaluator[Any]
-    strategy: Strategy[Any]
+    space: SearchSpace
+    evaluator: Evaluator
+    strategy: Strategy
     archive: Archive
     observer: Observer
     max_failures: int
@@ -78,7 +78,7 @@ class Search:
             self.archive.revise(number, accuracies)
         self.strategy.revise(architectures, [record.val_accuracy for record in self.archive.records])
 
-    def _evaluate(self, proposal: Proposal[Any], number: int) -> None:
+    def _evaluate(self, proposal: Proposal, number: int) -> None:
         """Evaluate the architectures of a round that the archive does not hold yet.
 
         Raises:

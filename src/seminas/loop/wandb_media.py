@@ -10,13 +10,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from seminas.loop.drawing import draw_architecture
 from seminas.runs.archive import Archive
 from seminas.spaces.base import SearchSpace
+from seminas.storage.values import Config
 
 MOST_DRAWN = 20
 """The best architectures of a search that are drawn in the table."""
 COLUMNS = ("index", "round", "architecture", "val_accuracy", "prediction", "cost_s", "error", "drawing")
 
 
-def media(space: SearchSpace[Any], archive: Archive, figures: Sequence[Path]) -> dict[str, Any]:
+def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> Config:
     """Return a search's table and figures (PNG files) as a row of W&B's history."""
     import wandb
 
@@ -29,7 +30,7 @@ def media(space: SearchSpace[Any], archive: Archive, figures: Sequence[Path]) ->
     return {"architectures": table, **{file.stem: wandb.Image(str(file)) for file in figures}}
 
 
-def _pixels(space: SearchSpace[Any], architecture: Any) -> np.ndarray:
+def _pixels(space: SearchSpace, architecture: Any) -> np.ndarray:
     """A drawing, bytes ``[height, width, 4]``."""
     figure = draw_architecture(space, space.from_json(architecture))
     canvas = FigureCanvasAgg(figure)

@@ -61,8 +61,8 @@ class PredictorStudy:
     def __init__(
         self,
         settings: PredictorSettings,
-        space: EnumerableSpace[Any],
-        evaluator: TableEvaluator[Any],
+        space: EnumerableSpace,
+        evaluator: TableEvaluator,
         seed: int,
     ) -> None:
         """Check the evaluator and the number of labeled architectures.
@@ -82,7 +82,7 @@ class PredictorStudy:
             allowed = f"from 2 to {most}, two less than the table has rows"
             raise config_error("predictor.num_labeled", settings.num_labeled, allowed)
 
-    def measure(self, predictor: Predictor[Any]) -> dict[str, Any]:
+    def measure(self, predictor: Predictor) -> dict[str, Any]:
         """Fit a predictor and rank the other architectures. Return the measured fields of ``PredictorResult``."""
         settings, table, evaluator = self.settings, self.table, self._evaluator
         rng = np.random.default_rng(self._seed)

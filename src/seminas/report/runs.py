@@ -16,6 +16,7 @@ from seminas.errors import UserError
 from seminas.runs.archive import Record
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.results import PredictorResult, Result, SearchResult
+from seminas.storage.values import Config
 
 VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
 """Keys that normally differ between strategies. They distinguish settings only if they differ within one strategy."""
@@ -260,7 +261,7 @@ def _settings(runs: Sequence[Run]) -> list[Setting]:
     return sorted(settings.values(), key=lambda s: (s.strategy, [_order(v) for _, v in s.swept]))
 
 
-def _telling(config: dict[str, Any]) -> dict[str, Any]:
+def _telling(config: Config) -> Config:
     """Return the config values that can distinguish settings, by dotted key.
 
     Leave out the seed, and keys that change no result.

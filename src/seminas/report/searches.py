@@ -15,6 +15,7 @@ from seminas.report.runs import Setting
 from seminas.report.section import Section, percent
 from seminas.report.statistics import Row, table
 from seminas.spaces.base import SearchSpace
+from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
 HEADER = (
@@ -139,11 +140,11 @@ def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
         UserError: The space of the runs cannot be made.
         ValueError: An architecture is none of the space.
     """
-    best: dict[str, Any] = {}
+    best: Config = {}
     runs = [run for s in settings for run in s.runs.values()]
     for run in sorted(runs, key=lambda r: -r.result.best_val_accuracy):
         best.setdefault(run.result.best_key, run)
-    space: SearchSpace[Any] = recorded_space(runs[0].result.config, str(runs[0].folder), SearchSpace)
+    space: SearchSpace = recorded_space(runs[0].result.config, str(runs[0].folder), SearchSpace)
     caption = (
         "The architectures that were evaluated, in two principal components of the architectures' features."
     )

@@ -22,6 +22,7 @@ from seminas.runs.results import Result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
 from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, last_sign_of_life
+from seminas.storage.values import Config
 
 CONFIG_FILE, RESULT_FILE, ERROR_FILE, TRACEBACK_FILE = "config.yaml", "result.json", "error.json", "error.log"
 PLAN_FILE, HYDRA_FOLDER = "plan.json", ".hydra"
@@ -73,7 +74,7 @@ class RunFolder(Folder):
         """Return whether a run has begun in this folder."""
         return (self.path / CONFIG_FILE).exists()
 
-    def config(self) -> dict[str, Any] | None:
+    def config(self) -> Config | None:
         """Return the run's resolved config with today's keys, or None if no run has begun.
 
         Raises:
@@ -103,7 +104,7 @@ class RunFolder(Folder):
         """Return whether the run has a history of evaluations."""
         return (self.path / HISTORY).exists()
 
-    def finished(self, config: dict[str, Any]) -> Result | None:
+    def finished(self, config: Config) -> Result | None:
         """Return the result of the run with this config, or None if the run is not finished.
 
         Raises:
@@ -112,7 +113,7 @@ class RunFolder(Folder):
         result = self.result()
         return None if result is None or self.extensions(config) else result
 
-    def extensions(self, config: dict[str, Any]) -> list[str]:
+    def extensions(self, config: Config) -> list[str]:
         """Return the keys whose values extend the run, such as a larger ``search.max_queries``.
 
         Raises:
@@ -138,7 +139,7 @@ class RunFolder(Folder):
         return extended
 
     @contextlib.contextmanager
-    def claim(self, config: dict[str, Any]) -> Iterator[None]:
+    def claim(self, config: Config) -> Iterator[None]:
         """Hold the folder's lock during the block, and write the config into the folder.
 
         The block is one attempt of the run. If the config extends a finished run, this deletes the old result. If the
@@ -251,7 +252,7 @@ class RunFolder(Folder):
                 if folder.exists() and folder.resolve() != Path.cwd():
                     folder.rmdir()
 
-    def write_origin(self, config: DictConfig, hydra: dict[str, Any]) -> None:
+    def write_origin(self, config: DictConfig, hydra: Config) -> None:
         """Write the files that Hydra writes into ``.hydra/`` when a command starts a run.
 
         Args:

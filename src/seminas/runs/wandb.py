@@ -17,6 +17,7 @@ from seminas.errors import UserError, first_line
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
 from seminas.runs.points import Points
 from seminas.runs.wandb_file import STEP, logged
+from seminas.storage.values import Config, Section
 
 log = logging.getLogger(__name__)
 START_S, END_S = 15.0, 60.0
@@ -62,7 +63,7 @@ class WandB(WandbLogger):
             self.log_row(missing if step is None else {**missing, STEP: step})
 
     @rank_zero_only
-    def log_row(self, row: Mapping[str, Any]) -> None:
+    def log_row(self, row: Section) -> None:
         """Log a row of W&B's history."""
         run = self.experiment
         if self._next_step is None:
@@ -71,7 +72,7 @@ class WandB(WandbLogger):
             run.log(dict(row), step=self._next_step, commit=True)
             self._next_step = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Config:
         """A rank that is given a copy starts the run itself, if it is the first."""
         return {**vars(self), "_experiment": None}
 

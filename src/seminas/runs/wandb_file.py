@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 from seminas.runs.points import Points
+from seminas.storage.values import Config
 
 STEP = "trainer/global_step"
 """Lightning's name for the step of a row."""
@@ -38,7 +39,7 @@ def logged(folder: Path, run_id: str) -> tuple[Points, int]:
     return points, next_step
 
 
-def history_row(record: Any) -> dict[str, Any]:
+def history_row(record: Any) -> Config:
     """Return the values of a row of the history, by name."""
     return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in record.history.item}
 

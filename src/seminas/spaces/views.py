@@ -6,14 +6,15 @@ By default a space derives the graph and the features from the tokens, and reads
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from seminas.storage.values import Json
 
-A = TypeVar("A", bound=Hashable)
+A = TypeVar("A", bound=Hashable, default=Any)
 """Type of a space's architectures: hashable values. Two values are equal exactly if they are the same architecture."""
 
 

@@ -1,6 +1,11 @@
-"""Type of JSON values."""
+"""Types of values in files: JSON and configs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
-"""A JSON value: object, array, string, number, true, false or null."""
+"""A value of JSON: an object, a list, a text, a number, true, false or null."""
+Config = dict[str, Any]
+"""A resolved config, or a section of a config: a dictionary of plain values, lists and dictionaries."""
+Section = Mapping[str, Any]
+"""The same, for readers."""

@@ -7,7 +7,6 @@ import io
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _STEP = 5_000
 
 def import_csv(
     path: Path,
-    space: EnumerableSpace[Any],
+    space: EnumerableSpace,
     val: Sequence[str],
     test: Sequence[str] = (),
     cost: Sequence[str] = (),

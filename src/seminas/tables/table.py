@@ -161,7 +161,7 @@ def save_table(table: Table, path: Path) -> None:
         np.savez_compressed(file, **kept)
 
 
-def load_table(path: Path, space: EnumerableSpace[Any]) -> Table:
+def load_table(path: Path, space: EnumerableSpace) -> Table:
     """Read a packed table of a space.
 
     Raises:

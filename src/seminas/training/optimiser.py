@@ -8,10 +8,11 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, OneCycleLR, SequentialLR
 
 from seminas.config.recipe import Recipe
+from seminas.storage.values import Config
 from seminas.training.data.images import Images
 
 
-def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
+def sgd(module: pl.LightningModule, recipe: Recipe) -> Config:
     """Return SGD and a schedule by the recipe, in the form that ``configure_optimizers`` returns.
 
     The schedule changes the learning rate after each optimizer step.
@@ -57,7 +58,7 @@ def _steps(trainer: pl.Trainer) -> tuple[int, int]:
     return max(1, round(steps / epochs)), steps
 
 
-def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def _groups(module: nn.Module, recipe: Recipe) -> list[Config]:
     """Return the parameter groups. Without ``decay_norms``, biases and BatchNorm parameters have no weight decay."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     if recipe.decay_norms:

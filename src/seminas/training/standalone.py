@@ -16,6 +16,7 @@ from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log
 from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.cost import count_macs, count_parameters
+from seminas.storage.values import Config
 from seminas.training.checkpoints import (
     BEST,
     LAST,
@@ -49,12 +50,12 @@ class StandaloneJob:
         quiet: Whether to show no progress.
     """
 
-    space: SearchSpace[Any]
+    space: SearchSpace
     architecture: Any
     recipe: Recipe
     trainer: TrainerSettings
     folder: Path
-    config: dict[str, Any]
+    config: Config
     quiet: bool
 
     @property
@@ -138,7 +139,7 @@ def _measured(
     return measured | dict(trainer.test(module, images, verbose=False)[0])
 
 
-def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> dict[str, Any]:
+def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> Config:
     """Return the contents of ``network.json``: the values to rebuild the network, its costs and its accuracies."""
     return {
         "space": result.space,

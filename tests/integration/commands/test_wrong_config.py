@@ -23,7 +23,7 @@ WRONG = {
     # Options of a group.
     "space=nasbench102": f"space=nasbench102: must be one of {SPACES}",
     "strategy=annealing": f"strategy=annealing: must be one of {STRATEGIES}",
-    "logger=[nowhere]": "logger=nowhere: must be one of csv, wandb",
+    "logger=[nowhere]": "logger=nowhere: must be one of csv, mlflow, tensorboard, wandb",
     # Keys.
     "search.num_labelled=5": "search.num_labelled: is unknown; did you mean search.num_labeled?",
     "+strategy.temperature=1": f"strategy.temperature: is unknown; strategy has {SEMINAS}",

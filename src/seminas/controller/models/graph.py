@@ -1,7 +1,5 @@
 """Encoder that reads the graph of an architecture."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -26,9 +24,7 @@ class GraphEncoder(nn.Module):
     center: Tensor
     scale: Tensor
 
-    def __init__(
-        self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float, members: int
-    ) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(members, space.num_labels, hidden))
         self.dropout = nn.Dropout(dropout)

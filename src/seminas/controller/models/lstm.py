@@ -1,7 +1,5 @@
 """Encoder that reads the tokens of an architecture."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +27,7 @@ class LSTMEncoder(nn.Module):
 
     reads = ("tokens",)
 
-    def __init__(
-        self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float, members: int
-    ) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float, members: int) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(
             nn.Embedding(space.num_tokens, hidden, padding_idx=0) for _ in range(members)

@@ -58,7 +58,7 @@ class ControllerNetwork(nn.Module):
 class StackedNetwork(ControllerNetwork):
     """Network with the encoders and heads of several members, and one decoder."""
 
-    def __init__(self, space: SearchSpace[Any], settings: ControllerSettings, members: int) -> None:
+    def __init__(self, space: SearchSpace, settings: ControllerSettings, members: int) -> None:
         """Build the network. ``settings.encoder.kind`` must be one of ``ENCODERS``."""
         super().__init__()
         encoder = settings.encoder

@@ -5,8 +5,6 @@ part. The model differs from the authors' code in two points. Sequences may end 
 tokens.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +23,7 @@ class PaperEncoder(nn.Module):
 
     reads = ("tokens",)
 
-    def __init__(self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(space.num_tokens, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -66,7 +64,7 @@ class PaperHead(nn.Module):
 class PaperDecoder(nn.Module):
     """LSTM that predicts the token sequence, then attention to the encoder's states. Each has a residual."""
 
-    def __init__(self, space: SearchSpace[Any], hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.num_layers = layers
         self.embedding = nn.Embedding(space.num_tokens, hidden)
@@ -98,7 +96,7 @@ class PaperDecoder(nn.Module):
 class PaperNetwork(ControllerNetwork):
     """Network with the authors' encoder, predictor and decoder."""
 
-    def __init__(self, space: SearchSpace[Any], settings: ControllerSettings) -> None:
+    def __init__(self, space: SearchSpace, settings: ControllerSettings) -> None:
         """Build the network. The width of the head's hidden layer is the value of ``settings.head.widths``."""
         super().__init__()
         encoder, (width,) = settings.encoder, settings.head.widths

@@ -3,8 +3,6 @@
 Shapes: n architectures, S states of the encoder, t tokens, H hidden, E members.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +46,7 @@ class Head(nn.Module):
 class Decoder(nn.Module):
     """LSTM that predicts the token sequence, with attention to the encoder's states."""
 
-    def __init__(self, space: SearchSpace[Any], num_states: int, hidden: int, dropout: float) -> None:
+    def __init__(self, space: SearchSpace, num_states: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(space.num_tokens, hidden)
         self.dropout = nn.Dropout(dropout)
