@@ -68,10 +68,9 @@ def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
 @pytest.mark.parametrize(
     ("kills", "strategies"),
     [
-        (3, "evolution"),
         pytest.param(20, "evolution,local_search,random", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
-    ids=["3", "20"],
+    ids=["20"],
 )
 def test_nothing_is_lost_or_paid_for_twice_under_random_kills(
     kills: int, strategies: str, small_table: Path, tmp_path: Path

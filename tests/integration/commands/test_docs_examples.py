@@ -59,6 +59,7 @@ def test_the_own_space_of_the_page_is_the_example() -> None:
         assert files[name] == (example / name).read_text()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_further_searches_of_the_page_on_own_spaces(tmp_path: Path) -> None:
     """The first one is run by test_commands."""
@@ -93,6 +94,7 @@ def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> Non
     assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_two_searches_of_the_page_on_reproducibility_are_equal(tmp_path: Path) -> None:
     page = DOCS / "reproducibility.md"

@@ -18,6 +18,8 @@ from seminas.config.compose import CONFIG_DIR
 from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
 from support import ROOT
 
+# make docs builds the site as well.
+pytestmark = pytest.mark.long
 Configure = Callable[..., dict[str, Any]]
 COMPOSED = [
     ("search", []),

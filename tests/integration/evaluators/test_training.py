@@ -44,6 +44,7 @@ def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench
     assert evaluator.num_parameters(cells[0]) < evaluator.num_parameters(cells[1])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_ray_gives_what_processes_give(space: NASBench101) -> None:
     pytest.importorskip("ray")

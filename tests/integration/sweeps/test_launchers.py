@@ -23,6 +23,7 @@ def one_sweep(tmp_path: Path, *swept: str) -> list[Path]:
     return jobs
 
 
+@pytest.mark.long
 def test_a_job_of_two_ranks_starts_no_second_sweep(tmp_path: Path) -> None:
     (job,) = one_sweep(tmp_path, "seed=0")
     assert result(job)["config"]["trainer"]["devices"] == 2
@@ -45,7 +46,10 @@ def test_jobs_of_two_ranks_are_each_as_alone(tmp_path: Path) -> None:
         assert digests(log) == digests(job / "logs" / "rank1.log")
 
 
-@pytest.mark.parametrize(("cluster", "package"), [("submitit_local", "submitit"), ("ray", "ray")])
+@pytest.mark.parametrize(
+    ("cluster", "package"),
+    [("submitit_local", "submitit"), pytest.param("ray", "ray", marks=pytest.mark.long)],
+)
 def test_each_launcher_runs_the_jobs_and_repeats_none(
     cluster: str, package: str, small_table: Path, tmp_path: Path
 ) -> None:

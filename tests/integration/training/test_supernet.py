@@ -136,6 +136,7 @@ def record_steps(work: SupernetJob, steps: int) -> None:
     (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
 
 
+@pytest.mark.long
 def test_two_processes_stay_equal_and_share_what_is_measured(
     root: Path, tmp_path: Path, space: MobileNet
 ) -> None:
