@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from pytorch_lightning.loggers.logger import rank_zero_experiment
 from seminas.errors import UserError
 from seminas.runs.points import KeptSteps, Points, no_steps
 from seminas.storage.files import write_file
-from seminas.storage.values import Config, Section
 
 METRICS = "metrics.csv"
 STEP = "step"
@@ -58,7 +57,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, kept_steps: int) -> None:
         """Open a file, and drop the rows of ``kept_steps`` and later, and a row that was half-written."""
-        self.metrics: list[Config] = []
+        self.metrics: list[dict[str, Any]] = []
         self._path = path
         self._columns, rows = _read(path)
         kept = [row for row in rows if int(row[STEP]) < kept_steps]
@@ -68,7 +67,7 @@ class MetricsFile:
         if self._columns:
             write_file(path, _text(self._columns, kept, header=True))
 
-    def log_metrics(self, metrics: Section, step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
         """Take in the metrics of a step; ``save`` writes them."""
         missing = self._held.missing(metrics, step)
         if missing:
@@ -93,6 +92,22 @@ class MetricsFile:
         self.metrics = []
 
 
+def read_metrics(folder: Path, before: int) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield the step and the metrics of each row of a run folder's file, of the steps before a step.
+
+    Raises:
+        UserError: It holds no metrics.
+    """
+    path = folder / METRICS
+    for row in _read(path)[1]:
+        step = int(row.pop(STEP))
+        if step < before:
+            try:
+                yield step, {name: float(value) for name, value in row.items() if value != ""}
+            except ValueError as error:
+                raise UserError(f"{path}: holds no metrics ({error})") from error
+
+
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Return the columns and the whole rows of a file, none where there is no file; values are as they stand."""
     try:
@@ -111,7 +126,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def _text(columns: Sequence[str], rows: Sequence[Section], header: bool = False) -> bytes:
+def _text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], header: bool = False) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     if header:

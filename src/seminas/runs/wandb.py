@@ -14,10 +14,10 @@ from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seminas.errors import UserError, first_line
+from seminas.runs.csv import read_metrics
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
-from seminas.runs.points import Points
+from seminas.runs.points import KeptSteps, Points, no_steps
 from seminas.runs.wandb_file import STEP, logged
-from seminas.storage.values import Config, Section
 
 log = logging.getLogger(__name__)
 START_S, END_S = 15.0, 60.0
@@ -32,14 +32,16 @@ class WandB(WandbLogger):
     numbers of its steps.
     """
 
-    def __init__(self, save_dir: str, **arguments: Any) -> None:
+    def __init__(self, save_dir: str, kept_steps: KeptSteps = no_steps, **arguments: Any) -> None:
         """Prepare a logger; nothing is read or written before the first use.
 
         Args:
             save_dir: Run folder.
+            kept_steps: The points of earlier steps were logged before.
             arguments: As Lightning's logger takes them.
         """
         super().__init__(save_dir=save_dir, **arguments)
+        self._kept_steps = kept_steps
         self._held = Points()
         self._next_step: int | None = None
         """Of W&B's own steps, in the first row of this process; None where W&B knows it."""
@@ -52,6 +54,7 @@ class WandB(WandbLogger):
             self._experiment = run = self._started()
             run.define_metric(STEP)
             run.define_metric("*", step_metric=STEP, step_sync=True)
+            self._fill()
         return self._experiment
 
     @rank_zero_only
@@ -63,7 +66,7 @@ class WandB(WandbLogger):
             self.log_row(missing if step is None else {**missing, STEP: step})
 
     @rank_zero_only
-    def log_row(self, row: Section) -> None:
+    def log_row(self, row: Mapping[str, Any]) -> None:
         """Log a row of W&B's history."""
         run = self.experiment
         if self._next_step is None:
@@ -72,9 +75,15 @@ class WandB(WandbLogger):
             run.log(dict(row), step=self._next_step, commit=True)
             self._next_step = None
 
-    def __getstate__(self) -> Config:
+    def __getstate__(self) -> dict[str, Any]:
         """A rank that is given a copy starts the run itself, if it is the first."""
         return {**vars(self), "_experiment": None}
+
+    def _fill(self) -> None:
+        """Log what W&B lacks of ``metrics.csv``. A killed process takes some seconds along that W&B had not written."""
+        for step, metrics in read_metrics(Path(self._wandb_init["dir"]), self._kept_steps()):
+            self.log_metrics(metrics, step)
+            self._held.add(metrics, step)
 
     def _started(self) -> Any:
         folder, project = Path(self._wandb_init["dir"]), self._wandb_init["project"]
@@ -83,14 +92,29 @@ class WandB(WandbLogger):
             run_id = secrets.token_hex(4)
             write_logger_id(folder, "wandb", project, run_id)
         self._held, next_step = logged(folder, run_id)
-        # W&B names a folder by the second.
-        while any((folder / "wandb").glob(f"*{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+        until = time.monotonic() + START_S
+        while (run := self._init(run_id, folder, is_last_try=time.monotonic() > until)) is None:
             time.sleep(0.1)
-        run = self._init(run_id)
+            self._held, next_step = logged(folder, run_id)
         self._next_step = next_step if next_step > run.starting_step else None
         return run
 
-    def _init(self, run_id: str) -> Any:
+    def _init(self, run_id: str, folder: Path, is_last_try: bool) -> Any:
+        """Start a process's part of a run; returns None where W&B is not ready for another part yet."""
+        # W&B names a part's folder by the second.
+        if any((folder / "wandb").glob(f"*{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+            return None
+        try:
+            return self._init_by_network(run_id)
+        except UserError:
+            raise
+        except Exception as error:  # Of a private class of W&B's.
+            if is_last_try or "in use" not in str(error):
+                raise
+            wandb.teardown()  # W&B's process still holds the last part, which this process did not end.
+            return None
+
+    def _init_by_network(self, run_id: str) -> Any:
         arguments = {
             name: value for name, value in self._wandb_init.items() if name not in ("mode", "resume")
         }
