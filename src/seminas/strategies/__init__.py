@@ -1,1 +1,1 @@
-"""Strategies: which architectures to evaluate next."""
+"""Strategies. A strategy selects the architectures to evaluate next."""

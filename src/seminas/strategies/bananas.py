@@ -14,12 +14,18 @@ from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
 class Bananas(FittedStrategy[A]):
-    """An ensemble of perceptrons on the features of a space, and independent Thompson sampling.
+    """Strategy with an ensemble of perceptrons on the features of a space, and independent Thompson sampling.
 
-    As the authors set it (appendix): 5 networks of 10 layers of 20, Adam at 0.01, 10 architectures a round, candidates
-    that are mutations of the best. Differences: the features hold one-hot choices beside the paths; their loss
-    divides by the error above a bound that they know of the benchmark (4.8%), ours by the error above nine tenths
-    of the lowest one seen; the networks are trained together, on all labels at once.
+    The default settings are from the appendix of the paper: 5 networks of 10 layers of width 20, Adam with learning
+    rate 0.01, and 10 architectures in each round. The paper's candidates are mutations of the best architectures.
+
+    This implementation differs from the paper's in four ways:
+
+    - The features also have one-hot choices, not only paths.
+    - Random architectures are also candidates.
+    - The loss divides by the difference between an architecture's error and a bound. The authors' bound is a known
+      value of the benchmark, 4.8%. Here the bound is nine tenths of the lowest error so far.
+    - One computation trains all networks, and each step uses all labels.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: BananasSettings) -> None:
@@ -28,7 +34,7 @@ class Bananas(FittedStrategy[A]):
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Propose the ``n`` best candidates of a draw from the ensemble."""
+        """Propose the ``n`` candidates with the highest accuracies in a draw from the ensemble's predictions."""
         candidates = self._candidates(rng)
         if not candidates:
             return Proposal([])
@@ -48,7 +54,7 @@ class Bananas(FittedStrategy[A]):
 
     @one_thread()
     def _predictions(self, labeled: dict[A, float], candidates: list[A], seed: int) -> NDArray[np.float64]:
-        """Every network's accuracies of the candidates, fractions ``[networks, n]``."""
+        """Return the accuracies that each network predicts for the candidates, fractions ``[networks, n]``."""
         features = torch.as_tensor(self.space.features(list(labeled)))
         error = 1 - torch.tensor(list(labeled.values()))
         bound = 0.9 * error.min()
@@ -60,7 +66,7 @@ class Bananas(FittedStrategy[A]):
         optimizer = torch.optim.Adam(networks.parameters(), self.settings.learning_rate, fused=True)
         for _ in range(self.settings.steps):
             predicted = networks(features) * scale + error.mean()
-            # Mean absolute percentage error above the bound: the better an architecture, the more it counts.
+            # Mean absolute percentage error, relative to the bound. Better architectures get larger weights.
             loss = ((predicted - error).abs() / (error - bound).clamp_min(1e-6)).mean(dim=1).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -72,10 +78,15 @@ class Bananas(FittedStrategy[A]):
 
 
 class Perceptrons(nn.Module):
-    """Several networks of one shape, computed together."""
+    """Several perceptrons of the same shape. One computation evaluates all of them."""
 
     def __init__(self, number: int, sizes: list[int]) -> None:
-        """Build ``number`` networks of layers of ``sizes``, inputs first."""
+        """Initialize the networks.
+
+        Args:
+            number: Number of networks.
+            sizes: Number of inputs of each network, followed by the width of each layer.
+        """
         super().__init__()
         self.weights = nn.ParameterList(
             torch.randn(number, before, after) * (2 / before) ** 0.5 for before, after in pairwise(sizes)
@@ -83,7 +94,7 @@ class Perceptrons(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(number, 1, after) for after in sizes[1:])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return outputs ``[networks, n]`` of features ``[n, F]``."""
+        """Return the outputs of all networks, ``[networks, n]``, for features ``[n, F]``."""
         x = features.expand(len(self.weights[0]), *features.shape)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, x, weight)

@@ -1,4 +1,4 @@
-"""Strategies: which architectures to evaluate next. A strategy knows nothing of evaluators."""
+"""Base classes of strategies. A strategy selects the architectures to evaluate next. It does not use the evaluator."""
 
 import time
 from abc import ABC, abstractmethod
@@ -11,16 +11,17 @@ import numpy as np
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 NUM_PARENTS = 10
-"""The best so far, whose neighbours are candidates where not all of a space is."""
+"""Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
 
 
 class RoundSizes(NamedTuple):
-    """How many architectures a strategy wants in each round.
+    """Numbers of architectures that a strategy prefers in each round.
 
     Attributes:
-        first: In the first, random round.
-        step: In each further round.
-        growth: Or this fraction of the architectures evaluated since the first round, if that is more.
+        first: Number of architectures in the first round, which is random.
+        step: Smallest number of architectures in each later round.
+        growth: Ratio between the size of a later round and the number of architectures evaluated after the first round.
+            A round has this size if it is larger than ``step``.
     """
 
     first: int
@@ -30,12 +31,12 @@ class RoundSizes(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal(Generic[A]):
-    """A strategy's answer to ``ask``.
+    """Result of ``ask``.
 
     Attributes:
-        architectures: To be evaluated, distinct and new.
-        predictions: Expected validation accuracies, fractions, of those that the strategy has a prediction for.
-        metrics: Numbers for the loggers, such as the seconds of a fit.
+        architectures: Distinct new architectures to evaluate.
+        predictions: Predicted validation accuracy of each architecture, a fraction. Some architectures may have none.
+        metrics: Numbers for the loggers by name, such as the duration of a fit in seconds.
     """
 
     architectures: list[A]
@@ -44,17 +45,18 @@ class Proposal(Generic[A]):
 
 
 class Strategy(ABC, Generic[A]):
-    """Proposes architectures, and is told their accuracies, a round at a time.
+    """Base class of strategies. In each round, ``ask`` proposes architectures and ``tell`` receives their accuracies.
 
-    A proposal follows from the strategy's arguments and from the accuracies told. Its randomness comes from (seed,
-    round). So an interrupted search goes on as if nothing had happened: a new strategy is told the recorded rounds.
+    The arguments of the strategy and the accuracies so far determine a proposal. The seed and the round determine its
+    random numbers. So an interrupted search can continue exactly: a new strategy first receives the recorded rounds.
 
     Attributes:
-        space: The candidates.
-        seed: Of all randomness.
-        round_sizes: The sizes that it works best with; None: any.
-        ends: How many architectures had been told by the end of each round.
-        told: Every architecture told, in order, with its validation accuracy, None for a failed one.
+        space: Search space.
+        seed: Seed of all random numbers.
+        round_sizes: Numbers of architectures that the strategy prefers in each round. None means any numbers.
+        ends: Total number of received architectures at the end of each round.
+        told: Validation accuracy of each received architecture, in the order of evaluation. None means that its
+            evaluation failed.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
@@ -66,47 +68,48 @@ class Strategy(ABC, Generic[A]):
 
     @abstractmethod
     def ask(self, n: int) -> Proposal[A]:
-        """Propose ``n`` distinct architectures that were not told yet; fewer where the space has no more."""
+        """Propose ``n`` distinct new architectures, or fewer if the space has no more."""
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in the validation accuracies (fractions, None for a failed one) of a whole round."""
+        """Receive the validation accuracies of a whole round, fractions. None means that the evaluation failed."""
         self.told.update(zip(architectures, accuracies, strict=True))
         self.ends.append(len(self.told))
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in new accuracies of architectures told earlier."""
+        """Replace the accuracies of architectures that the strategy received earlier."""
         self.told.update(zip(architectures, accuracies, strict=True))
 
     @property
     def round(self) -> int:
-        """The round that the next ``ask`` is for, from 0."""
+        """Number of the next round. The first round is 0."""
         return len(self.ends)
 
     @property
     def labeled(self) -> dict[A, float]:
-        """The architectures told that have an accuracy, in order."""
+        """Accuracies of the architectures whose evaluation succeeded, in the order of evaluation."""
         return {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
 
     def filled(self, chosen: list[A], n: int, rng: np.random.Generator) -> list[A]:
-        """Return the chosen architectures and random new ones, ``n`` in all where the space has so many."""
+        """Return the chosen architectures and random new ones, ``n`` in total or fewer if the space has no more."""
         missing = n - len(chosen)
         return chosen + self.space.sample(missing, rng, exclude={*self.told, *chosen}) if missing else chosen
 
     def near_best(self, number: int) -> list[A]:
-        """Return the new neighbours of the best ``number`` architectures so far."""
+        """Return the new neighbors of the best ``number`` architectures so far."""
         labeled = self.labeled
         best = sorted(labeled, key=lambda a: -labeled[a])[:number]
         return list(dict.fromkeys(a for b in best for a in self.space.neighbors(b) if a not in self.told))
 
     def sees_all(self, most: int) -> bool:
-        """Return whether the space numbers its architectures and has no more than ``most``."""
+        """Return whether the space numbers its architectures and has at most ``most`` of them."""
         return isinstance(self.space, EnumerableSpace) and self.space.size <= most
 
     def candidates(self, most: int, rng: np.random.Generator) -> list[A]:
-        """Return architectures to choose from.
+        """Return candidates for the next round.
 
-        Of a space with at most ``most`` architectures these are all of them, also those told. Of a larger space they
-        are the new neighbours of the best so far and ``most`` new ones at random; none where ``most`` is 0.
+        If ``sees_all(most)``, return all architectures of the space, including evaluated architectures. Otherwise
+        return ``most`` random new architectures and the new neighbors of the best architectures so far. If ``most`` is
+        0, return nothing.
         """
         if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
             return self.space.at(np.arange(self.space.size))
@@ -114,15 +117,18 @@ class Strategy(ABC, Generic[A]):
         return list(dict.fromkeys([*near, *self.space.sample(most, rng, exclude=self.told)]))
 
     def rng(self) -> np.random.Generator:
-        """Return the generator of this round."""
+        """Return the random generator of the next round."""
         return np.random.default_rng([self.seed, self.round])
 
 
 class FittedStrategy(Strategy[A]):
-    """A strategy that fits a model on the accuracies told; until two architectures have one, it asks at random."""
+    """Base class of strategies that fit a model on the accuracies so far.
+
+    The strategy proposes random architectures until two architectures have an accuracy.
+    """
 
     def ask(self, n: int) -> Proposal[A]:
-        """Propose random architectures at first, and then those that the model leads to."""
+        """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
         rng = self.rng()
         if len(self.labeled) < 2:
             return Proposal(self.space.sample(n, rng, exclude=self.told))
@@ -133,4 +139,4 @@ class FittedStrategy(Strategy[A]):
 
     @abstractmethod
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Fit the model on what was told, at least two accuracies, and propose ``n`` new architectures."""
+        """Fit the model on the accuracies so far, and propose ``n`` new architectures. At least two accuracies exist."""

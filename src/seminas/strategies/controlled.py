@@ -1,4 +1,4 @@
-"""What strategies with a controller share: fitting it on all labels, and ranking by it."""
+"""Base class of strategies with a controller. It fits the controller on all labels in each round."""
 
 import time
 from abc import abstractmethod
@@ -16,17 +16,20 @@ from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 ROUND_SIZES = RoundSizes(first=25, step=5, growth=0.4)
 UNLABELED = 1
-"""Marks the random numbers that draw unlabeled architectures, in a round that may have to be fitted again."""
+"""Part of the seed of the random generator that draws unlabeled architectures.
+
+The drawing is independent of other random numbers, so a resumed search can repeat the fit of an earlier round.
+"""
 
 
 class Fit(NamedTuple):
-    """A controller with the architectures that it was fitted on.
+    """A fitted controller and its training data.
 
     Attributes:
-        controller: The fitted controller.
-        labeled: Architectures with their accuracies, fractions.
-        pseudo_labeled: Architectures with their predicted accuracies, fractions.
-        seconds: Time that the fit took.
+        controller: Fitted controller.
+        labeled: Accuracy of each labeled architecture, a fraction.
+        pseudo_labeled: Predicted accuracy of each pseudo-labeled architecture, a fraction.
+        seconds: Duration of the fit, in seconds.
     """
 
     controller: Controller[Any]
@@ -36,22 +39,25 @@ class Fit(NamedTuple):
 
 
 class ControllerStrategy(FittedStrategy[A]):
-    """Fits a controller in each round, on all labels and on pseudo-labels of a fixed number of others."""
+    """Base class of strategies that fit a controller in each round.
+
+    The controller learns from all labeled architectures and from a fixed number of pseudo-labeled architectures.
+    """
 
     decodes = True
-    """Whether the student learns to write architectures."""
+    """Whether the student has a decoder, which learns to write architectures."""
 
     def __init__(
         self, space: SearchSpace[A], seed: int, controller: ControllerSettings, pseudo_label_ratio: float
     ) -> None:
-        """Set up the strategy.
+        """Initialize the strategy.
 
         Args:
-            space: The candidates.
-            seed: Of all randomness.
-            controller: The controller's networks and how they are fitted.
-            pseudo_label_ratio: M / N, pseudo-labeled architectures in each round for each architecture of the first,
-                random round; 0 is NAO (Luo et al., NeurIPS 2018).
+            space: Search space.
+            seed: Seed of all random numbers.
+            controller: Settings of the controller's networks and of their training.
+            pseudo_label_ratio: M / N, ratio between the number of pseudo-labeled architectures in each round and the
+                number of architectures in the first, random round. With 0, SemiNAS is NAO (Luo et al., NeurIPS 2018).
         """
         super().__init__(space, seed)
         self.round_sizes = ROUND_SIZES
@@ -60,7 +66,7 @@ class ControllerStrategy(FittedStrategy[A]):
         self._last: tuple[int, Controller[A]] | None = None
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Propose the architectures that ``choose`` picks by a fitted controller."""
+        """Fit a controller, and propose the architectures that ``choose`` selects with it."""
         fit = self.fit()
         chosen, metrics = self.choose(n, fit, rng)
         predictions = dict(zip(chosen, fit.controller.predict(chosen).tolist(), strict=True))
@@ -68,24 +74,24 @@ class ControllerStrategy(FittedStrategy[A]):
 
     @abstractmethod
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
-        """Return ``n`` new architectures, and numbers for the loggers."""
+        """Return ``n`` new architectures, and metrics for the loggers by name."""
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in new accuracies of architectures told earlier.
+        """Replace the accuracies of architectures that the strategy received earlier.
 
         Raises:
-            UserError: The controller starts from earlier rounds' controllers. After a resume these could not be fitted
-                again, since the accuracies that they were fitted on are gone.
+            UserError: ``controller.warm_start`` is true. Then a resumed search must repeat the fits of earlier rounds,
+                but the accuracies of these fits no longer exist.
         """
         if self.controller.warm_start:
             raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
         super().revise(architectures, accuracies)
 
     def fit(self) -> Fit:
-        """Fit a controller on the accuracies told, at least two.
+        """Fit a controller on the accuracies so far. At least two accuracies must exist.
 
-        With ``controller.warm_start`` it goes on from the last round's controller. After a resume the earlier rounds
-        are fitted again.
+        With ``controller.warm_start``, the fit starts from the controller of the last round. After a resume, this
+        method first repeats the fits of earlier rounds.
         """
         start = time.perf_counter()
         if self.controller.warm_start:
@@ -97,7 +103,10 @@ class ControllerStrategy(FittedStrategy[A]):
         return fit._replace(seconds=time.perf_counter() - start)
 
     def _fit(self, number: int) -> Fit | None:
-        """Fit the controller of a round on the accuracies told before it."""
+        """Fit the controller of round ``number`` on the accuracies of earlier rounds.
+
+        Return None if fewer than two architectures have an accuracy.
+        """
         told = dict(list(self.told.items())[: self.ends[number - 1]])
         labeled = {a: accuracy for a, accuracy in told.items() if accuracy is not None}
         if len(labeled) < 2:
@@ -121,6 +130,6 @@ class ControllerStrategy(FittedStrategy[A]):
 
 
 def ranked(controller: Controller[A], architectures: list[A]) -> list[A]:
-    """Return architectures by their predicted accuracy, best first, ties in the order given."""
+    """Return architectures in the order of their predicted accuracy, best first. Ties keep their given order."""
     scores = controller.mean_scores(architectures)
     return [architectures[i] for i in np.argsort(-scores, kind="stable")]

@@ -9,14 +9,15 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 TRIES = 100
-"""Tournaments whose child is known already before a random architecture takes its place."""
+"""Number of tournaments in a row without a new child, after which random architectures fill the round."""
 
 
 class Evolution(Strategy[A]):
-    """Keeps the youngest architectures; a child mutates the winner of a tournament among some of them.
+    """Strategy with a population of the youngest architectures.
 
-    The authors evaluate a child again that is already known. Here another tournament is held until a child is new, so
-    that each evaluation pays for something new.
+    Each tournament draws some architectures from the population, and the best of them wins. A child is a mutation of
+    the winner. The authors evaluate a child again if it is a known architecture. Here a child is always a new
+    architecture. If all mutations of a winner are known, the strategy holds another tournament.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: EvolutionSettings) -> None:
@@ -26,12 +27,15 @@ class Evolution(Strategy[A]):
         self._neighbors: dict[A, list[A]] = {}
 
     def ask(self, n: int) -> Proposal[A]:
-        """Propose ``n`` children; at first, random architectures."""
+        """Propose ``n`` children, or random architectures in the first round."""
         rng = self.rng()
         return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng))
 
     def children(self, n: int, rng: np.random.Generator) -> list[A]:
-        """Return ``n`` distinct new children of the population, in the order in which they were born."""
+        """Return ``n`` distinct new children of the population, in the order of their creation.
+
+        If tournaments give too few children, random new architectures follow them.
+        """
         population = self.population()
         self._neighbors = {a: self._neighbors.get(a) or self.space.neighbors(a) for a in population}
         born: dict[A, None] = {}
@@ -44,11 +48,11 @@ class Evolution(Strategy[A]):
         return self.filled(list(born), n, rng)
 
     def population(self) -> list[A]:
-        """Return the youngest architectures that have an accuracy, oldest first."""
+        """Return the youngest ``population_size`` architectures that have an accuracy, oldest first."""
         return list(self.labeled)[-self.settings.population_size :]
 
     def _child(self, population: list[A], taken: Collection[A], rng: np.random.Generator) -> A | None:
-        """A mutation of a tournament's winner, None where it is not new."""
+        """Return a random new mutation of a tournament's winner, or None if all its mutations are known or taken."""
         size = min(self.settings.tournament_size, len(population))
         drawn = [population[i] for i in rng.choice(len(population), size=size, replace=False)]
         winner = max(drawn, key=lambda a: self.told[a] or 0.0)

@@ -1,7 +1,7 @@
-"""Bayesian optimisation with a Gaussian process: simple, and hard to beat at small budgets.
+"""Bayesian optimisation with a Gaussian process, a simple and strong strategy for small budgets.
 
-The classical loop (Jones et al., "Efficient Global Optimization", 1998) with the kernel that is usual for it (Snoek et
-al., NeurIPS 2012), on a space's features: one-hot choices and, for cells, paths (White et al., AAAI 2021).
+The method is from Jones et al., "Efficient Global Optimization", 1998. The kernel is from Snoek et al., NeurIPS 2012.
+The inputs are the features of a space. These are one-hot choices, and also paths for cells (White et al., AAAI 2021).
 """
 
 import warnings
@@ -22,7 +22,10 @@ from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
 class GaussianProcess(FittedStrategy[A]):
-    """Matérn 5/2 on features, targets as the quantiles of their ranks, and the highest expected improvement."""
+    """Strategy that proposes the candidates with the highest expected improvement under a Gaussian process.
+
+    The process has a Matérn 5/2 kernel on the features. Its targets are the quantiles of the accuracies' ranks.
+    """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
         super().__init__(space, seed)
@@ -31,7 +34,7 @@ class GaussianProcess(FittedStrategy[A]):
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Propose the ``n`` candidates of the highest expected improvement."""
+        """Propose the ``n`` new candidates with the highest expected improvement."""
         labeled = self.labeled
         candidates, features = self._candidates(rng)
         targets = rank_quantiles(np.array(list(labeled.values())))
@@ -56,20 +59,25 @@ class GaussianProcess(FittedStrategy[A]):
 def fit_gaussian_process(
     features: NDArray[np.float32], targets: NDArray[np.float64]
 ) -> GaussianProcessRegressor:
-    """Return a process whose scale, length and noise maximise the likelihood of ``[n, F]`` and ``[n]``."""
+    """Return a Gaussian process whose scale, length and noise maximise the likelihood of the data.
+
+    Args:
+        features: Features of the architectures, ``[n, F]``.
+        targets: Targets of the architectures, ``[n]``.
+    """
     length = np.sqrt(features.shape[1]) / 2
     kernel = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(length, (0.1, 1e3), nu=2.5) + WhiteKernel(
         0.1, (1e-4, 1e1)
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # A parameter at its bound is no error.
+        warnings.simplefilter("ignore", ConvergenceWarning)  # A parameter at its bound is not an error.
         return GaussianProcessRegressor(kernel).fit(features, targets)
 
 
 def expected_improvement(
     mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
 ) -> NDArray[np.float64]:
-    """Return E[max(0, y - best)] of normal y, ``[n]`` (Jones et al., equation 15)."""
+    """Return E[max(0, y - best)], ``[n]``, for normally distributed y (Jones et al., equation 15)."""
     deviation = np.maximum(deviation, 1e-12)
     z = (mean - best) / deviation
     improvement: NDArray[np.float64] = deviation * (z * norm.cdf(z) + norm.pdf(z))

@@ -8,10 +8,12 @@ from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 
 class LocalSearch(Strategy[A]):
-    """Evaluates all neighbours of the best of some random architectures, moves to the best of them, and so on.
+    """Strategy that moves from an architecture to its best neighbor until no neighbor is better.
 
-    At a local optimum it starts again at a random architecture. As in the paper's algorithm 1, a whole neighbourhood
-    is evaluated before a move; ``first_improvement`` moves at once, as its variant "query until lower" does.
+    The search first evaluates random architectures and starts from the best of them. At a local optimum, the search
+    starts again with random architectures. Without ``first_improvement``, the search evaluates all neighbors before a
+    move (algorithm 1 of the paper). With ``first_improvement``, the search moves as soon as a neighbor is better (the
+    paper's variant "query until lower").
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: LocalSearchSettings) -> None:
@@ -19,18 +21,18 @@ class LocalSearch(Strategy[A]):
         self.settings = settings
         self.round_sizes = RoundSizes(settings.num_start, 1)
         self._center: A | None = None
-        """The architecture whose neighbours are evaluated; None when the search starts again."""
+        """Architecture whose neighbors the search evaluates. None before the first round and after a local optimum."""
         self._neighbors: list[A] = []
 
     def ask(self, n: int) -> Proposal[A]:
-        """Propose neighbours that are not evaluated yet, and random architectures if there are too few."""
+        """Propose new neighbors of the current architecture, and random architectures if too few neighbors are new."""
         rng = self.rng()
         new = [a for a in self._neighbors if a not in self.told]
         chosen = [new[i] for i in rng.permutation(len(new))[:n]]
         return Proposal(self.filled(chosen, n, rng))
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in a round, and move if its neighbourhood is done."""
+        """Receive the accuracies of a round, and move if the search has evaluated enough neighbors."""
         super().tell(architectures, accuracies)
         if self._center is None:
             self._move(self._best(architectures))
@@ -39,7 +41,7 @@ class LocalSearch(Strategy[A]):
             if better is not None and not self._value(better) > self._value(self._center):
                 better = None
             if all(a in self.told for a in self._neighbors):
-                self._move(better)  # At a local optimum there is none: the search starts again.
+                self._move(better)  # None at a local optimum: the search starts again.
             elif self.settings.first_improvement and better is not None:
                 self._move(better)
             else:
@@ -50,7 +52,7 @@ class LocalSearch(Strategy[A]):
         self._neighbors = [] if center is None else self.space.neighbors(center)
 
     def _best(self, architectures: Sequence[A]) -> A | None:
-        """The best of those that have an accuracy."""
+        """Return the architecture with the highest accuracy, or None if no architecture has an accuracy."""
         done = [a for a in architectures if self.told.get(a) is not None]
         return max(done, key=self._value, default=None)
 

@@ -1,4 +1,4 @@
-"""SemiNAS, and NAO as its special case without pseudo-labels (Luo et al., NeurIPS 2020, algorithm 1)."""
+"""SemiNAS (Luo et al., NeurIPS 2020, algorithm 1), and NAO, which is SemiNAS without pseudo-labels."""
 
 from collections.abc import Iterable
 
@@ -13,16 +13,17 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.controlled import ControllerStrategy, Fit
 
 DIGITS = 3
-"""The controller cannot tell architectures apart whose scores agree to so many decimals for every member."""
+"""Number of decimals of a score. Architectures are alike if every member gives them the same rounded score."""
 
 
 class SemiNAS(ControllerStrategy[A]):
-    """Fits a controller on labeled and pseudo-labeled architectures, then climbs its head's gradient.
+    """Strategy that fits a controller on labeled and pseudo-labeled architectures, and follows its head's gradient.
 
-    The first round is random, and so is every round before two architectures have an accuracy. Part of each further
-    round comes from the gradient. The rest are the favourites of the controller's members in turn. A member's
-    prediction is a draw from the functions that fit the labels, so this explores as Thompson sampling does (White et
-    al., AAAI 2021). Of architectures that all members predict alike a round takes one.
+    The first round is random. Later rounds are also random until two architectures have an accuracy. In other rounds,
+    gradient steps give one part of the architectures. The controller's members select the other part: the members take
+    turns, and each member selects the candidate with its highest score. A member is similar to a random draw from the
+    functions that fit the labels. So this selection explores like Thompson sampling (White et al., AAAI 2021). If all
+    members give several architectures the same scores, a round takes only one of them.
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class SemiNAS(ControllerStrategy[A]):
         self.settings = settings
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
-        """Return architectures that the gradient makes and that the members favour."""
+        """Return architectures from gradient steps and favorites of the members.
+
+        Random new architectures follow if these are too few. The metric is the number from gradient steps.
+        """
         controller = fit.controller
         made = self._improved(controller, {**fit.labeled, **fit.pseudo_labeled}, n)
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
@@ -52,7 +56,11 @@ class SemiNAS(ControllerStrategy[A]):
         return self.filled([candidates[row] for row in choice.rows], n, rng), metrics
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:
-        """Climb from the best; returns new architectures, best predicted first."""
+        """Return new architectures from gradient steps.
+
+        The steps start from the architectures with the best labels and pseudo-labels. With the setting ``better``,
+        the architecture with the best prediction comes first. Otherwise the order is the order of the steps.
+        """
         if self.settings.favorites == 1:
             return []
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.settings.num_seeds]
@@ -60,7 +68,11 @@ class SemiNAS(ControllerStrategy[A]):
         return improve(controller, seeds, wanted, self.told, self.settings)
 
     def _candidates(self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator) -> list[A]:
-        """Return the architectures to choose from, with those that the gradient made."""
+        """Return the candidates of a round.
+
+        These are all architectures of the space if it has at most ``pool`` of them. Otherwise the candidates also
+        include the architectures from gradient steps and the pseudo-labeled architectures.
+        """
         pool = self.settings.pool
         candidates = self.candidates(pool, rng)
         return candidates if self.sees_all(pool) else list(dict.fromkeys([*made, *pseudo, *candidates]))
@@ -69,15 +81,15 @@ class SemiNAS(ControllerStrategy[A]):
 class NAO(SemiNAS[A]):
     """SemiNAS without pseudo-labels (Luo et al., "Neural Architecture Optimization", NeurIPS 2018).
 
-    The config gives it a ratio of 0, and refuses any other.
+    The config sets the ratio of pseudo-labels to 0, and rejects other ratios.
     """
 
 
 class _Choice:
-    """Candidates chosen so far. Of candidates that the controller cannot tell apart only one is chosen.
+    """Selection of candidates. If several candidates have the same scores (see ``DIGITS``), it takes only one of them.
 
     Attributes:
-        rows: Of the candidates chosen.
+        rows: Row of each selected candidate, in the order of selection.
     """
 
     def __init__(self, candidates: list[A], scores: NDArray[np.float64], told: dict[A, float | None]) -> None:
@@ -87,7 +99,14 @@ class _Choice:
         self._chosen_kinds: set[int] = set()
 
     def take(self, n: int, order: Iterable[int]) -> None:
-        """Choose the first ``n`` rows in an order whose candidates are new and unlike those chosen."""
+        """Select ``n`` candidates, or fewer if the order has too few.
+
+        A selected candidate is a new architecture, and its scores differ from the scores of all other selected ones.
+
+        Args:
+            n: Number of candidates to select.
+            order: Rows of the candidates in the order of preference.
+        """
         for row in order if n > 0 else ():
             if self._kind[row] not in self._chosen_kinds and self._candidates[row] not in self._told:
                 self._chosen_kinds.add(self._kind[row])

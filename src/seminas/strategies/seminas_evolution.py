@@ -1,4 +1,4 @@
-"""SemiNAS on evolution: the semi-supervised controller picks among many children (Luo et al., section 4)."""
+"""Evolution with SemiNAS: the controller selects some of many children (Luo et al., NeurIPS 2020, section 4)."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from seminas.strategies.evolution import Evolution
 
 
 class SemiNASEvolution(ControllerStrategy[A]):
-    """Regularized evolution proposes children, and the controller picks those that are evaluated."""
+    """Strategy in which regularized evolution proposes children and the controller selects the best children."""
 
     decodes = False
 
@@ -32,16 +32,16 @@ class SemiNASEvolution(ControllerStrategy[A]):
         self.evolution = Evolution(space, seed, sizes)
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in a round."""
+        """Receive the accuracies of a round."""
         super().tell(architectures, accuracies)
         self.evolution.tell(architectures, accuracies)
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Take in new accuracies of architectures told earlier."""
+        """Replace the accuracies of architectures that the strategy received earlier."""
         super().revise(architectures, accuracies)
         self.evolution.revise(architectures, accuracies)
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
-        """Return the children that are predicted best."""
+        """Return the ``n`` children with the highest predicted accuracy."""
         children = self.evolution.children(self.settings.children * n, rng)
         return ranked(fit.controller, children)[:n], {}
