@@ -120,22 +120,6 @@ def test_all_processes_logged_to_the_same_run(name: str, request: pytest.Fixture
     assert of_mlflow.data.params[changed] == before and of_mlflow.data.tags[changed] == after
 
 
-def test_a_kill_in_the_validation_after_a_checkpoint_loses_nothing(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    overrides = training_overrides(root, f"architecture='{SMALL}'", "trainer.max_epochs=2", "logger=csv")
-    overrides += ["trainer.checkpoint_every=7"]  # The batches of an epoch.
-    with monkeypatch.context() as patched, pytest.raises((KeyboardInterrupt, SystemExit)):
-        patched.setattr("seminas.training.classifier.Classifier.validation_step", interrupted)
-        run("train", tmp_path, overrides)
-    run("train", tmp_path, overrides)
-    assert [step for step, _ in points("csv", tmp_path)["val_accuracy"]] == [6, 13]
-
-
-def interrupted(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
 @pytest.fixture
 def predicted(small_table: Path, tmp_path: Path) -> Callable[[], Path]:
     """Runs a predictor once more in the same folder; returns the folder."""
