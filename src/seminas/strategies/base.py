@@ -139,4 +139,4 @@ class FittedStrategy(Strategy[A]):
 
     @abstractmethod
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Fit the model on the accuracies so far, and propose ``n`` new architectures. At least two accuracies exist."""
+        """Fit the model on the accuracies so far, at least two, and propose ``n`` new architectures."""
