@@ -133,7 +133,7 @@ class SupernetEvaluator(Evaluator[A]):
             self._job.on_all_processes("train", steps)
 
     def _measure(self, architectures: Sequence[A]) -> list[float]:
-        """Return accuracies with the current weights, fractions. Measure only architectures without such an accuracy."""
+        """Return accuracies with the current weights, fractions. Measure each architecture once for these weights."""
         step = self._job.step()
         if step != self._known_at_step:
             self._known, self._known_at_step = {}, step

@@ -135,7 +135,7 @@ class Outcome:
 
 
 class Trial:
-    """Function object that trains one architecture. Each worker process holds a copy."""
+    """Object that trains single architectures. Each worker process holds a copy."""
 
     def __init__(
         self,
