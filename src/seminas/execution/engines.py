@@ -1,4 +1,4 @@
-"""Engines that run evaluations in parallel: on processes of this machine, or on a Ray cluster."""
+"""Engines that run calls in parallel, in processes of this machine or on a Ray cluster."""
 
 import logging
 import os
@@ -14,20 +14,20 @@ from seminas.errors import UserError
 from seminas.execution.processes import become_quiet, end_ray
 
 ATTEMPTS = 2
-"""Number of attempts for a call whose process dies."""
+"""Largest number of attempts for a call whose process dies."""
 
 
 class LostError(Exception):
-    """The process of a call died, as often as it was tried, or the call took longer than it may."""
+    """Error of a call whose process died in every attempt, or of a call that took longer than the time limit."""
 
 
 def took_too_long(timeout_s: float) -> str:
-    """Return why a call is lost that took longer than it may."""
+    """Return the error message for a call that took longer than the time limit."""
     return f"it took longer than evaluator.timeout_s={timeout_s:g}"
 
 
 class Engine(ABC):
-    """Base class of engines. An engine calls methods of an object on several processes.
+    """Base class of engines. An engine calls methods of an object in several processes.
 
     Each process has a copy of the object.
 
@@ -41,11 +41,11 @@ class Engine(ABC):
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call a method once for each tuple of arguments. Yield the index and the result of each call when it ends.
 
-        A call whose process dies is made once more. If that process dies too, the result is a ``LostError``. So it is
-        for a call that takes longer than the engine's time limit, which is not made again.
+        If the process of a call dies, the engine repeats the call once. If the second process also dies, the result is
+        a ``LostError``. If a call takes longer than the engine's time limit, the result is a ``LostError`` at once.
 
         Raises:
-            Exception: A call raised it.
+            Exception: A call raised an exception. The engine raises the same exception.
         """
 
     @abstractmethod
@@ -57,15 +57,15 @@ class RayTasks(Engine):
     """Engine with tasks on a Ray cluster. Without a cluster address, Ray runs on this machine."""
 
     def __init__(self, target: Any, settings: RaySettings, timeout_s: float | None = None) -> None:
-        """Connect, or start Ray.
+        """Connect to a Ray cluster, or start Ray on this machine.
 
         Args:
-            target: The object.
-            settings: Address of the cluster, and what an evaluation needs.
-            timeout_s: Seconds that a call may take; None: any.
+            target: Object whose methods are called. Each worker gets a copy.
+            settings: Address of the cluster, and number of CPUs and GPUs for each call.
+            timeout_s: Largest duration of a call in seconds. None means no limit.
 
         Raises:
-            UserError: Ray is not installed, the cluster does not answer, or it is too small for an evaluation.
+            UserError: Ray is not installed, the cluster does not answer, or the cluster is too small for a call.
         """
         try:
             import ray
@@ -84,9 +84,9 @@ class RayTasks(Engine):
                 raise UserError(f"evaluator.ray.address={settings.address}: {reason}") from error
             self._own = True
         else:
-            self._own = False  # That of the launcher, whose job this is.
+            self._own = False  # A launcher started Ray, and this process is its job.
         self._ray, self._timeout_s = ray, timeout_s
-        # In a list, so that a worker fetches it once and not with every call.
+        # Ray would fetch a bare reference for each call. A worker fetches the reference in this list only once.
         self._reference = [ray.put(target)]
         cluster = ray.cluster_resources()
         cpus, gpus = cluster.get("CPU", 0.0), cluster.get("GPU", 0.0)
@@ -103,7 +103,7 @@ class RayTasks(Engine):
         )(_call_on_ray)
 
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """See the base class; a task whose node is lost is made again on another."""
+        """See the base class. If a node is lost, Ray repeats its calls on another node."""
         running = {
             self._task.remote(self._reference, method, call, self._timeout_s): i
             for i, call in enumerate(arguments)
@@ -152,20 +152,14 @@ def make_engine(
     Args:
         name: ``processes`` or ``ray``.
         target: Object whose methods are called.
-        num_workers: Number of processes, None for the default. Ray ignores this argument.
+        num_workers: Number of processes. None means one process for each GPU, or for each CPU core without GPUs. Ray
+            ignores this argument.
         ray: Settings of Ray.
         accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray assigns GPUs itself.
-
-    Args:
-        name: ``processes`` or ``ray``.
-        target: The object.
-        num_workers: Processes; None: one for each GPU, or for each core without GPUs.
-        ray: Settings of Ray.
-        accelerator: Lightning's name of the processes' accelerator.
-        timeout_s: Seconds that a call may take; None: any.
+        timeout_s: Largest duration of a call in seconds. None means no limit.
 
     Raises:
-        UserError: Ray is not installed, or its cluster does not answer.
+        UserError: Ray is not installed, its cluster does not answer, or its cluster is too small for a call.
     """
     if name == "ray":
         return RayTasks(target, ray, timeout_s)
@@ -193,7 +187,10 @@ def _call_on_ray(
 
 
 def _within(timeout_s: float | None, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Return the result of a call, or a ``LostError`` after so many seconds; the process ends soon after that."""
+    """Return the result of a call, or a ``LostError`` if the call takes longer than ``timeout_s`` seconds.
+
+    After a ``LostError``, this process ends soon, because a thread cannot be stopped.
+    """
     if timeout_s is None:
         return call(*arguments)
     ended: Future[Any] = Future()
@@ -208,8 +205,8 @@ def _within(timeout_s: float | None, call: Callable[..., Any], arguments: tuple[
     try:
         return ended.result(timeout_s)
     except FutureTimeout:
-        if ended.done():  # The call itself raised it.
+        if ended.done():  # The call itself raised this exception.
             raise
-        # A call that Ray gives to this process before it ends is made again elsewhere.
+        # If Ray sends another call to this process before its end, Ray repeats that call elsewhere.
         threading.Timer(1.0, os._exit, (1,)).start()
         return LostError(took_too_long(timeout_s))

@@ -85,7 +85,7 @@ def import_csv(
     lines, rows, values = [], [], []
     for row in reader:
         lines.append(reader.line_num)
-        rows.append({name: row[name] or "" for name in header})  # A short row has None for its missing columns.
+        rows.append({name: row[name] or "" for name in header})  # Missing values of a short row are None.
         if len(rows) % _STEP == 0:
             progress(file.tell(), len(text))
         measured_row = (
