@@ -1,1 +1,1 @@
-"""Evaluators: what an architecture is worth."""
+"""Evaluators. An evaluator measures the accuracy of architectures."""

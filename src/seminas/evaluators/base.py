@@ -1,4 +1,4 @@
-"""Evaluators: architectures in, validation accuracies out. An evaluator knows nothing of strategies."""
+"""Base class of evaluators. An evaluator measures validation accuracies. It does not use the strategy."""
 
 import time
 from abc import ABC
@@ -13,15 +13,15 @@ from seminas.spaces.base import A
 
 
 def _say_nothing(text: str) -> None:
-    """Show nothing."""
+    """Ignore a note."""
 
 
 class Evaluator(ABC, Generic[A]):
-    """Says the validation accuracy of architectures. A subclass writes ``evaluate_one``, or ``evaluate``.
+    """Base class of evaluators. A subclass implements ``evaluate_one`` or ``evaluate``.
 
     Attributes:
-        note: Shows on the screen what takes long, in a few words.
-        revises: Whether an accuracy may change later, because the evaluator learns.
+        note: Function that shows a short text on the screen. An evaluator calls it before a long step.
+        revises: Whether the accuracy of an architecture may change in later rounds, because the evaluator trains on.
     """
 
     revises = False
@@ -29,7 +29,7 @@ class Evaluator(ABC, Generic[A]):
     note: Callable[[str], None] = staticmethod(_say_nothing)
 
     def members(self) -> NDArray[np.int64] | None:
-        """Return the indices of the architectures that can be evaluated, None where all of the space can."""
+        """Return the indices of the architectures that the evaluator can measure. None means the whole space."""
         return None
 
     def evaluate_one(self, architecture: A) -> float:
@@ -37,9 +37,10 @@ class Evaluator(ABC, Generic[A]):
         raise NotImplementedError
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Evaluate architectures; yields the position and the evaluation of each as it ends.
+        """Evaluate architectures. Yield the position and the evaluation of each architecture when it ends.
 
-        One after the other by ``evaluate_one``, unless overridden.
+        The default evaluates one architecture after the other with ``evaluate_one``. An exception of ``evaluate_one``
+        becomes a failed evaluation.
         """
         for position, architecture in enumerate(architectures):
             start = time.perf_counter()
@@ -51,31 +52,32 @@ class Evaluator(ABC, Generic[A]):
                 yield position, Evaluation(accuracy, time.perf_counter() - start)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
-        """Return new accuracies of architectures evaluated earlier, fractions, in their order.
+        """Return new accuracies of architectures evaluated earlier, fractions, in the order of ``architectures``.
 
-        Only evaluators whose ``revises`` is true are asked.
+        A search calls this method only if ``revises`` is true.
         """
         raise NotImplementedError
 
     def test(self, architecture: A) -> float | None:
-        """Return the test accuracy, a fraction, for the final report; None where it is not known."""
+        """Return the test accuracy of an architecture for the final report, a fraction, or None if it is not known."""
         return None
 
     def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
-        """Return test accuracies, fractions, if looking them up costs nothing; None otherwise."""
+        """Return test accuracies, fractions, if the evaluator has them in a table. Otherwise return None."""
         return None
 
     def best_there_is(self) -> dict[str, float] | None:
-        """Return the highest validation and mean test accuracy of all candidates; None where they are not known.
+        """Return the highest validation accuracy and the highest mean test accuracy of all candidates.
 
-        Only the final report asks, to state regrets: ``{"val_accuracy": …, "test_accuracy": …}``.
+        The result is ``{"val_accuracy": …, "test_accuracy": …}``, or None if the accuracies are not known. Only the
+        final report uses these accuracies, to compute regrets.
         """
         return None
 
     def num_parameters(self, architecture: A) -> int | None:
-        """Return the trainable parameters of the network that was evaluated, None where there is none."""
+        """Return the number of trainable parameters of an architecture's network, or None if it is not known."""
         return None
 
     def close(self) -> None:
-        """Let go of processes and files."""
+        """End the processes and close the files of the evaluator."""
         return None

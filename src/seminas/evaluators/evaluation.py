@@ -1,4 +1,4 @@
-"""The outcome of an evaluation."""
+"""Results of evaluations."""
 
 import math
 import traceback
@@ -8,13 +8,13 @@ from numbers import Real
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome of one evaluation: all that a search ever sees of an architecture.
+    """Result of one evaluation. A strategy receives only the validation accuracy.
 
     Attributes:
-        val_accuracy: A fraction, None where the evaluation failed.
-        cost_s: Seconds that it took, or that the training behind a table's entry took.
-        error: Why it failed, in one line.
-        traceback: The whole traceback of the failure.
+        val_accuracy: Validation accuracy, a fraction. None means that the evaluation failed.
+        cost_s: Duration of the evaluation in seconds. For a table, cost of the evaluation according to the table.
+        error: Reason of a failure, in one line. None without a failure.
+        traceback: Whole traceback of a failure. None if no exception caused a failure.
     """
 
     val_accuracy: float | None
@@ -24,17 +24,20 @@ class Evaluation:
 
 
 def failed(error: Exception, cost_s: float) -> Evaluation:
-    """Return the evaluation that ended with an exception."""
+    """Return a failed evaluation for an exception and a duration in seconds."""
     return Evaluation(None, cost_s, one_line(error), whole_traceback(error))
 
 
 def whole_traceback(error: BaseException) -> str:
-    """Return an exception's traceback as Python prints it."""
+    """Return the traceback of an exception, in the form that Python prints."""
     return "".join(traceback.format_exception(error))
 
 
 def checked(evaluation: Evaluation) -> Evaluation:
-    """Return an evaluation in plain numbers; one whose accuracy is no fraction, or whose cost is none, has failed."""
+    """Return an evaluation with plain numbers.
+
+    If the accuracy is not a fraction, or the cost is not a finite number of seconds, the result is a failed evaluation.
+    """
     value, cost = _number(evaluation.val_accuracy), _number(evaluation.cost_s)
     error = evaluation.error
     if cost is None or not 0 <= cost < math.inf:
@@ -48,16 +51,16 @@ def checked(evaluation: Evaluation) -> Evaluation:
 
 
 def fraction(value: object) -> float | None:
-    """Return a number from 0 to 1, also one of NumPy's, as a float; None for anything else."""
+    """Return a number from 0 to 1 as a float, or None for other values. NumPy numbers are also allowed."""
     number = _number(value)
     return number if number is not None and 0 <= number <= 1 else None
 
 
 def _number(value: object) -> float | None:
-    """Return a number, also one of NumPy's, as a float; None for anything else."""
+    """Return a number as a float, or None for other values. NumPy numbers are also allowed."""
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
 
 
 def one_line(error: Exception) -> str:
-    """Return an exception's type and the first line of its message."""
+    """Return the type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

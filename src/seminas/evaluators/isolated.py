@@ -1,4 +1,4 @@
-"""Any evaluator in worker processes: the search survives an evaluation that ends its process, or hangs."""
+"""Evaluator in worker processes. A search continues if an evaluation ends its process or takes too long."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -25,11 +25,11 @@ def build_evaluator(section: Section, context: Section) -> Evaluator:
     """Return the evaluator of the config's ``evaluator`` section, in worker processes where ``isolate`` says so.
 
     Args:
-        section: The section.
-        context: Further arguments of the evaluator; those that it does not take are left out.
+        section: Section ``evaluator`` of the config.
+        context: Further arguments of the evaluator. Arguments that its class does not have are left out.
 
     Raises:
-        UserError: The evaluator cannot be made, or cannot run in worker processes.
+        UserError: The section does not describe a valid evaluator, or the evaluator cannot run in worker processes.
     """
     of_every = {name: section[name] for name in EVERY_EVALUATOR if name in section}
     if section.get(TARGET) in BY_TARGET:
@@ -45,7 +45,7 @@ def build_evaluator(section: Section, context: Section) -> Evaluator:
 
 
 class EvaluatorCopy:
-    """An evaluator that each process makes for itself, from the section of the config."""
+    """Description of an evaluator. Each process builds its own copy of the evaluator from the section of the config."""
 
     def __init__(self, section: Section, context: Section) -> None:
         self._section, self._context = dict(section), dict(context)
@@ -61,7 +61,7 @@ class EvaluatorCopy:
         return evaluator
 
     def evaluate(self, architecture: Any) -> Evaluation:
-        """Return the evaluation of one architecture; an exception is part of it."""
+        """Return the evaluation of one architecture. An exception becomes a failed evaluation."""
         start = time.perf_counter()
         try:
             ((_, evaluation),) = self.evaluator.evaluate([architecture])
@@ -70,23 +70,27 @@ class EvaluatorCopy:
         return evaluation
 
     def test(self, architecture: Any) -> float | None:
-        """Return the test accuracy, a fraction."""
+        """Return the test accuracy of an architecture, a fraction, or None if it is not known."""
         return self.evaluator.test(architecture)
 
 
 class IsolatedEvaluator(Evaluator[A]):
-    """Evaluates in worker processes. All that costs nothing is asked of a copy in this process."""
+    """Evaluator that evaluates and tests architectures in worker processes.
+
+    A copy of the evaluator in this process answers all other calls.
+    """
 
     def __init__(self, copy: EvaluatorCopy, num_workers: int, timeout_s: float | None) -> None:
-        """Set up the processes, which start with the first evaluation.
+        """Initialize the evaluator. Each process starts with its first evaluation.
 
         Args:
-            copy: Makes the evaluator, here and in each process.
-            num_workers: Number of processes.
-            timeout_s: Seconds that an evaluation may take; None: any number.
+            copy: Description of the evaluator for this process and for the worker processes.
+            num_workers: Number of worker processes.
+            timeout_s: Largest duration of an evaluation in seconds. None means no limit.
 
         Raises:
-            UserError: The evaluator measures again what it has measured, so that its copies would disagree.
+            UserError: The evaluator changes the accuracies of architectures in later rounds (``revises``). Then
+                different copies would give different accuracies.
         """
         self._local = copy.evaluator
         if self._local.revises:
@@ -94,18 +98,18 @@ class IsolatedEvaluator(Evaluator[A]):
         self._engine = WorkerProcesses(copy, num_workers, visible_gpus("auto"), timeout_s)
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Evaluate architectures, each in a worker process; yields each as it ends.
+        """Evaluate architectures in worker processes. Yield the position and the evaluation of each when it ends.
 
-        An evaluation whose process dies twice, or that takes too long, has failed.
+        An evaluation fails if its process dies twice or if it takes too long.
         """
         for i, outcome in self._engine.calls("evaluate", [(a,) for a in architectures]):
             yield i, Evaluation(None, 0.0, str(outcome)) if isinstance(outcome, LostError) else outcome
 
     def test(self, architecture: A) -> float | None:
-        """Return the test accuracy, measured in a worker process.
+        """Return the test accuracy of an architecture, measured in a worker process.
 
         Raises:
-            UserError: Its process died, or it took too long.
+            UserError: The process died twice, or the measurement took too long.
         """
         ((_, outcome),) = self._engine.calls("test", [(architecture,)])
         if isinstance(outcome, LostError):
@@ -130,6 +134,6 @@ class IsolatedEvaluator(Evaluator[A]):
         return self._local.num_parameters(architecture)
 
     def close(self) -> None:
-        """End the processes, and close the copy in this one."""
+        """End the worker processes, and close the copy of the evaluator in this process."""
         self._engine.close()
         self._local.close()

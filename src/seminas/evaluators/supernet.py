@@ -1,4 +1,4 @@
-"""Evaluator that measures architectures by a supernet's weights, which it trains between the rounds of a search."""
+"""Evaluator that measures architectures with the weights of a supernet. It trains the supernet in each round."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ from seminas.training.supernet import SupernetJob
 
 @dataclass
 class Phase:
-    """A round of the search, as the supernet sees it.
+    """Part of the supernet's training in one round of the search.
 
     Attributes:
-        architectures: Asked for in this round, as JSON.
-        steps: Of the supernet's training by the end of the round, in all.
+        architectures: Architectures of the round, as JSON values.
+        steps: Total number of the supernet's training steps at the end of the round.
     """
 
     architectures: list[Any]
@@ -35,10 +35,10 @@ class Phase:
 
 
 class SupernetEvaluator(Evaluator[A]):
-    """Trains a supernet on the architectures asked for so far, then measures them (Luo et al., NeurIPS 2020, 4.2).
+    """Evaluator that trains a supernet and then measures architectures (Luo et al., NeurIPS 2020, section 4.2).
 
-    Each round goes on with the training, so the accuracies of earlier rounds are those of other weights. They are
-    measured again (``revised``), so that a search compares accuracies of the same weights.
+    Each round continues the training, so the accuracies of earlier rounds come from earlier weights. After each round,
+    the search measures all earlier architectures again (``revised``). So it compares accuracies from the same weights.
     """
 
     revises = True
@@ -51,17 +51,18 @@ class SupernetEvaluator(Evaluator[A]):
         settings: SupernetEvaluatorSettings,
         images: Section,
     ) -> None:
-        """Set up the evaluator.
+        """Initialize the evaluator.
 
         Args:
-            space: Builds the supernet.
-            seed: Of everything.
-            folder: Run folder; the supernet lives in ``supernet/``.
-            settings: How the supernet is trained, and where.
-            images: The ``data.images`` section of the config.
+            space: Search space with a supernet.
+            seed: Seed of the weights, the images and the paths.
+            folder: Run folder. Its folder ``supernet/`` holds the checkpoints and logs of the supernet.
+            settings: Settings of the supernet's training and of the devices.
+            images: Section ``data.images`` of the config.
 
         Raises:
-            UserError: The space has no supernet, or the checkpoint to start from is of another one.
+            UserError: The space has no supernet, the devices or images do not fit the settings, or the checkpoint
+                ``start_from`` does not exist or does not fit the supernet.
         """
         self._space: Any = require(space, HasSupernet, "evaluator=supernet")
         self._settings = settings
@@ -84,7 +85,7 @@ class SupernetEvaluator(Evaluator[A]):
         self._phases_file = supernet_folder / "phases.json"
         self._known: dict[A, float] = {}
         self._known_at_step = -1
-        # A supernet that cannot be trained ends the run here, before anything is paid for.
+        # Find errors of the supernet and of the images now, before the training.
         made = self._job.make_images()
         made.check_batches(num_local_processes(settings.trainer))
         self._job.module(made)
@@ -92,9 +93,9 @@ class SupernetEvaluator(Evaluator[A]):
         self._ray = RayTasks(self._job, settings.ray) if settings.engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Train the supernet on with these architectures, then measure them.
+        """Continue the supernet's training, and then measure the architectures.
 
-        Architectures of the latest training are only measured.
+        If the last round of the training already had all these architectures, only finish that round and measure.
         """
         start = time.perf_counter()
         phases = self._phases()
@@ -110,11 +111,11 @@ class SupernetEvaluator(Evaluator[A]):
             yield position, Evaluation(value, cost)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
-        """Return the accuracies of architectures by the weights as they are now."""
+        """Return the accuracies of architectures with the current weights of the supernet, fractions."""
         return self._measure(architectures)
 
     def num_parameters(self, architecture: A) -> int:
-        """Return the parameters of the standalone network."""
+        """Return the number of trainable parameters of the architecture's standalone network."""
         return count_parameters(self._space.build_network(architecture, self._num_classes, self._in_channels))
 
     def _phases(self) -> list[Phase]:
@@ -134,7 +135,7 @@ class SupernetEvaluator(Evaluator[A]):
             self._job.on_all_processes("train", steps)
 
     def _measure(self, architectures: Sequence[A]) -> list[float]:
-        """Measure the architectures that the weights of now have not measured yet."""
+        """Return accuracies with the current weights, fractions. Measure each architecture once for these weights."""
         step = self._job.step()
         if step != self._known_at_step:
             self._known, self._known_at_step = {}, step
@@ -146,7 +147,13 @@ class SupernetEvaluator(Evaluator[A]):
         return [self._known[a] for a in architectures]
 
     def _measured_on_ray(self, architectures: Sequence[A], engine: RayTasks) -> list[float]:
-        """Measure architectures in as many parts as there are workers, each of which loads the supernet once."""
+        """Return accuracies, fractions, measured on Ray.
+
+        Each worker gets one part of the architectures, and loads the supernet once for its part.
+
+        Raises:
+            UserError: A worker died twice.
+        """
         number = min(engine.num_workers, len(architectures))
         values: dict[A, float] = {}
         parts = [list(architectures[i::number]) for i in range(number)]
@@ -159,6 +166,6 @@ class SupernetEvaluator(Evaluator[A]):
         return [values[a] for a in architectures]
 
     def close(self) -> None:
-        """End what runs on Ray."""
+        """End the workers on Ray, if the evaluator uses Ray."""
         if self._ray is not None:
             self._ray.close()

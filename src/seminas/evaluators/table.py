@@ -1,4 +1,4 @@
-"""Evaluator that looks architectures up in a table of evaluated ones."""
+"""Evaluator that looks up accuracies in a table."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,18 +17,19 @@ from seminas.tables.table import Column, load_table
 
 
 class TableEvaluator(Evaluator[A]):
-    """Validation accuracies from a packed table, which may hold part of the space."""
+    """Evaluator with the accuracies of a packed table. The table may have only a part of the space."""
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: TableSettings) -> None:
         """Load the table.
 
         Args:
-            space: The space of the architectures.
-            seed: Draws the training run that answers a question.
-            settings: The file, and the columns to read.
+            space: Search space of the table.
+            seed: Seed that selects one training run of each architecture.
+            settings: Settings of the file and its columns.
 
         Raises:
-            UserError: The table cannot be used, and why.
+            UserError: The space does not number its architectures, or the file is missing, damaged, of another space,
+                or without a suitable column.
         """
         if not isinstance(space, EnumerableSpace):
             raise UserError(f"evaluator=table: the architectures of space={space.name} are not enumerated")
@@ -43,16 +44,16 @@ class TableEvaluator(Evaluator[A]):
             raise UserError(f"evaluator.val: {settings.path} names none, it has the columns {columns}")
         self._val, self._test = val_column, self._table.column("test", settings.test)
         self._cost = self._table.column("cost", settings.cost)
-        # Which run answers for each row.
+        # Selected run of each row.
         self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
         self._repeat = settings.repeat
 
     def members(self) -> NDArray[np.int64] | None:
-        """Return the indices of the architectures in the table, None where that is all."""
+        """Return the indices of the architectures in the table. None means the whole space."""
         return None if len(self._table) == self._space.size else self._table.index
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Look architectures up, in order."""
+        """Look up architectures. Yield the position and the evaluation of each in their order."""
         rows = self._rows(architectures)
         accuracies = self._answers(self._val, rows)
         costs = np.zeros(len(rows)) if self._cost is None else self._answers(self._cost, rows)
@@ -60,29 +61,36 @@ class TableEvaluator(Evaluator[A]):
             yield i, Evaluation(accuracy, cost)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return validation accuracies, fractions ``[n]``: always the same run of an architecture."""
+        """Return validation accuracies, fractions ``[n]``. Repeated calls return the same accuracies."""
         return self._answers(self._val, self._rows(architectures))
 
     def test(self, architecture: A) -> float | None:
-        """Return the mean test accuracy over the runs in the table, None where it has none."""
+        """Return the mean test accuracy of an architecture's runs, or None if the table has no test accuracies."""
         return None if self._test is None else float(self._test.at(self._rows([architecture])).mean())
 
     def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
-        """Return mean test accuracies, None where the table has none."""
+        """Return the mean test accuracy of each architecture's runs, or None if the table has no test accuracies."""
         if self._test is None:
             return None
         tests: list[float] = self._test.at(self._rows(architectures)).mean(axis=1).tolist()
         return tests
 
     def best_there_is(self) -> dict[str, float] | None:
-        """Return the highest validation accuracy that can be answered, and the highest mean test accuracy."""
+        """Return the highest validation accuracy and the highest mean test accuracy of the table.
+
+        The validation accuracy is a maximum over the accuracies that ``evaluate`` returns.
+        """
         best = {"val_accuracy": float(self._answers(self._val, np.arange(len(self._table))).max())}
         if self._test is not None:
             best["test_accuracy"] = float(self._test.at().mean(axis=1).max())
         return best
 
     def num_parameters(self, architecture: A) -> int | None:
-        """Return the parameters that the table states, or else of the network for CIFAR-10, where there is one."""
+        """Return the number of trainable parameters of an architecture's network.
+
+        The number comes from the table if it has a column ``parameters``. Otherwise the space builds the network for
+        CIFAR-10. If the space builds no networks, return None.
+        """
         if "parameters" in self._table.columns:
             return int(self._table.columns["parameters"].at(self._rows([architecture]))[0, 0])
         if not isinstance(self._space, BuildsNetworks):
@@ -93,7 +101,11 @@ class TableEvaluator(Evaluator[A]):
         return self._table.rows(self._space.index(architectures))
 
     def _answers(self, column: Column, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """One number a row: the run drawn for it, or the mean where that is asked for or runs do not correspond."""
+        """Return one number for each row, ``[m]``.
+
+        This is the number of the row's selected run. It is the mean over the runs if ``repeat`` is ``mean``, or if the
+        column has another number of runs than the validation accuracies.
+        """
         values = column.at(rows)
         if self._repeat == "mean" or column.num_runs != self._val.num_runs:
             means: NDArray[np.float64] = values.mean(axis=1)

@@ -1,4 +1,4 @@
-"""Evaluator that trains each architecture for real, several at once."""
+"""Evaluator that trains each architecture from scratch. Several trainings can run in parallel."""
 
 import hashlib
 import time
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class TrainingEvaluator(Evaluator[A]):
-    """Trains architectures from scratch and measures them on the validation images.
+    """Evaluator that trains architectures from scratch and measures them on the validation images.
 
-    Each architecture has a seed of its own, from its key and ``seed``, so that its accuracy does not
-    depend on when or in which process it is trained.
+    Each architecture has its own seed, which follows from its key and ``seed``. So its accuracy does not depend on the
+    order of the trainings or on the process.
     """
 
     def __init__(
@@ -42,26 +42,27 @@ class TrainingEvaluator(Evaluator[A]):
         images: Section,
         recipe: Recipe,
     ) -> None:
-        """Set up the evaluator; its processes start with the first evaluation.
+        """Initialize the evaluator. The worker processes start with the first evaluations.
 
         Args:
-            space: Builds the networks.
-            seed: Together with an architecture's key, the seed of its training.
-            settings: Where trainings run.
-            images: The ``data.images`` section of the config. Each process loads the images once.
-            recipe: How each architecture is trained.
+            space: Search space that builds networks.
+            seed: Seed of the trainings. An architecture's own seed follows from this seed and its key.
+            settings: Settings of the engine and its workers.
+            images: Section ``data.images`` of the config. Each process loads the images once.
+            recipe: Settings of the training of each architecture.
 
         Raises:
-            UserError: The space builds no networks, or not with these images and this recipe.
+            UserError: The space builds no networks, or cannot build them for these images and this recipe. Or the
+                engine cannot start.
         """
         require(space, BuildsNetworks, "evaluator=training")
         self._trial = Trial(space, images, recipe, seed, settings.accelerator)
-        # A space that cannot be trained ends the run here, before anything is paid for.
+        # Find errors of the networks and of the images now, before the trainings.
         try:
             self._trial.network(space.sample(1, np.random.default_rng(0))[0])
         except UserError:
             raise
-        except Exception as error:  # Whatever a network raises for arguments that make no sense.
+        except Exception as error:  # For wrong arguments, networks raise exceptions of many types.
             raise UserError(f"data.recipe.networks.{space.name}: {one_line(error)}") from error
         self._engine = make_engine(
             settings.engine,
@@ -73,18 +74,22 @@ class TrainingEvaluator(Evaluator[A]):
         )
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Train architectures; yields the position and evaluation of each as its training ends.
+        """Train architectures. Yield the position and the evaluation of each when its training ends.
 
-        An architecture whose worker dies is tried once more and then counts as failed.
+        If the worker of a training dies, the training is repeated once. If the second worker also dies, the evaluation
+        fails.
         """
         for i, outcome in self.measure(architectures, ("val",)):
             accuracy = outcome.accuracies.get("val")
             yield i, Evaluation(accuracy, outcome.cost_s, outcome.error, outcome.traceback)
 
     def measure(self, architectures: Sequence[A], splits: Sequence[str]) -> "Iterator[tuple[int, Outcome]]":
-        """Train architectures and measure each on ``splits``, of ``val`` and ``test``; otherwise as ``evaluate``.
+        """Train architectures. Yield the position and the outcome of each when its training ends, as ``evaluate``.
 
-        For tables; a search asks for ``val`` alone.
+        Args:
+            architectures: Architectures to train.
+            splits: Splits to measure the architectures on, ``val`` and ``test``. A search uses only ``val``. A table
+                can use both.
         """
         calls = [(architecture, splits) for architecture in architectures]
         for i, outcome in self._engine.calls("outcome", calls):
@@ -93,31 +98,35 @@ class TrainingEvaluator(Evaluator[A]):
             yield i, outcome
 
     def test(self, architecture: A) -> float | None:
-        """Train the architecture once more, from its own seed, and measure it on the test images."""
+        """Train an architecture again from its own seed, and return its accuracy on the test images, a fraction.
+
+        Raises:
+            UserError: The training failed.
+        """
         ((_, outcome),) = self.measure([architecture], ("test",))
         if outcome.error is not None:
             raise UserError(f"the best architecture cannot be tested: {outcome.error}")
         return outcome.accuracies["test"]
 
     def num_parameters(self, architecture: A) -> int:
-        """Return the trainable parameters of the network that is trained."""
+        """Return the number of trainable parameters of an architecture's network."""
         return count_parameters(self._trial.network(architecture))
 
     def close(self) -> None:
-        """End the worker processes; what they were training is lost."""
+        """End the worker processes. Results of running trainings are lost."""
         self._engine.close()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one training.
+    """Outcome of one training.
 
     Attributes:
-        accuracies: On each split asked for, fractions; empty where it failed.
-        cost_s: Seconds.
-        cpu_s: Of these, seconds of processor time, which other load on the machine does not lengthen.
-        error: Why it failed, in one line.
-        traceback: The whole traceback of the failure.
+        accuracies: Accuracy on each requested split, a fraction. Empty if the training failed.
+        cost_s: Duration of the training and the measurements, in seconds.
+        cpu_s: Processor time of the training process, in seconds. Other programs on the machine hardly affect it.
+        error: Reason of a failure, in one line. None without a failure.
+        traceback: Whole traceback of a failure. None if no exception caused a failure.
     """
 
     accuracies: dict[str, float]
@@ -128,7 +137,7 @@ class Outcome:
 
 
 class Trial:
-    """One training. A worker process holds a copy."""
+    """Object that trains single architectures. Each worker process holds a copy."""
 
     def __init__(
         self,
@@ -147,7 +156,7 @@ class Trial:
 
     @cached_property
     def images(self) -> Any:
-        """The images, loaded once in each process."""
+        """Images. Each process loads them once."""
         return make_images(self._images_section)
 
     def network(self, architecture: Any) -> "nn.Module":
@@ -159,7 +168,7 @@ class Trial:
         return network
 
     def run(self, architecture: Any, splits: Sequence[str]) -> dict[str, float]:
-        """Train an architecture from its own seed; returns its accuracy on each split, a fraction."""
+        """Train an architecture from its own seed, and return its accuracy on each split, a fraction."""
         import pytorch_lightning as pl
         import torch
 
@@ -192,7 +201,7 @@ class Trial:
             return accuracies
 
     def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
-        """Train an architecture as ``run``; an exception is part of the outcome."""
+        """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""
         start, cpu_start = time.perf_counter(), time.process_time()
         accuracies, error, trace = {}, None, None
         try:

@@ -37,20 +37,14 @@ def make_engine(
     Args:
         name: ``processes`` or ``ray``.
         target: Object whose methods are called.
-        num_workers: Number of processes, None for the default. Ray ignores this argument.
+        num_workers: Number of processes. None means one process for each GPU, or for each CPU core without GPUs. Ray
+            ignores this argument.
         ray: Settings of Ray.
         accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray assigns GPUs itself.
-
-    Args:
-        name: ``processes`` or ``ray``.
-        target: The object.
-        num_workers: Processes; None: one for each GPU, or for each core without GPUs.
-        ray: Settings of Ray.
-        accelerator: Lightning's name of the processes' accelerator.
-        timeout_s: Seconds that a call may take; None: any.
+        timeout_s: Largest duration of a call in seconds. None means no limit.
 
     Raises:
-        UserError: Ray is not installed, or its cluster does not answer.
+        UserError: Ray is not installed, its cluster does not answer, or its cluster is too small for a call.
     """
     if name == "ray":
         return RayTasks(target, ray, timeout_s)

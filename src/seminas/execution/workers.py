@@ -1,4 +1,4 @@
-"""Worker processes of this machine: a process for each slot, so that a process that dies takes one call with it."""
+"""Engine with worker processes on this machine. Each slot has its own process, so a dead process affects one call."""
 
 import os
 import pickle
@@ -17,19 +17,20 @@ from seminas.execution.base import ATTEMPTS, Engine, LostError, took_too_long
 from seminas.execution.processes import become_quiet, end_with_parent, spawning
 
 GRACE_S = 5.0
-"""Seconds that a process has to end before it is killed."""
+"""Seconds between SIGTERM and SIGKILL when the engine ends a process."""
 _FOREVER = float("inf")
 
 
 @dataclass
 class _Slot:
-    """A process, and the call that it works on.
+    """Slot of an engine, with a process and the call that the process runs.
 
     Attributes:
-        gpu: Name of its GPU for ``CUDA_VISIBLE_DEVICES``; None without GPUs.
-        process, pipe: None until the slot's first call.
-        call: Position of its call; None while it is idle.
-        until: When the call has taken too long, by ``time.monotonic``.
+        gpu: Name of the slot's GPU for ``CUDA_VISIBLE_DEVICES``. None without GPUs.
+        process: Worker process. None without a running process, such as before the slot's first call.
+        pipe: Connection to the worker process. None without a running process.
+        call: Position of the current call. None while the slot is idle.
+        until: Deadline of the current call, a time of ``time.monotonic``.
     """
 
     gpu: str | None
@@ -40,9 +41,12 @@ class _Slot:
 
 
 class _Message(NamedTuple):
-    """A worker's word on its call: it has ``begun``, is ``done`` with a value, or has ``raised`` one.
+    """Message about the state of a call.
 
-    The engine itself adds ``died`` and ``late``.
+    Attributes:
+        kind: State of the call. A worker sends ``begun``, ``done`` or ``raised``. The engine itself creates ``died``
+            (the process died) and ``late`` (the call took too long).
+        value: Result of the call for ``done``, and its exception for ``raised``. Otherwise None.
     """
 
     kind: str
@@ -50,7 +54,7 @@ class _Message(NamedTuple):
 
 
 class WorkerProcesses(Engine):
-    """Processes of this machine, of one thread each. A slot's process starts with the slot's first call."""
+    """Engine with processes on this machine. Each process starts with its slot's first call, and computes on one thread."""
 
     def __init__(
         self,
@@ -59,18 +63,18 @@ class WorkerProcesses(Engine):
         gpus: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> None:
-        """Set up the engine.
+        """Initialize the engine.
 
         Args:
-            target: The object. Each process gets a pickled copy.
-            num_workers: Number of processes; None: one for each GPU, or for each core without GPUs.
-            gpus: Names of the GPUs for ``CUDA_VISIBLE_DEVICES``; the slots take them in turn.
-            timeout_s: Seconds that a call may take, without the start of its process; None: any number.
+            target: Object whose methods are called. Each process gets a pickled copy.
+            num_workers: Number of processes. None means one process for each GPU, or for each CPU core without GPUs.
+            gpus: Names of the GPUs for ``CUDA_VISIBLE_DEVICES``. The slots share the GPUs evenly.
+            timeout_s: Largest duration of a call in seconds, without the start of its process. None means no limit.
         """
         self.num_workers = num_workers or len(gpus) or len(os.sched_getaffinity(0))
         self._target, self._timeout_s = target, timeout_s
         self._slots = [_Slot(gpus[i % len(gpus)] if gpus else None) for i in range(self.num_workers)]
-        # Python waits for processes at its end, so they are told to end before.
+        # At its exit, Python waits for child processes. So this function ends them first.
         self._at_exit = weakref.finalize(self, _end_all, self._slots)
 
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
@@ -100,7 +104,7 @@ class WorkerProcesses(Engine):
                         waiting.appendleft(i)
                     else:
                         yield i, LostError(f"its process died {ATTEMPTS} times")
-        finally:  # A caller that wants no further results leaves calls behind.
+        finally:  # A caller can stop early, while calls still run.
             for slot in self._busy():
                 _end(slot)
 
@@ -112,7 +116,7 @@ class WorkerProcesses(Engine):
         return [slot for slot in self._slots if slot.call is not None]
 
     def _send(self, slot: _Slot, method: str, arguments: tuple[Any, ...]) -> None:
-        """Send a call to a slot's process, which starts if there is none."""
+        """Send a call to a slot's process. Start the process if it is not running."""
         if slot.process is None or not slot.process.is_alive():
             _end(slot, keep_call=True)
             context = spawning()
@@ -124,10 +128,10 @@ class WorkerProcesses(Engine):
         try:
             slot.pipe.send((method, arguments))
         except OSError:
-            return  # The process has died, which the next look at it tells.
+            return  # The process has died. ``_messages`` will report its death.
 
     def _messages(self) -> list[tuple[_Slot, _Message]]:
-        """Return the words of busy slots that end a call; waits for one at least."""
+        """Wait for messages that end calls of busy slots. Return at least one message, in the order of the calls."""
         busy = self._busy()
         while True:
             ends = min(slot.until for slot in busy)
@@ -136,7 +140,7 @@ class WorkerProcesses(Engine):
             ready = connection.wait(
                 list(signs), None if ends == _FOREVER else max(0.0, ends - time.monotonic())
             )
-            spoken = {id(signs[sign]): signs[sign] for sign in ready}  # A process that dies gives two signs.
+            spoken = {id(signs[sign]): signs[sign] for sign in ready}  # A dead process can give two signs.
             words = [(slot, word) for slot in spoken.values() if (word := self._word(slot)) is not None]
             late = [slot for slot in busy if id(slot) not in spoken and slot.until <= time.monotonic()]
             words += [(slot, _Message("late")) for slot in late]
@@ -144,7 +148,7 @@ class WorkerProcesses(Engine):
                 return sorted(words, key=lambda pair: pair[0].call or 0)
 
     def _word(self, slot: _Slot) -> _Message | None:
-        """Return a slot's word that ends its call, None where the call has only begun."""
+        """Return the message that ends a slot's call, or None if the call still runs. Set the deadline of a begun call."""
         try:
             while slot.pipe.poll():
                 message: _Message = slot.pipe.recv()
@@ -158,7 +162,7 @@ class WorkerProcesses(Engine):
 
 
 def _end(slot: _Slot, keep_call: bool = False) -> None:
-    """End a slot's process, if it has one."""
+    """End a slot's process if it is running. With ``keep_call``, the slot keeps its call."""
     process, pipe = slot.process, slot.pipe
     slot.process = slot.pipe = None
     if not keep_call:
@@ -175,7 +179,7 @@ def _end(slot: _Slot, keep_call: bool = False) -> None:
 
 
 def _end_all(slots: Sequence[_Slot]) -> None:
-    for slot in slots:  # All at once, before any is waited for.
+    for slot in slots:  # Signal all processes before waiting for the first one.
         if slot.process is not None:
             slot.process.terminate()
     for slot in slots:
@@ -183,10 +187,17 @@ def _end_all(slots: Sequence[_Slot]) -> None:
 
 
 def _work(pipe: Any, target: Any, parent: int, gpu: str | None) -> None:
-    """Make calls that come through a pipe, until the parent is gone."""
-    if gpu is not None:  # Before CUDA looks.
+    """Run the calls from a pipe until the parent closes the pipe or ends.
+
+    Args:
+        pipe: Connection to the parent.
+        target: Object whose methods are called.
+        parent: Process id of the parent.
+        gpu: Name of the GPU for ``CUDA_VISIBLE_DEVICES``, or None.
+    """
+    if gpu is not None:  # CUDA reads the variable at its first use.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C and ends its processes.
     become_quiet()
     end_with_parent(parent)
     while True:

@@ -1,4 +1,4 @@
-"""Import of CSV files with a row per architecture, of any space whose architectures are numbered."""
+"""Import of CSV files with one row for each architecture. The space must number its architectures."""
 
 import csv
 import gzip
@@ -17,7 +17,7 @@ from seminas.tables.table import Column, Table, accuracy_column, seconds_column
 SCALES = {"fraction": 1.0, "percent": 100.0}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _STEP = 5_000
-"""Rows between two reports of progress."""
+"""Number of rows between two reports of progress."""
 
 
 def import_csv(
@@ -31,27 +31,31 @@ def import_csv(
     licence: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Table:
-    """Read a CSV file, plain or gzipped, with one row for each architecture.
+    """Return the table of a CSV file with one row for each architecture. The file may be gzipped.
 
-    Columns are separated by commas, semicolons or tabs. Beside semicolons a number may have a decimal comma.
+    Commas, semicolons or tabs separate the columns. If semicolons separate the columns, numbers may have decimal
+    commas.
 
-    Columns of the space's own name an architecture (``csv_columns``: for NAS-Bench-101 ``adjacency``, the upper
-    triangle row by row, and ``ops``, joined by ``|``; for NAS-Bench-201 ``arch``; for a sequence its positions).
+    The space defines the columns that identify an architecture (``csv_columns``). Each space has its own columns:
+
+    - NAS-Bench-101: ``adjacency``, the upper triangle of the matrix row by row, and ``ops``, operations joined by ``|``
+    - NAS-Bench-201: ``arch``
+    - Sequence space: one column for each position
 
     Args:
-        path: The file.
-        space: The space.
-        val: Columns of validation accuracies, one for each training run; they become the column ``val``.
-        test: Columns of test accuracies, ``test``.
-        cost: Columns of training seconds, ``cost``.
-        further: Further accuracies, columns of runs by the name that they get.
-        scale: ``fraction`` or ``percent``, of all accuracies.
-        licence: Of the data, for ``seminas data info``.
-        progress: Is told how many bytes have been read, of how many.
+        path: Path of the file.
+        space: Space of the architectures.
+        val: Columns of validation accuracies, one for each training run. They become the table's column ``val``.
+        test: Columns of test accuracies, one for each training run. They become the table's column ``test``.
+        cost: Columns of training times in seconds, one for each training run. They become the table's column ``cost``.
+        further: Columns of further accuracies, one for each training run, by the name of the table's column.
+        scale: Scale of all accuracies, ``fraction`` or ``percent``.
+        licence: Licence of the data, which ``seminas data info`` shows.
+        progress: Function called with the number of characters read so far and with their total number.
 
     Raises:
-        UserError: A column is missing, a row is malformed or a duplicate, with its line number, or the accuracies are
-            not on the scale.
+        UserError: The file cannot be read, or an argument is invalid. Or a column is missing, a row is malformed or a
+            duplicate, or an accuracy is not on the scale. For a row, the message has its line number.
     """
     if scale not in SCALES:
         raise UserError(f"--scale={scale}: must be one of {', '.join(SCALES)}")
@@ -80,7 +84,7 @@ def import_csv(
     lines, rows, values = [], [], []
     for row in reader:
         lines.append(reader.line_num)
-        rows.append({name: row[name] or "" for name in header})  # A row that is too short has None.
+        rows.append({name: row[name] or "" for name in header})  # Missing values of a short row are None.
         if len(rows) % _STEP == 0:
             progress(file.tell(), len(text))
         measured_row = (
@@ -135,7 +139,7 @@ def import_csv(
 
 
 def _separator(text: str) -> str:
-    """Return the character that separates columns: the most frequent one of the header."""
+    """Return the character that separates columns. It is the most frequent separator in the header."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 

@@ -1,7 +1,14 @@
-"""NAS-Bench-101 from its official TFRecord file (Ying et al., ICML 2019; Apache-2.0), without TensorFlow.
+"""Import of NAS-Bench-101 (Ying et al., ICML 2019; Apache-2.0) from its official TFRecord files, without TensorFlow.
 
-A record is a JSON list of module hash, epochs, adjacency matrix (V · V digits, row by row), operations (joined by
-commas) and a base64 message ``ModelMetrics``. Each module has three records for each number of epochs.
+A record is a JSON list with five items:
+
+- Hash of the module (cell)
+- Number of epochs
+- Adjacency matrix, V · V digits row by row
+- Operations, joined by commas
+- Message ``ModelMetrics`` in base64
+
+Each cell has three records for each number of epochs.
 """
 
 import base64
@@ -26,7 +33,7 @@ FILES = {
     "nasbench_only108.tfrecord": "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1",
     "nasbench_full.tfrecord": "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
 }
-"""The official files with their published SHA-256."""
+"""Published SHA-256 of each official file."""
 LICENCE = "Apache-2.0 (https://github.com/google-research/nasbench)"
 REPEATS = 3
 METRICS = ("train", "val", "test", "seconds")
@@ -45,7 +52,7 @@ PROTO = {
         ("checkpoint_path", 6, "string", "optional"),
     ],
 }
-"""The messages of ``nasbench/proto/model_metrics.proto``: fields with number, type and label (proto2)."""
+"""Messages of ``nasbench/proto/model_metrics.proto`` (proto2). Each field has a name, number, type and label."""
 _BATCH = 8192
 _LABEL = {"input": INPUT, "output": OUTPUT, **{name: i for i, name in enumerate(OPERATIONS)}}
 
@@ -73,7 +80,13 @@ ModelMetrics: Any = _message_class()
 
 
 class _Trainings:
-    """What the records say, by epochs: ``[cells, repeats]`` for each metric."""
+    """Metrics of all records.
+
+    Attributes:
+        values: Values of each metric, ``[cells, repeats]``, by number of epochs and name of the metric.
+        seen: Number of trainings of each cell so far, ``[cells]``, by number of epochs.
+        parameters: Number of trainable parameters of each cell's network, ``[cells]``.
+    """
 
     def __init__(self, num_cells: int) -> None:
         self._num_cells = num_cells
@@ -82,7 +95,12 @@ class _Trainings:
         self.parameters = np.zeros(num_cells, dtype=np.uint32)
 
     def add(self, cell: int, epochs: int, metrics: Any) -> None:
-        """Write one training down; raises ValueError for a fourth one, or for what is no accuracy."""
+        """Add the metrics of one training.
+
+        Raises:
+            ValueError: The cell already has three trainings of this number of epochs, or an accuracy is no fraction.
+            IndexError: The message holds no evaluation data.
+        """
         if epochs not in self.seen:
             self.seen[epochs] = np.zeros(self._num_cells, dtype=np.uint8)
             shape = (self._num_cells, REPEATS)
@@ -90,7 +108,7 @@ class _Trainings:
         repeat = int(self.seen[epochs][cell])
         if repeat == REPEATS:
             raise ValueError(f"a {REPEATS + 1}th training of {epochs} epochs of the same cell")
-        end = metrics.evaluation_data[-1]  # After the start and the middle of training.
+        end = metrics.evaluation_data[-1]  # The earlier items are the start and the middle of the training.
         accuracies = (end.train_accuracy, end.validation_accuracy, end.test_accuracy)
         if not all(0 <= accuracy <= 1 for accuracy in accuracies):
             raise ValueError(f"accuracies {accuracies} are no fractions")
@@ -102,18 +120,19 @@ class _Trainings:
 
 
 def import_tfrecord(path: Path, space: NASBench101, progress: Callable[[int], None] | None = None) -> Table:
-    """Read an official file, or one of the same form that holds part of the space.
+    """Return the table of an official file, or of a file of the same form that has only a part of the space.
 
-    Each number of epochs becomes columns of three runs: ``train_108ep``, ``val_108ep``, ``test_108ep``,
-    ``seconds_108ep`` and so on. A search reads those of most epochs unless told otherwise.
+    Each number of epochs gives four columns with three runs. For 108 epochs these are ``train_108ep``, ``val_108ep``,
+    ``test_108ep`` and ``seconds_108ep``. By default, a search reads the columns with the largest number of epochs.
 
     Args:
-        path: The file.
-        space: The space.
-        progress: Called now and then with the bytes read since.
+        path: Path of the file.
+        space: Space of NAS-Bench-101.
+        progress: Function called now and then with the number of bytes read since its last call.
 
     Raises:
-        UserError: A record is damaged or no record of the benchmark, with its number, or trainings are missing.
+        UserError: The file cannot be read, or a cell has fewer than three trainings. Or a record is damaged or not a
+            record of the benchmark. For a record, the message has its number.
     """
     trainings = _Trainings(space.size)
     records = enumerate(read_records(path, progress), start=1)
@@ -140,7 +159,7 @@ def import_tfrecord(path: Path, space: NASBench101, progress: Callable[[int], No
 
 
 def _add(path: Path, space: NASBench101, batch: list[tuple[int, bytes]], trainings: _Trainings) -> None:
-    """Take in a batch of numbered records."""
+    """Add the trainings of a batch of numbered records."""
     matrices = np.zeros((len(batch), MAX_VERTICES, MAX_VERTICES), dtype=np.uint8)
     labels = np.full((len(batch), MAX_VERTICES), PADDING, dtype=np.int8)
     parsed = []
@@ -175,7 +194,16 @@ def make_record(
     runs: dict[str, float],
     parameters: int,
 ) -> bytes:
-    """Return a record as the official files hold it; ``runs`` has the metrics by name. For tests and measurements."""
+    """Return a record in the form of the official files, for tests and measurements.
+
+    Args:
+        key: Hash of the cell.
+        epochs: Number of epochs.
+        matrix: Adjacency matrix of the cell, ``[V, V]``.
+        operations: Operation of each vertex.
+        runs: Values of the metrics at the end of the training, by name (``METRICS``).
+        parameters: Number of trainable parameters of the cell's network.
+    """
     metrics = ModelMetrics(trainable_parameters=parameters, total_time=runs["seconds"])
     for share in (0.0, 0.5, 1.0):
         metrics.evaluation_data.add(

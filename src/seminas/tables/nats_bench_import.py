@@ -1,7 +1,7 @@
-"""NAS-Bench-201 from NATS-Bench's official folder ``NATS-tss-v1_0-3ffb9-simple`` (Dong et al., TPAMI 2021).
+"""Import of NAS-Bench-201 from NATS-Bench's folder ``NATS-tss-v1_0-3ffb9-simple`` (Dong et al., TPAMI 2021).
 
-Its files are pickles, which can execute anything: they are only read when the user says that the folder is trusted, and
-by the benchmark's own package (extra ``nats``). The packed table that comes out holds numbers alone.
+The files of the folder are pickles, and a pickle can execute any code. So the files are read only if the user says that
+the folder is trusted. The benchmark's own package (extra ``nats``) reads them. The packed table holds only numbers.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,27 @@ from seminas.tables.table import Column, Table, accuracy_column, seconds_column
 LICENCE = "MIT (https://github.com/D-X-Y/NATS-Bench)"
 EPOCHS = (12, 200)
 DATASETS = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}
-"""Our name of each data set, and the benchmark's name of its training with held-out validation images."""
+"""Name of each data set in the table's columns, and the benchmark's name of the data set.
+
+The benchmark's name selects trainings with separate validation images.
+"""
 
 
 def import_folder(
     path: Path, space: NASBench201, progress: Callable[[int, int], None] | None = None
 ) -> Table:
-    """Read the folder: accuracies at 12 and 200 epochs, the mean over the benchmark's runs, and seconds.
+    """Return the table of the folder, with accuracies and seconds for 12 and 200 epochs.
 
-    A search reads ``cifar10_val_12ep`` and reports ``cifar10_test_200ep`` unless told otherwise, as the benchmark's
-    authors do.
+    The accuracies are means over the benchmark's runs. By default, a search reads ``cifar10_val_12ep`` and reports
+    ``cifar10_test_200ep``, like the benchmark's authors.
 
     Args:
-        path: The folder. It is trusted: reading it executes what it holds.
-        space: The space.
-        progress: Called with the number of cells done and of all.
+        path: Path of the folder. It must be trusted, because reading the files can execute code in them.
+        space: Space of NAS-Bench-201.
+        progress: Function called with the number of cells read so far and the number of all cells.
 
     Raises:
-        UserError: The package is missing, or the folder is not the benchmark's.
+        UserError: The package is missing, or the folder is not the folder of the benchmark.
     """
     try:
         from nats_bench import create
@@ -46,7 +49,7 @@ def import_folder(
         rows = []
         for i in range(len(cells)):
             rows.append(_measures(api, i))
-            api.arch2infos_dict.clear()  # It would keep all of them.
+            api.arch2infos_dict.clear()  # Otherwise the dictionary would keep all cells in memory.
             if progress is not None:
                 progress(i + 1, len(cells))
     except Exception as error:
@@ -63,14 +66,14 @@ def import_folder(
 
 
 def _measures(api: Any, index: int) -> dict[str, float]:
-    """Accuracies in percent and seconds of a cell."""
+    """Return the accuracies of a cell in percent, and its training times in seconds, by column name."""
     measures = {}
     for name, with_validation in DATASETS.items():
         for epochs in EPOCHS:
             split = api.get_more_info(index, with_validation, hp=str(epochs), is_random=False)
             measures[f"{name}_val_{epochs}ep"] = split["valid-accuracy"]
             measures[f"{name}_seconds_{epochs}ep"] = split["train-all-time"] + split["valid-per-time"]
-            if name == "cifar10":  # Its test accuracies are of trainings on all 50,000 images.
+            if name == "cifar10":  # Its test accuracies come from trainings on all 50,000 images.
                 split = api.get_more_info(index, name, hp=str(epochs), is_random=False)
             measures[f"{name}_test_{epochs}ep"] = split["test-accuracy"]
     return measures

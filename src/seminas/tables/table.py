@@ -1,12 +1,13 @@
-"""Tables of evaluated architectures, packed into one file that loads at once and executes nothing.
+"""Tables of evaluated architectures, packed into one file. Loading a file is fast and executes no code.
 
-The file, version 2, is a NumPy ``.npz`` without pickles:
+The file has version 2. It is a NumPy ``.npz`` file without pickles. It has these arrays:
 
 ``about``   UTF-8 JSON as bytes: format, version, space, fingerprint of the space's order, ``columns`` (kind and divisor
-            by name), ``defaults`` (the columns that a search reads, by their role), origin
-``index``   differences of the ascending indices of the architectures in the space, ``[n]``
-``c0`` …    a column each, in the order of ``columns``: ``[n, R]`` for R trainings; divided by its divisor when read
-``sha256``  of all the others, names, types and shapes included
+            by name), ``defaults`` (column that a search reads for each role), origin
+``index``   Differences of the ascending indices of the architectures in the space, ``[n]``
+``c0`` …    One array for each column, in the order of ``columns``, ``[n, R]`` for R trainings. A reader divides the
+            numbers by the column's divisor.
+``sha256``  SHA-256 of all other arrays with their names, types and shapes
 """
 
 import hashlib
@@ -25,18 +26,18 @@ from seminas.storage.files import atomic_write
 
 VERSION = 2
 ROLES = {"val": "accuracy", "test": "accuracy", "cost": "seconds"}
-"""What a search reads of a table, and the kind of column that can be it."""
-_TOLERANCE = 4e-8  # A single-precision accuracy is exact to 3e-8.
+"""Roles of columns in a search, and the kind of column for each role."""
+_TOLERANCE = 4e-8  # The rounding error of a single-precision accuracy is at most 3e-8.
 
 
 @dataclass(frozen=True)
 class Column:
-    """Numbers for n architectures in R trainings.
+    """Column of a table, with a number for each of n architectures and R trainings.
 
     Attributes:
-        kind: ``accuracy`` (a fraction), ``seconds`` or ``count``.
-        stored: As in the file, ``[n, R]``.
-        divisor: Of the stored numbers: accuracies are stored as numbers of images that were right.
+        kind: Kind of the numbers: ``accuracy`` (a fraction), ``seconds`` or ``count``.
+        stored: Numbers in the form of the file, ``[n, R]``. An accuracy is usually the number of correct images.
+        divisor: Divisor of the stored numbers. For an accuracy, it is usually the number of all images.
     """
 
     kind: str
@@ -44,27 +45,27 @@ class Column:
     divisor: int = 1
 
     def at(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float64]:
-        """Return the numbers in rows, ``[m, R]``."""
+        """Return the numbers of the rows ``[m]``, divided by the divisor, ``[m, R]``."""
         return self.stored[rows] / np.float64(self.divisor)
 
     @property
     def num_runs(self) -> int:
-        """R."""
+        """Number of runs R of each architecture."""
         return int(self.stored.shape[1])
 
 
 @dataclass(frozen=True)
 class Table:
-    """Evaluated architectures of a space.
+    """Table of evaluated architectures of a space.
 
     Attributes:
-        space: The space's name.
-        fingerprint: Of the space's enumeration, which ``index`` refers to.
-        index: Ascending, ``[n]``.
-        columns: By name.
-        defaults: Names of the columns that a search reads unless told otherwise, by role: ``val``, and ``test`` and
-            ``cost`` where there are such.
-        origin: Where the numbers are from: file, its SHA-256, columns, licence.
+        space: Name of the space.
+        fingerprint: Fingerprint of the order of the space's architectures.
+        index: Indices of the architectures in the space, ascending, ``[n]``.
+        columns: Columns by name.
+        defaults: Name of the column that a search reads by default, by role. The roles are ``val``, ``test`` and
+            ``cost``. A table may have no column for ``test`` and ``cost``.
+        origin: Origin of the numbers, such as the name of the imported file, its SHA-256, its columns and its licence.
     """
 
     space: str
@@ -78,10 +79,13 @@ class Table:
         return len(self.index)
 
     def rows(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of each architecture, given by its index in the space, ``[m]``.
+        """Return the row of each architecture, ``[m]``.
+
+        Args:
+            index: Indices of the architectures in the space, ``[m]``.
 
         Raises:
-            KeyError: The table does not hold it.
+            KeyError: The table does not have an architecture.
         """
         rows = np.searchsorted(self.index, index).clip(max=len(self) - 1)
         missing = np.flatnonzero(self.index[rows] != index)
@@ -90,10 +94,14 @@ class Table:
         return rows
 
     def column(self, role: str, name: str | None = None) -> Column | None:
-        """Return the column for a role, ``val``, ``test`` or ``cost``; None where the table has none for it.
+        """Return the column for a role, or None if the table has no column for it.
+
+        Args:
+            role: ``val``, ``test`` or ``cost``.
+            name: Name of the column. None means the default column of the role.
 
         Raises:
-            UserError: There is no column ``name`` of the role's kind.
+            UserError: The table has no column ``name`` of the role's kind.
         """
         name = name or self.defaults.get(role)
         if name is None:
@@ -107,10 +115,12 @@ class Table:
 
 
 def accuracy_column(values: NDArray[np.floating[Any]]) -> Column:
-    """Return accuracies, fractions ``[n, R]``, as a column: as counts of images where they are such.
+    """Return a column of accuracies, fractions ``[n, R]``. The column stores them as whole numbers if possible.
 
-    The divisor is the smallest that gives every value back to single precision: the number of images, or a power of
-    ten for rounded decimals; where there is none, the values are stored in double precision.
+    An accuracy is then a whole number divided by the divisor. The divisor is the smallest number below 65,536 that
+    gives all accuracies in single precision, such as the number of images. Otherwise the divisor is a power of ten from
+    10^5 to 10^9 that gives all accuracies to 1e-12. If no divisor fits, the column stores the accuracies in double
+    precision.
     """
     flat = np.unique(values.astype(np.float64))
     some = flat[:: max(1, len(flat) // 64)]
@@ -126,12 +136,12 @@ def accuracy_column(values: NDArray[np.floating[Any]]) -> Column:
 
 
 def seconds_column(values: NDArray[np.floating[Any]]) -> Column:
-    """Return seconds, ``[n, R]``, as a column of single precision."""
+    """Return a column of seconds, ``[n, R]``, in single precision."""
     return Column("seconds", values.astype(np.float32))
 
 
 def count_column(values: NDArray[Any]) -> Column:
-    """Return whole numbers, ``[n, R]``, such as parameters, as a column."""
+    """Return a column of whole numbers, ``[n, R]``, such as numbers of parameters."""
     return Column("count", _smallest(values))
 
 
@@ -142,7 +152,7 @@ def _smallest(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def save_table(table: Table, path: Path) -> None:
-    """Write the packed file, whole or not at all."""
+    """Write the packed file of a table. After an error, the file is unchanged."""
     arrays = {f"c{i}": column.stored for i, column in enumerate(table.columns.values())}
     arrays["index"] = _smallest(np.diff(table.index, prepend=0))
     about = {
@@ -165,7 +175,7 @@ def load_table(path: Path, space: EnumerableSpace) -> Table:
     """Read a packed table of a space.
 
     Raises:
-        UserError: The file is missing, damaged, no packed table, or of another space.
+        UserError: The file is missing, damaged, not a packed table, or a table of another space.
     """
     table = read_table(path)
     if table.space != space.name:
@@ -176,17 +186,17 @@ def load_table(path: Path, space: EnumerableSpace) -> Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a packed table, of whatever space.
+    """Return the table in a packed file. The table may belong to any space.
 
     Raises:
-        UserError: The file is missing, damaged, or no packed table.
+        UserError: The file is missing, damaged, not a packed table, or a packed table of another version.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
-    except Exception as error:  # A damaged archive makes zipfile and zlib raise almost anything.
+    except Exception as error:  # For damaged archives, zipfile and zlib raise exceptions of many types.
         raise UserError(f"{path}: is no packed table, or a damaged one; see seminas data import") from error
     try:
         digest = arrays.pop("sha256")

@@ -1,7 +1,11 @@
-"""The framing of TFRecord files, read without TensorFlow.
+"""Reading and writing of TFRecord files without TensorFlow.
 
-A record is its length (uint64, little endian), the masked CRC-32C of those eight bytes (uint32), the data, and the
-masked CRC-32C of the data (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+A record has four parts (https://www.tensorflow.org/tutorials/load_data/tfrecord):
+
+- Length of the data in bytes (uint64, little endian)
+- Masked CRC-32C of the eight bytes of the length (uint32)
+- Data
+- Masked CRC-32C of the data (uint32)
 """
 
 import struct
@@ -15,7 +19,7 @@ from seminas.errors import UserError
 
 _HEADER, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 MOST_BYTES = 1 << 24
-"""Of a record: a longer one is damage."""
+"""Largest length of a record's data in bytes. A larger length means that the file is damaged."""
 
 
 def masked_crc(data: bytes) -> int:
@@ -28,11 +32,12 @@ def read_records(path: Path, progress: Callable[[int], None] | None = None) -> I
     """Yield the data of each record.
 
     Args:
-        path: The file.
-        progress: Called now and then with the bytes read since.
+        path: Path of the file.
+        progress: Function called now and then with the number of bytes read since its last call.
 
     Raises:
-        UserError: The file is missing, or a record is damaged or cut off, with its number, from 1.
+        UserError: The file cannot be read, or a record is damaged or incomplete. For a record, the message has its
+            number. The first record has number 1.
     """
     try:
         with path.open("rb", buffering=1 << 20) as file:
@@ -65,7 +70,7 @@ def _records(file: BinaryIO, path: Path, progress: Callable[[int], None]) -> Ite
 
 
 def write_records(records: Iterable[bytes], path: Path) -> None:
-    """Write records in the same framing."""
+    """Write a TFRecord file with the given data of each record."""
     with path.open("wb") as file:
         for data in records:
             length = struct.pack("<Q", len(data))

@@ -1,4 +1,4 @@
-"""Checkpoints: writing them during training and after a signal, and reading them."""
+"""Writing of checkpoints during training and after a signal, and reading of checkpoints."""
 
 import logging
 import os
@@ -32,12 +32,12 @@ def checkpoint_folder(folder: Path) -> Path:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint that a run folder's training goes on from, None where there is none yet.
+    """Return the checkpoint from which a run folder's training continues, or None if the folder has no checkpoint.
 
-    This is the last checkpoint. If it cannot be read, this is the checkpoint before it, with a warning.
+    This is the last checkpoint. If the last checkpoint is damaged, log a warning and return the previous checkpoint.
 
     Raises:
-        UserError: There are checkpoints, but none can be read.
+        UserError: The folder has checkpoints, but all are damaged.
     """
     paths = [path for name in (LAST, PREVIOUS) if (path := checkpoint_folder(folder) / name).is_file()]
     for number, path in enumerate(paths, start=1):
@@ -74,10 +74,10 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> Config:
 
 
 class SafeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, syncs it, and renames it into its place.
+    """Checkpoint writer that writes a temporary file in the same folder, syncs it, and then renames it.
 
-    A kill or a full disk never leaves a torn checkpoint. Lightning's own class writes the file to the temporary folder
-    and copies it. ``previous.ckpt`` is the last checkpoint but one.
+    So a kill or a full disk never leaves an incomplete checkpoint. Lightning's own class writes the file to the folder
+    of temporary files and copies it. ``previous.ckpt`` is the checkpoint before ``last.ckpt``.
     """
 
     def save_checkpoint(
@@ -86,7 +86,7 @@ class SafeCheckpoints(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            UserError: It cannot be written, as on a full disk. The checkpoint before it is kept.
+            UserError: The checkpoint cannot be written, for example on a full disk. The earlier checkpoint is kept.
         """
         target = Path(path)
         remove_leftovers(target)
@@ -97,7 +97,7 @@ class SafeCheckpoints(TorchCheckpointIO):
                 if target.name == LAST and zipfile.is_zipfile(target):
                     os.fsync(file.fileno())
                     target.replace(target.with_name(PREVIOUS))
-        except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk.
+        except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError on a full disk.
             reason = getattr(error, "strerror", None) or first_line(error)
             raise UserError(f"{target}: cannot be written ({reason})") from error
 
@@ -119,12 +119,18 @@ class ResumableCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save after every so many steps; end, on all ranks at once, if the first was asked to."""
+        """Write a checkpoint after every ``every`` steps, and handle a signal that the first rank received.
+
+        All ranks handle the signal after the same step.
+
+        Raises:
+            SIGTERMException: The signal ends the training.
+        """
         if trainer.fit_loop._should_accumulate():
-            return  # The gradients so far are in no checkpoint, so a checkpoint falls on the end of a step.
+            return  # A checkpoint has no accumulated gradients, so write it only after a complete step.
         asked = self._asked_of_first(trainer) if self._before else 0
         if asked == signal.SIGTERM and under_submitit():
-            if self._asked == asked:  # Do not overwrite submitit's signal, which may have come meanwhile.
+            if self._asked == asked:  # Keep submitit's signal if it arrived since then.
                 self._asked = 0
             trainer.save_checkpoint(self._path)
         elif asked:
@@ -143,7 +149,11 @@ class ResumableCheckpoint(Callback):
             self._before[number] = signal.signal(number, self._ask)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """End the training after a signal in the middle of a validation, if this is the only rank."""
+        """End the training after a signal during a validation, if this is the only rank and submitit did not start it.
+
+        Raises:
+            SIGTERMException: The signal ends the training.
+        """
         if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit" and not under_submitit():
             raise SIGTERMException
 
@@ -151,7 +161,7 @@ class ResumableCheckpoint(Callback):
         self._asked = number
 
     def _asked_of_first(self, trainer: pl.Trainer) -> int:
-        """Return the number of the signal that the first rank received, or 0."""
+        """Return the number of the signal that the first rank received, or 0 without a signal."""
         if trainer.world_size == 1:
             return self._asked
         asked = torch.tensor(self._asked, device=trainer.strategy.root_device)
