@@ -54,7 +54,7 @@ class _Message(NamedTuple):
 
 
 class WorkerProcesses(Engine):
-    """Engine with processes on this machine. Each process starts with its slot's first call, and computes on one thread."""
+    """Engine with processes of one thread on this machine. A process starts with its slot's first call."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class WorkerProcesses(Engine):
                 return sorted(words, key=lambda pair: pair[0].call or 0)
 
     def _word(self, slot: _Slot) -> _Message | None:
-        """Return the message that ends a slot's call, or None if the call still runs. Set the deadline of a begun call."""
+        """Return the message that ends a slot's call, or None if it still runs. Set the deadline of a begun call."""
         try:
             while slot.pipe.poll():
                 message: _Message = slot.pipe.recv()
