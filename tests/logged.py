@@ -37,15 +37,23 @@ def run(command: str, folder: Path, overrides: Sequence[str]) -> None:
     RUNS[command](checked(compose(command, overrides), command), RunFolder(folder), True)
 
 
-def run_and_kill(command: str, folder: Path, overrides: Sequence[str], step: int) -> None:
-    """Run a command in a process that SIGKILL ends at a step: an evaluation of a search, or a batch of a training."""
-    process = spawning().Process(target=_killed, args=(command, folder, overrides, step))
+def run_and_kill(
+    command: str, folder: Path, overrides: Sequence[str], step: int, shares_wandb: bool = False
+) -> None:
+    """Run a command in a process that SIGKILL ends at a step: an evaluation of a search, or a batch of a training.
+
+    Two processes may share W&B's service, which then outlives the killed one.
+    """
+    arguments = (command, folder, overrides, step, shares_wandb)
+    process = spawning().Process(target=_killed, args=arguments)
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
 
 
-def _killed(command: str, folder: Path, overrides: Sequence[str], step: int) -> None:
+def _killed(command: str, folder: Path, overrides: Sequence[str], step: int, shares_wandb: bool) -> None:
+    if not shares_wandb:
+        os.environ.pop("WANDB_SERVICE", None)
     added, trained = Archive.add, Classifier.training_step
 
     def add(self: Archive, record: Any) -> Any:

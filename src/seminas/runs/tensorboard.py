@@ -1,5 +1,6 @@
 """TensorBoard's files of a run."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,14 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """PyTorch's ``SummaryWriter``, made with the first use."""
-        if self._experiment is None and any(Path(self.log_dir).glob("events.*")):
+        files = list(Path(self.log_dir).glob("events.*")) if self._experiment is None else []
+        if files:
             self._kwargs["purge_step"] = steps = self._kept_steps()
             self._held = _points(self.log_dir, steps)
+            # TensorBoard reads the files by name. A name holds the second in which its file was begun.
+            last, until = max(int(file.stat().st_mtime) for file in files), time.monotonic() + 1.5
+            while int(time.time()) <= last and time.monotonic() < until:
+                time.sleep(0.05)
         return super().experiment
 
     @rank_zero_only

@@ -1,12 +1,13 @@
 """W&B as a logger that no network can stop."""
 
 import logging
+import os
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
@@ -17,7 +18,7 @@ from seminas.errors import UserError, first_line
 from seminas.runs.csv import read_metrics
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
 from seminas.runs.points import KeptSteps, Points, no_steps
-from seminas.runs.wandb_file import STEP, logged
+from seminas.runs.wandb_file import STEP, read_logged
 
 log = logging.getLogger(__name__)
 START_S, END_S = 15.0, 60.0
@@ -31,6 +32,9 @@ class WandB(WandbLogger):
     process that works on a run folder has a file of its own. All of them are of the same run of W&B, and go on with the
     numbers of its steps.
     """
+
+    _ended: ClassVar[set[str]] = set()
+    """The runs that this process has ended."""
 
     def __init__(self, save_dir: str, kept_steps: KeptSteps = no_steps, **arguments: Any) -> None:
         """Prepare a logger; nothing is read or written before the first use.
@@ -91,33 +95,26 @@ class WandB(WandbLogger):
         if run_id is None:
             run_id = secrets.token_hex(4)
             write_logger_id(folder, "wandb", project, run_id)
-        self._held, next_step = logged(folder, run_id)
+        try:
+            run = self._init(run_id)
+        except Exception as error:  # Of a private class of W&B's.
+            if "in use" not in str(error):
+                raise
+            # A killed process shared W&B's service with this process, and did not end the run.
+            _leave_service()
+            run = self._init(run_id)
         until = time.monotonic() + START_S
-        while (run := self._init(run_id, folder, is_last_try=time.monotonic() > until)) is None:
-            time.sleep(0.1)
-            self._held, next_step = logged(folder, run_id)
-        self._next_step = next_step if next_step > run.starting_step else None
+        own = Path(run.dir).parent
+        while not (found := read_logged(folder, run_id, own)).has_ended and run_id in self._ended:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)  # W&B still writes the rows that this process logged before.
+        self._held = found.points
+        self._next_step = found.next_step if found.next_step > run.starting_step else None
         return run
 
-    def _init(self, run_id: str, folder: Path, is_last_try: bool) -> Any:
-        """Start a process's part of a run; returns None where W&B is not ready for another part yet."""
-        # W&B names a part's folder by the second.
-        if any((folder / "wandb").glob(f"*{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
-            return None
-        try:
-            return self._init_by_network(run_id)
-        except UserError:
-            raise
-        except Exception as error:  # Of a private class of W&B's.
-            if is_last_try or "in use" not in str(error):
-                raise
-            wandb.teardown()  # W&B's process still holds the last part, which this process did not end.
-            return None
-
-    def _init_by_network(self, run_id: str) -> Any:
-        arguments = {
-            name: value for name, value in self._wandb_init.items() if name not in ("mode", "resume")
-        }
+    def _init(self, run_id: str) -> Any:
+        arguments = {name: v for name, v in self._wandb_init.items() if name not in ("mode", "resume")}
         arguments["id"] = run_id
         if not self._offline:
             settings = wandb.Settings(init_timeout=START_S)
@@ -127,7 +124,7 @@ class WandB(WandbLogger):
                 raise UserError(f"logger.wandb.offline=false: {first_line(error)}") from error
             except wandb.errors.Error as error:
                 log.warning("W&B does not answer (%s): this run is logged offline", first_line(error))
-                wandb.teardown()  # Its process still holds the id of the run.
+                _leave_service()  # The service still holds the id of the run.
         return wandb.init(**arguments, mode="offline")
 
     def close(self, exit_code: int) -> None:
@@ -135,9 +132,16 @@ class WandB(WandbLogger):
         run, self._experiment = self._experiment, None
         if run is None or not hasattr(run, "finish"):
             return
+        self._ended.add(str(run.id))
         ending = threading.Thread(target=run.finish, args=(exit_code,), daemon=True)
         ending.start()
         ending.join(END_S)
         if ending.is_alive():
             folder = Path(run.dir).parent
             log.warning("W&B has not taken all of this run; wandb sync %s uploads it", folder)
+
+
+def _leave_service() -> None:
+    """End W&B's service, the process that writes for this one. The next run starts another service."""
+    wandb.teardown()
+    os.environ.pop("WANDB_SERVICE", None)

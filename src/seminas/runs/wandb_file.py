@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,38 @@ _HEADER = struct.Struct("<IHB")
 _FULL, _FIRST, _LAST = 1, 2, 4
 
 
-def run_files(folder: Path, run_id: str) -> list[Path]:
-    """Return the files of all processes that logged a W&B run into a run folder, oldest first."""
-    found = folder.glob(f"wandb/*run-*-{run_id}/run-{run_id}.wandb")
-    return sorted(found, key=lambda file: file.parent.name.removeprefix("offline-"))
+@dataclass(frozen=True)
+class Logged:
+    """The content of the files of a W&B run. Each process that logged to the run has its own file.
+
+    Attributes:
+        points: The metrics.
+        next_step: The number of W&B's next step.
+        has_ended: Whether the last process ended the run. True if no process logged to the run.
+    """
+
+    points: Points
+    next_step: int
+    has_ended: bool
 
 
-def logged(folder: Path, run_id: str) -> tuple[Points, int]:
-    """Return the points that the files of a W&B run hold, and the number of W&B's next step."""
-    points, next_step = Points(), 0
-    for file in run_files(folder, run_id):
+def read_logged(folder: Path, run_id: str, but: Path) -> Logged:
+    """Return the content of a run folder's files of a W&B run, without the file in the folder ``but``."""
+    points, next_step, has_ended = Points(), 0, True
+    files = folder.glob(f"wandb/*run-*/run-{run_id}.wandb")
+    for file in sorted(files, key=lambda file: file.parent.name.removeprefix("offline-")):
+        if file.parent.name == but.name:
+            continue
+        has_ended = False
         for record in read_records(file):
-            if record.WhichOneof("record_type") == "history":
+            kind = record.WhichOneof("record_type")
+            has_ended = has_ended or kind == "exit"
+            if kind == "history":
                 row = history_row(record)
                 next_step = max(next_step, int(row.pop("_step", -1)) + 1)
                 if STEP in row:
                     points.add(row, int(row[STEP]))
-    return points, next_step
+    return Logged(points, next_step, has_ended)
 
 
 def history_row(record: Any) -> Config:

@@ -135,7 +135,9 @@ class ResumableCheckpoint(Callback):
             trainer.save_checkpoint(self._path)
         elif asked:
             raise SIGTERMException
-        if trainer.global_step >= self._saved + self._every:
+        # From a checkpoint of an epoch's last batch, Lightning would continue without the epoch's validation.
+        waits = trainer.is_last_batch and trainer.num_training_batches > 1
+        if trainer.global_step >= self._saved + self._every and not waits:
             self._saved = trainer.global_step
             trainer.save_checkpoint(self._path)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from mlflow.tracking import MlflowClient
 from pictures import write_pictures
 
@@ -71,7 +72,8 @@ def training(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     overrides = training_overrides(root, f"architecture='{SMALL}'", "trainer.checkpoint_every=12")
     overrides += ["recipe.schedule=constant", ALL]
     # The checkpoint is of step 12; the points of the steps up to 19 were logged after it.
-    run_and_kill("train", base / "run", [*overrides, "trainer.max_epochs=3"], 20)
+    wandb.setup()
+    run_and_kill("train", base / "run", [*overrides, "trainer.max_epochs=3"], 20, shares_wandb=True)
     with (base / "run" / "metrics.csv").open("a") as file:
         file.write("2,0.5,1")  # The kill came in the middle of a row.
     run("train", base / "run", [*overrides, "trainer.max_epochs=3"])
@@ -120,23 +122,44 @@ def test_all_processes_logged_to_the_same_run(name: str, request: pytest.Fixture
     assert of_mlflow.data.params[changed] == before and of_mlflow.data.tags[changed] == after
 
 
+def test_a_kill_in_the_validation_after_a_checkpoint_loses_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = training_overrides(root, f"architecture='{SMALL}'", "trainer.max_epochs=2", "logger=csv")
+    overrides += ["trainer.checkpoint_every=7"]  # The batches of an epoch.
+    with monkeypatch.context() as patched:
+        patched.setattr("seminas.training.classifier.Classifier.validation_step", killed)
+        with pytest.raises(KilledError):
+            run("train", tmp_path, overrides)
+    run("train", tmp_path, overrides)
+    assert [step for step, _ in points("csv", tmp_path)["val_accuracy"]] == [6, 13]
+
+
+class KilledError(BaseException):
+    """As if the process had ended."""
+
+
+def killed(*_: Any) -> None:
+    raise KilledError
+
+
 @pytest.fixture
-def predicted(small_table: Path, tmp_path: Path) -> Callable[[], Path]:
+def predicted(small_table: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Runs a predictor once more in the same folder; returns the folder."""
 
-    def again() -> Path:
+    def again(loggers: str) -> Path:
         overrides = [f"evaluator.path={small_table}", "model=random_forest", "predictor.num_labeled=20"]
-        run("predictor", tmp_path, [*overrides, ALL])
+        run("predictor", tmp_path, [*overrides, loggers])
         return tmp_path
 
     return again
 
 
-def test_a_run_that_lost_only_its_result_logs_nothing_twice(predicted: Callable[[], Path]) -> None:
-    before = {logger: points(logger, predicted()) for logger in LOGGERS}
-    folder = predicted()
+def test_a_run_that_lost_only_its_result_logs_nothing_twice(predicted: Callable[[str], Path]) -> None:
+    folder = predicted(ALL)
+    before = {logger: points(logger, folder) for logger in LOGGERS}
     (folder / "result.json").unlink()
-    assert predicted() == folder
+    predicted(ALL)
     for logger in LOGGERS:
         after = points(logger, folder)
         assert after["kendall_tau"] == before[logger]["kendall_tau"] and len(after["kendall_tau"]) == 1, (
@@ -168,14 +191,14 @@ def test_rows_stay_as_they_are_when_a_metric_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "unknown"])
-def test_a_run_that_mlflow_lost_begins_anew(predicted: Callable[[], Path], how: str) -> None:
-    folder = predicted()
+def test_a_run_that_mlflow_lost_begins_anew(predicted: Callable[[str], Path], how: str) -> None:
+    folder = predicted("logger=mlflow")
     (before,) = mlflow_runs(folder)
     MlflowClient(database(folder)).delete_run(before.info.run_id)
     if how == "unknown":
         write_logger_id(folder, "mlflow", "mlflow.db", "0" * 32)
     (folder / "result.json").unlink()
-    predicted()
+    predicted("logger=mlflow")
     (after,) = mlflow_runs(folder)
     assert after.info.run_id != before.info.run_id and "kendall_tau" in after.data.metrics
     assert read_logger_id(folder, "mlflow", "mlflow.db") == after.info.run_id
