@@ -14,7 +14,7 @@ from seminas.config.fields import Settings, made
 from seminas.config.messages import explained
 from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError, config_error, first_line
-from seminas.storage.values import Config, Section
+from seminas.storage.values import Config
 
 TARGET = "_target_"
 
@@ -41,12 +41,12 @@ def read(section: Any, key: str, kind: type[Settings]) -> Any:
     return made(kind, typed, key)
 
 
-def read_section(config: Section, key: str, kind: type[Settings]) -> Any:
+def read_section(config: Mapping[str, Any], key: str, kind: type[Settings]) -> Any:
     """Return the section at ``key`` of a whole config as an object of its settings class, see ``read``."""
     return read(config[key], key, kind)
 
 
-def build_section(config: Section, key: str, interface: type[Any], **context: Any) -> Any:
+def build_section(config: Mapping[str, Any], key: str, interface: type[Any], **context: Any) -> Any:
     """Return the object that the section at ``key`` of a whole config describes, see ``build``."""
     return build(config[key], key, interface, **context)
 
@@ -93,7 +93,7 @@ def build(section: Any, key: str, interface: type[Any] | None = None, **context:
         raise UserError(f"{key}: {target_name(section)} cannot be made ({first_line(error)})") from error
 
 
-def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[Any, Config]:
+def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[Any, dict[str, Any]]:
     """Return the target of a section and the checked arguments from the section. The target is not called.
 
     Raises:
@@ -148,7 +148,9 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _check_arguments(values: Section, parameters: Mapping[str, inspect.Parameter], key: str) -> None:
+def _check_arguments(
+    values: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter], key: str
+) -> None:
     """Refuse an argument that the target does not take, and an argument of the wrong plain type."""
     takes_any = _takes_any(parameters)
     for name, value in values.items():
@@ -161,7 +163,7 @@ def _check_arguments(values: Section, parameters: Mapping[str, inspect.Parameter
             raise config_error(f"{key}.{name}", value, f"of type {parameters[name].annotation}")
 
 
-_PLAIN: Config = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": NoneType}
+_PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": NoneType}
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -145,7 +145,7 @@ def rule_at(config: Config, key: str) -> Rule:
     return rule
 
 
-def flat(node: Any, prefix: str = "") -> Config:
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
     """Return the values of nested dictionaries by dotted key. Empty dictionaries are left out."""
     if not isinstance(node, dict):
         return {prefix.removesuffix("."): node}

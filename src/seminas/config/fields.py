@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from seminas.errors import config_error
-from seminas.storage.values import Section
 
 _RULE = "rule"
 _key_of_section: ContextVar[str | None] = ContextVar("key_of_section", default=None)
@@ -57,7 +56,7 @@ class Rule:
     in_place_of: str | None = None
     endless: float | None = None
 
-    def amount(self, values: Section, key: str) -> float | None:
+    def amount(self, values: Mapping[str, Any], key: str) -> float | None:
         """Return the amount of work that a setting with ``extends`` requests, or None if the config does not say.
 
         Args:
@@ -169,7 +168,7 @@ class Settings:
         """
 
 
-def made(kind: type[Settings], values: Section, key: str) -> Any:
+def made(kind: type[Settings], values: Mapping[str, Any], key: str) -> Any:
     """Return an object of a settings class, with the full key of a wrong value in each error.
 
     Args:

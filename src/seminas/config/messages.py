@@ -17,7 +17,6 @@ from omegaconf.errors import (
 from seminas.config.compose import CONFIG_DIR
 from seminas.config.renamed import RENAMED
 from seminas.errors import UserError, first_line
-from seminas.storage.values import Section
 
 _OVERRIDE = re.compile(r"Error merging override (.*)|Could not override '(.*)'\.")
 _AMBIGUOUS = re.compile("Ambiguous value for argument '(.*)'")
@@ -76,7 +75,7 @@ def no_option(error: ValueError, overrides: Sequence[str]) -> UserError:
     return UserError(f"{', '.join(groups)}: must be the name of an option")
 
 
-def explained(error: OmegaConfBaseException, key: str, values: Section) -> str:
+def explained(error: OmegaConfBaseException, key: str, values: Mapping[str, Any]) -> str:
     """Return the line for an error in the section at ``key`` with these values."""
     inner = str(error.full_key or "")
     value: Any = values

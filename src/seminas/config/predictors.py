@@ -1,12 +1,11 @@
 """Settings of the predictor study and of predictors."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
-from seminas.storage.values import Config
 
 
 @dataclass
@@ -62,4 +61,4 @@ class ScikitPredictorSettings(Settings):
 
     _target_: str = "seminas.predictors.scikit.ScikitPredictor"
     regressor: str = setting(MISSING)
-    arguments: Config = setting({})
+    arguments: dict[str, Any] = setting({})

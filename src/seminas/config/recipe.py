@@ -1,14 +1,13 @@
 """Settings of a training recipe: optimizer, schedule, loss and augmentation."""
 
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from omegaconf import II, MISSING
 
 from seminas.config.fields import Settings, setting
 from seminas.config.networks import NETWORKS
 from seminas.errors import config_error
-from seminas.storage.values import Config
 
 SCHEDULES = ("one_cycle", "cosine", "exponential", "constant")
 AUGMENTATIONS = ("paper", "randaugment", "flip")
@@ -63,7 +62,7 @@ class Recipe(Settings):
     augmentation: str = setting("paper", choices=AUGMENTATIONS)
     channels_last: bool = False
     compile: bool = False
-    networks: Config = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
+    networks: dict[str, Any] = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
 
     def check_together(self, key: str) -> None:
         """Refuse Nesterov's momentum without momentum, and a network skeleton that is not a mapping."""

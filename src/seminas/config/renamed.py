@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from seminas.storage.values import Config, Section
+from seminas.storage.values import Config
 
 RENAMED = {
     "controller.encoder": "controller.encoder.kind",
@@ -87,7 +87,7 @@ _WITH_PSEUDO_LABELS = (
 )
 
 
-def todays(config: Section) -> Config:
+def todays(config: Mapping[str, Any]) -> Config:
     """Return a resolved config in the current form. A config in the current form stays the same."""
     result: Config = _targets(copy.deepcopy(dict(config)))
     controller = result.get("controller")
@@ -139,7 +139,7 @@ def _predictor(config: Config, model: Config) -> None:
         config["predictor"]["pseudo_label_ratio"] = None
 
 
-def _uses_pseudo_labels(strategy: Section) -> bool:
+def _uses_pseudo_labels(strategy: Mapping[str, Any]) -> bool:
     return strategy.get("_target_") in (*_WITH_PSEUDO_LABELS, "seminas.strategies.seminas.NAO")
 
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
-from seminas.storage.values import Config
 
 
 @dataclass
@@ -23,7 +22,7 @@ class SequenceSettings(Settings):
 
     _target_: str = "seminas.spaces.sequence.SequenceSpace"
     name: str = setting(MISSING)
-    positions: Config = setting(MISSING)
+    positions: dict[str, Any] = setting(MISSING)
     forbidden: list[Any] = setting([])
 
 

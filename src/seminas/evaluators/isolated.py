@@ -1,7 +1,7 @@
 """Evaluator in worker processes. A search continues if an evaluation ends its process or takes too long."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +18,9 @@ from seminas.execution.base import LostError
 from seminas.execution.engines import visible_gpus
 from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import A
-from seminas.storage.values import Config, Section
 
 
-def build_evaluator(section: Section, context: Section) -> Evaluator:
+def build_evaluator(section: Mapping[str, Any], context: Mapping[str, Any]) -> Evaluator:
     """Return the evaluator of the config's ``evaluator`` section, in worker processes where ``isolate`` says so.
 
     Args:
@@ -47,10 +46,10 @@ def build_evaluator(section: Section, context: Section) -> Evaluator:
 class EvaluatorCopy:
     """Description of an evaluator. Each process builds its own copy of the evaluator from the section of the config."""
 
-    def __init__(self, section: Section, context: Section) -> None:
+    def __init__(self, section: Mapping[str, Any], context: Mapping[str, Any]) -> None:
         self._section, self._context = dict(section), dict(context)
 
-    def __getstate__(self) -> Config:
+    def __getstate__(self) -> dict[str, Any]:
         """Leave the evaluator behind: another process makes its own."""
         return {name: value for name, value in vars(self).items() if name != "evaluator"}
 

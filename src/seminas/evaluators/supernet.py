@@ -1,7 +1,7 @@
 """Evaluator that measures architectures with the weights of a supernet. It trains the supernet in each round."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters
 from seminas.storage.files import parse_json, write_json
-from seminas.storage.values import Section
 from seminas.training.devices import check_devices, num_local_processes
 from seminas.training.supernet import SupernetJob
 
@@ -49,7 +48,7 @@ class SupernetEvaluator(Evaluator[A]):
         seed: int,
         folder: Path,
         settings: SupernetEvaluatorSettings,
-        images: Section,
+        images: Mapping[str, Any],
     ) -> None:
         """Initialize the evaluator.
 

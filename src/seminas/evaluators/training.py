@@ -3,7 +3,7 @@
 import hashlib
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from seminas.execution.engines import make_engine
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters
-from seminas.storage.values import Config, Section
 from seminas.training.data.make import make_images
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class TrainingEvaluator(Evaluator[A]):
         space: SearchSpace[A],
         seed: int,
         settings: TrainingEvaluatorSettings,
-        images: Section,
+        images: Mapping[str, Any],
         recipe: Recipe,
     ) -> None:
         """Initialize the evaluator. The worker processes start with the first evaluations.
@@ -142,7 +141,7 @@ class Trial:
     def __init__(
         self,
         space: Any,
-        images: Section,
+        images: Mapping[str, Any],
         recipe: Recipe,
         seed: int,
         accelerator: str,
@@ -150,7 +149,7 @@ class Trial:
         self._space, self._images_section, self._recipe = space, images, recipe
         self._seed, self._accelerator = seed, accelerator
 
-    def __getstate__(self) -> Config:
+    def __getstate__(self) -> dict[str, Any]:
         """Leave the images behind: another process loads its own."""
         return {name: value for name, value in vars(self).items() if name != "images"}
 

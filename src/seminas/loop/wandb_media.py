@@ -10,14 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from seminas.loop.drawing import draw_architecture
 from seminas.runs.archive import Archive
 from seminas.spaces.base import SearchSpace
-from seminas.storage.values import Config
 
 MOST_DRAWN = 20
 """The best architectures of a search that are drawn in the table."""
 COLUMNS = ("index", "round", "architecture", "val_accuracy", "prediction", "cost_s", "error", "drawing")
 
 
-def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> Config:
+def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> dict[str, Any]:
     """Return a search's table and figures (PNG files) as a row of W&B's history."""
     import wandb
 

@@ -1,6 +1,7 @@
 """Draw the figures of a study: curves with error bands, ablations, and the evaluated architectures."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +11,6 @@ from seminas.report.runs import Setting
 from seminas.report.statistics import final_accuracy, stacked, standard_error
 from seminas.runs.archive import Record
 from seminas.spaces.base import SearchSpace
-from seminas.storage.values import Config
 
 MOST_LINES, MOST_POINTS = 16, 2_000
 
@@ -48,7 +48,7 @@ def _band(setting: Setting, split: str) -> tuple[NDArray[np.float64], NDArray[np
     return values.mean(axis=0), standard_error(values)
 
 
-def _style(i: int) -> Config:
+def _style(i: int) -> dict[str, Any]:
     return {"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"}
 
 

@@ -261,7 +261,7 @@ def _settings(runs: Sequence[Run]) -> list[Setting]:
     return sorted(settings.values(), key=lambda s: (s.strategy, [_order(v) for _, v in s.swept]))
 
 
-def _telling(config: Config) -> Config:
+def _telling(config: Config) -> dict[str, Any]:
     """Return the config values that can distinguish settings, by dotted key.
 
     Leave out the seed, and keys that change no result.

@@ -11,11 +11,10 @@ from seminas.errors import UserError
 from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
 from seminas.report import plots
-from seminas.report.runs import Setting
+from seminas.report.runs import Run, Setting
 from seminas.report.section import Section, percent
 from seminas.report.statistics import Row, table
 from seminas.spaces.base import SearchSpace
-from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
 HEADER = (
@@ -140,7 +139,7 @@ def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
         UserError: The space of the runs cannot be made.
         ValueError: An architecture is none of the space.
     """
-    best: Config = {}
+    best: dict[str, Run] = {}
     runs = [run for s in settings for run in s.runs.values()]
     for run in sorted(runs, key=lambda r: -r.result.best_val_accuracy):
         best.setdefault(run.result.best_key, run)

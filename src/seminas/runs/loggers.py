@@ -7,7 +7,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from seminas.config.build import build
 from seminas.runs.points import KeptSteps, no_steps
-from seminas.storage.values import Config, Section
 
 
 @runtime_checkable
@@ -22,20 +21,22 @@ class LogsFigures(Protocol):
 class LogsRows(Protocol):
     """A logger that takes W&B's tables and images."""
 
-    def log_row(self, row: Section) -> None:
+    def log_row(self, row: Mapping[str, Any]) -> None:
         """Log a row."""
 
 
-def build_loggers(sections: Section | None, folder: Path, kept_steps: KeptSteps = no_steps) -> list[Any]:
+def build_loggers(
+    sections: Mapping[str, Any] | None, folder: Path, kept_steps: KeptSteps = no_steps
+) -> list[Any]:
     """Return the Lightning loggers of the ``logger`` section of the config, which write into the run folder.
 
     Nothing is written before the first use, so that each rank may have a copy.
     """
-    context: Config = {"save_dir": str(folder), "kept_steps": kept_steps}
+    context: dict[str, Any] = {"save_dir": str(folder), "kept_steps": kept_steps}
     return [build(section, f"logger.{name}", **context) for name, section in (sections or {}).items()]
 
 
-def log_config(loggers: Sequence[Any], config: Section) -> None:
+def log_config(loggers: Sequence[Any], config: Mapping[str, Any]) -> None:
     """Log a run's config as its hyper-parameters."""
     for logger in loggers:
         logger.log_hyperparams(dict(config))

@@ -14,7 +14,6 @@ from seminas.config.check import flat
 from seminas.errors import UserError, first_line
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
 from seminas.runs.points import Points
-from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
 DATABASE, ARTIFACTS = "mlflow.db", "mlflow"
@@ -60,7 +59,7 @@ class MLflow(MLFlowLogger):
         self._held = Points()
         self._is_lost = False
 
-    def __getstate__(self) -> Config:
+    def __getstate__(self) -> dict[str, Any]:
         """A rank that is given a copy starts the run itself, if it is the first."""
         return {**vars(self), "_mlflow_client": None, "_initialized": False, "_run_id": None}
 

@@ -10,7 +10,7 @@ from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.archive import Record, read_history
 from seminas.storage.files import as_json, parse_json, write_file
-from seminas.storage.values import Config, Json
+from seminas.storage.values import Json
 
 VERSION = 2
 """Version of the file format. Version 1 is the format of seminas 0.1. Its files state no version."""
@@ -218,7 +218,7 @@ def read_result(path: Path) -> Result | None:
         raise UserError(f"{path}: is no result ({error})") from error
 
 
-def _result(values: Config, path: Path) -> Result:
+def _result(values: dict[str, Any], path: Path) -> Result:
     version = values.get("version", 1)
     if version not in (1, VERSION):
         raise UserError(
@@ -232,7 +232,7 @@ def _result(values: Config, path: Path) -> Result:
     if not isinstance(values.get("config"), Mapping):
         raise ValueError("it has no config")
     values["config"] = todays(values["config"])
-    arguments: Config = {}
+    arguments: dict[str, Any] = {}
     for known in fields(kind):
         if known.name == "folder":
             arguments["folder"] = path.parent
@@ -263,7 +263,7 @@ def _is(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
-def _of_version_1(values: Config) -> Config:
+def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
     """Convert the values of a result of seminas 0.1 to today's format."""
     values = dict(values)
     if "kind" not in values:

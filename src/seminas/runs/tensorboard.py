@@ -1,7 +1,7 @@
 """TensorBoard's files of a run."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seminas.config.check import flat
 from seminas.runs.points import KeptSteps, Points, no_steps
-from seminas.storage.values import Section
 
 FOLDER = "tensorboard"
 """In the run folder."""
@@ -48,7 +47,7 @@ class TensorBoard(TensorBoardLogger):
         return super().experiment
 
     @rank_zero_only
-    def log_metrics(self, metrics: Section, step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log the metrics of a step, without points that are there."""
         _ = self.experiment
         super().log_metrics(self._held.missing(metrics, step), step)

@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 from seminas.runs.points import Points
-from seminas.storage.values import Config
 
 STEP = "trainer/global_step"
 """Lightning's name for the step of a row."""
@@ -55,7 +54,7 @@ def read_logged(folder: Path, run_id: str, but: Path) -> Logged:
     return Logged(points, next_step, has_ended)
 
 
-def history_row(record: Any) -> Config:
+def history_row(record: Any) -> dict[str, Any]:
     """Return the values of a row of the history, by name."""
     return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in record.history.item}
 

@@ -7,5 +7,3 @@ Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 """A value of JSON: an object, a list, a text, a number, true, false or null."""
 Config = dict[str, Any]
 """A resolved config, or a section of a config: a dictionary of plain values, lists and dictionaries."""
-Section = Mapping[str, Any]
-"""The same, for readers."""

@@ -18,7 +18,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from seminas.errors import UserError, first_line
 from seminas.execution.processes import under_submitit
 from seminas.storage.files import atomic_write, remove_leftovers
-from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -58,7 +57,7 @@ def trained_steps(folder: Path) -> int:
     return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
 
 
-def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> Config:
+def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Return the contents of a checkpoint. Only tensors and plain values are loaded.
 
     Raises:
@@ -81,7 +80,7 @@ class SafeCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: Config, path: str | os.PathLike[str], storage_options: Any = None
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Write a checkpoint.
 

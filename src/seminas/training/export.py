@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from seminas.errors import UserError
 from seminas.storage.files import write_file, write_json
-from seminas.storage.values import Config
 
 
 def check_exports(formats: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def export(
     folder: Path,
     network: nn.Module,
     image_shape: tuple[int, ...],
-    description: Config,
+    description: dict[str, Any],
     formats: Sequence[str],
 ) -> None:
     """Write a trained network into a folder.

@@ -8,11 +8,10 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, OneCycleLR, SequentialLR
 
 from seminas.config.recipe import Recipe
-from seminas.storage.values import Config
 from seminas.training.data.images import Images
 
 
-def sgd(module: pl.LightningModule, recipe: Recipe) -> Config:
+def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
     """Return SGD and a schedule by the recipe, in the form that ``configure_optimizers`` returns.
 
     The schedule changes the learning rate after each optimizer step.
@@ -58,7 +57,7 @@ def _steps(trainer: pl.Trainer) -> tuple[int, int]:
     return max(1, round(steps / epochs)), steps
 
 
-def _groups(module: nn.Module, recipe: Recipe) -> list[Config]:
+def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Return the parameter groups. Without ``decay_norms``, biases and BatchNorm parameters have no weight decay."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     if recipe.decay_norms:

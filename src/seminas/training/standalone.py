@@ -139,7 +139,7 @@ def _measured(
     return measured | dict(trainer.test(module, images, verbose=False)[0])
 
 
-def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> Config:
+def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> dict[str, Any]:
     """Return the contents of ``network.json``: the values to rebuild the network, its costs and its accuracies."""
     return {
         "space": result.space,

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers, log_config
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.storage.files import parse_json, write_json
-from seminas.storage.values import Config, Section
 from seminas.training.checkpoints import last_checkpoint, read_checkpoint, trained_steps
 from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
@@ -53,7 +52,7 @@ class SupernetJob:
     """
 
     space: Any
-    images: Section
+    images: Mapping[str, Any]
     recipe: Recipe
     trainer: TrainerSettings
     folder: Path
@@ -94,7 +93,7 @@ class SupernetJob:
         *,
         quiet: bool = True,
         loggers: Sequence[Any] = (),
-        config: Section | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         """Continue the training from the folder's checkpoint up to a total number of steps.
 
@@ -200,7 +199,7 @@ def _answers_of_all(folder: Path, number: int) -> list[Path]:
         time.sleep(0.2)
 
 
-def _call(job: SupernetJob, method: str, arguments: tuple[Any, ...], keywords: Config) -> None:
+def _call(job: SupernetJob, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Call a method on a rank; the rank's copies of loggers are its own."""
     with closing_loggers(keywords.get("loggers", ())):
         getattr(job, method)(*arguments, **keywords)
