@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seminas.commands.job import Run, as_user_error, record_crash
+from seminas.commands.job import Run, recorded_errors
 from seminas.commands.space import import_path
 from seminas.config.check import checked
 from seminas.config.compose import compose
@@ -135,20 +135,10 @@ def _run(
     if extra is not None:
         source = {"path": str(extra.resolve()), "schema": "file", "provider": "command-line"}
         origin["runtime"]["config_sources"].append(source)
-    try:
+    with recorded_errors(run_folder, f"{command}.log"):
         if not run_folder.is_claimed():
             run_folder.write_origin(config, origin)
         run(values, run_folder, quiet)
-    except (UserError, OSError) as error:
-        run_folder.remove_if_unused(f"{command}.log")
-        user_error = as_user_error(error, run_folder)
-        if user_error is None:
-            record_crash(run_folder, error)
-            raise
-        raise user_error from error
-    except Exception as error:
-        record_crash(run_folder, error)
-        raise
     return run_folder.path
 
 

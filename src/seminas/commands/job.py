@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -134,24 +135,39 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
     folder.clear_error()
     take_rank_from_submitit()
     try:
-        return run(checked(without_hydra(config), name), folder, side_by_side())
-    except (UserError, OmegaConfBaseException, OSError) as error:
-        user_error = as_user_error(error, folder)
-        if user_error is None:
-            record_crash(folder, error)
-            raise
-        folder.remove_if_unused(f"{hydra_config.job.name}.log")
+        with recorded_errors(folder, f"{hydra_config.job.name}.log"):
+            return run(checked(without_hydra(config), name), folder, side_by_side())
+    except (UserError, OmegaConfBaseException) as error:
         if sweep is None:
             # Hydra would print another line before the error.
-            fail(user_error)
-        folder.write_error(one_line(user_error), traceback.format_exc())
+            fail(error)
+        folder.write_error(one_line(error), traceback.format_exc())
         _stop_if_asked(sweep)
-        raise user_error from error
+        raise
     except (KeyboardInterrupt, SystemExit) as error:
         raise _interrupted(error, folder) from None
-    except Exception as error:
-        record_crash(folder, error)
+    except Exception:
         _stop_if_asked(sweep)
+        raise
+
+
+@contextmanager
+def recorded_errors(folder: RunFolder, log_file: str) -> Iterator[None]:
+    """Record a bug in the folder. For a user's error, remove a folder that no run has claimed.
+
+    Raises:
+        UserError: The disk is full, in one line in place of the ``OSError``.
+    """
+    try:
+        yield
+    except (UserError, OmegaConfBaseException):
+        folder.remove_if_unused(log_file)
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            folder.remove_if_unused(log_file)
+            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
+        folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())
         raise
 
 
@@ -159,20 +175,6 @@ def _stop_if_asked(sweep: SweepFolder | None) -> None:
     """Stop a sweep before its next job, if ``hydra.sweeper.fail_fast`` is true."""
     if sweep is not None and HydraConfig.get().sweeper.get("fail_fast"):
         sweep.stop()
-
-
-def as_user_error(error: Exception, folder: RunFolder) -> Exception | None:
-    """Return the error to print in one line, or None for an ``OSError`` that is a bug and needs its traceback."""
-    if not isinstance(error, OSError):
-        return error
-    if error.errno not in _DISK_FULL:
-        return None
-    return UserError(f"{error.filename or folder}: cannot be written ({error.strerror})")
-
-
-def record_crash(folder: RunFolder, error: BaseException) -> None:
-    """Write an unexpected error and its traceback into the folder."""
-    folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())
 
 
 def _interrupted(error: BaseException, folder: RunFolder) -> BaseException:

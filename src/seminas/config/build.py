@@ -10,9 +10,10 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from seminas.config.evaluators import EvaluatorSettings
 from seminas.config.fields import Settings, made
 from seminas.config.messages import explained
-from seminas.config.schema import BY_TARGET
+from seminas.config.schema import BY_TARGET, EVERY_EVALUATOR
 from seminas.errors import UserError, config_error, first_line
 from seminas.storage.values import Config
 
@@ -115,6 +116,17 @@ def bound(section: Any, key: str, interface: type[Any] | None = None) -> tuple[A
         return target, {n: v for n, v in values.items() if takes_any or n in parameters}
     _check_arguments(values, parameters, key)
     return target, values
+
+
+def split_evaluator(section: Mapping[str, Any]) -> tuple[EvaluatorSettings, dict[str, Any]]:
+    """Return the settings that every evaluator has, and the rest of the section of a user's evaluator.
+
+    Raises:
+        UserError: A setting of every evaluator has an invalid value.
+    """
+    of_every = {name: section[name] for name in EVERY_EVALUATOR if name in section}
+    rest = {name: value for name, value in section.items() if name not in of_every}
+    return read(of_every, "evaluator", EvaluatorSettings), rest
 
 
 def located(name: str, key: str, interface: type[Any] | None = None) -> Any:

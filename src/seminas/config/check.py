@@ -8,12 +8,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seminas.config.build import TARGET, bound, read
+from seminas.config.build import TARGET, bound, read, split_evaluator
 from seminas.config.evaluators import EvaluatorSettings
 from seminas.config.fields import Rule, Settings, nested_values, rule_of
 from seminas.config.networks import NETWORKS
 from seminas.config.recipe import Recipe
-from seminas.config.schema import BY_TARGET, COMMANDS, EVERY_EVALUATOR, SECTIONS
+from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
 from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
 
@@ -48,11 +48,7 @@ def checked(config: DictConfig, command: str) -> Config:
             if not str(target).startswith(
                 "seminas."
             ):  # A class of the user's; ours are imported when they are needed.
-                if key == "evaluator":
-                    of_every = {name: section[name] for name in EVERY_EVALUATOR if name in section}
-                    read(of_every, key, EvaluatorSettings)
-                    section = {name: value for name, value in section.items() if name not in of_every}
-                bound(section, key)
+                bound(split_evaluator(section)[1] if key == "evaluator" else section, key)
         elif key in _TARGETS:
             raise config_error(key, section, f"a group of keys with {TARGET}")
     for study, user in _RATIOS.items():

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.config.build import TARGET, build, read
+from seminas.config.build import TARGET, build, read, split_evaluator
 from seminas.config.evaluators import EvaluatorSettings
-from seminas.config.schema import BY_TARGET, EVERY_EVALUATOR
+from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, failed
@@ -30,14 +30,12 @@ def build_evaluator(section: Mapping[str, Any], context: Mapping[str, Any]) -> E
     Raises:
         UserError: The section does not describe a valid evaluator, or the evaluator cannot run in worker processes.
     """
-    of_every = {name: section[name] for name in EVERY_EVALUATOR if name in section}
     if section.get(TARGET) in BY_TARGET:
         settings: EvaluatorSettings = read(section, "evaluator", BY_TARGET[section[TARGET]])
         copy = EvaluatorCopy(section, context)
     else:
-        settings = read(of_every, "evaluator", EvaluatorSettings)
-        rest = {name: value for name, value in section.items() if name not in of_every}
-        copy = EvaluatorCopy(rest, {**context, **of_every})
+        settings, rest = split_evaluator(section)
+        copy = EvaluatorCopy(rest, {**context, **vars(settings)})
     if not settings.isolate or settings.ISOLATED:
         return copy.evaluator
     return IsolatedEvaluator(copy, int(settings.isolate), settings.timeout_s)

@@ -38,23 +38,27 @@ def last_checkpoint(folder: Path) -> Path | None:
     Raises:
         UserError: The folder has checkpoints, but all are damaged.
     """
+    readable = _last_readable(folder)
+    return None if readable is None else readable[0]
+
+
+def trained_steps(folder: Path) -> int:
+    """Return the number of steps of ``last_checkpoint``, 0 if the folder has no checkpoint."""
+    readable = _last_readable(folder)
+    return 0 if readable is None else int(readable[1]["global_step"])
+
+
+def _last_readable(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the path and the contents of ``last_checkpoint``."""
     paths = [path for name in (LAST, PREVIOUS) if (path := checkpoint_folder(folder) / name).is_file()]
     for number, path in enumerate(paths, start=1):
         try:
-            read_checkpoint(path)
+            return path, read_checkpoint(path)
         except UserError as error:
             if number == len(paths):
                 raise
             log.warning("%s: training goes on from %s", error, paths[number])
-        else:
-            return path
     return None
-
-
-def trained_steps(folder: Path) -> int:
-    """Return the steps of the checkpoint that a run folder's training goes on from, 0 where there is none yet."""
-    checkpoint = last_checkpoint(folder)
-    return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["global_step"])
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:

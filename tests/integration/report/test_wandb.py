@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import json
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 import wandb
 from typer.testing import CliRunner
-from wandb.proto import wandb_internal_pb2
 
+from logged import wandb_items, wandb_records
 from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
@@ -25,31 +24,6 @@ from seminas.runs.wandb import WandB
 from support import command
 
 Configure = Callable[..., dict[str, Any]]
-BLOCK = 1 << 15
-HEADER = struct.Struct("<IHB")
-FULL, LAST = 1, 4
-
-
-def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
-    data, offset, part = path.read_bytes(), 7, b""
-    while offset + HEADER.size <= len(data):
-        left = BLOCK - offset % BLOCK
-        if left < HEADER.size:
-            offset += left
-            continue
-        _, size, kind = HEADER.unpack_from(data, offset)
-        offset += HEADER.size
-        part += data[offset : offset + size]
-        offset += size
-        if kind in (FULL, LAST):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(part)
-            yield record
-            part = b""
-
-
-def items(updates: Any) -> dict[str, Any]:
-    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in updates}
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +40,23 @@ def test_each_job_is_a_run_of_the_sweeps_group(sweep: Path) -> None:
     files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2
     for seed, file in enumerate(files):
-        runs = [r.run for r in records(file) if r.WhichOneof("record_type") == "run"]
+        runs = [r.run for r in wandb_records(file) if r.WhichOneof("record_type") == "run"]
         assert runs[0].run_group == "my-sweep" and list(runs[0].tags) == [f"seed={seed}"]
         assert runs[0].display_name == f"seed={seed}"
-        exits = [r.exit.exit_code for r in records(file) if r.WhichOneof("record_type") == "exit"]
+        exits = [r.exit.exit_code for r in wandb_records(file) if r.WhichOneof("record_type") == "exit"]
         assert exits == [0]
 
 
 def test_all_that_was_logged_is_there(sweep: Path) -> None:
     file = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))[0]
     folder = file.parents[2]
-    history = [items(r.history.item) for r in records(file) if r.WhichOneof("record_type") == "history"]
+    history = [
+        wandb_items(r.history.item) for r in wandb_records(file) if r.WhichOneof("record_type") == "history"
+    ]
     config: dict[str, Any] = {}
-    for r in records(file):
+    for r in wandb_records(file):
         if r.WhichOneof("record_type") == "config":
-            config |= items(r.config.update)
+            config |= wandb_items(r.config.update)
     assert config["strategy"]["steps"] == 20 and config["search"]["max_queries"] == 30
     queries = [row for row in history if "val_accuracy" in row]
     told = read_history(folder)
@@ -101,7 +77,7 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
     best = sorted((r.val_accuracy or 0 for r in told), reverse=True)[MOST_DRAWN - 1]
     assert min(row[3] for row in drawn) == best
     # The table's artifact contains the drawings as files.
-    (artifact,) = [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
+    (artifact,) = [r.artifact for r in wandb_records(file) if r.WhichOneof("record_type") == "artifact"]
     paths = [Path(entry.path) for entry in artifact.manifest.contents]
     assert sum(path.suffix == ".png" for path in paths) == MOST_DRAWN
     assert "architectures.table.json" in {path.name for path in paths}
@@ -170,7 +146,7 @@ def test_a_run_goes_on_where_wandb_does_not_answer(
     assert "this run is logged offline" in caplog.text
     assert json.loads((folder / "result.json").read_text())["num_queries"] == 10
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    assert sum(r.WhichOneof("record_type") == "history" for r in records(file)) >= 10
+    assert sum(r.WhichOneof("record_type") == "history" for r in wandb_records(file)) >= 10
 
 
 @pytest.mark.usefixtures("no_login")
