@@ -15,7 +15,7 @@ class CSVSettings(Settings):
     """``metrics.csv`` in the run folder.
 
     Attributes:
-        name, version: Folders for it below the run folder; empty for none.
+        name, version: Subfolders of the run folder for the file. Empty texts mean the run folder itself.
     """
 
     KEY: ClassVar[str] = "logger.csv"
@@ -30,12 +30,12 @@ class WandBSettings(Settings):
     """Weights & Biases.
 
     Attributes:
-        project: W&B's.
-        offline: Whether nothing is sent; ``wandb sync FOLDER/wandb/offline-run-*`` uploads. A live run goes on offline
-            where W&B does not answer.
-        group: Of the runs of a sweep: the name of its folder.
-        tags: Of a run of a sweep: what was swept.
-        name: Of a run of a sweep.
+        project: Name of the W&B project.
+        offline: Whether the run sends nothing to W&B. ``wandb sync FOLDER/wandb/offline-run-*`` uploads an offline run.
+            An online run continues offline if W&B does not answer.
+        group: Group of the run. The runs of a sweep have the name of the sweep's folder.
+        tags: Tags of the run. A run of a sweep has its swept overrides.
+        name: Name of the run. A run of a sweep has its swept overrides.
     """
 
     KEY: ClassVar[str] = "logger.wandb"
@@ -66,11 +66,12 @@ class MLflowSettings(Settings):
     """MLflow.
 
     Attributes:
-        tracking_uri: Of a server or database, such as ``http://HOST:5000``; null: the database ``mlflow.db`` in the run
-            folder, with figures in the folder ``mlflow``.
-        experiment_name: Of a run of a sweep: the name of the sweep's folder; null: ``seminas``.
-        run_name: Of a run of a sweep; null: MLflow makes one up.
-        tags: Of a run of a sweep: what was swept.
+        tracking_uri: URI of a server or a database, such as ``http://HOST:5000``. Null means the database ``mlflow.db``
+            in the run folder, with figures in the folder ``mlflow``.
+        experiment_name: Name of MLflow's experiment. The runs of a sweep have the name of the sweep's folder.
+            Null means ``seminas``.
+        run_name: Name of MLflow's run. A run of a sweep has its swept overrides. Null means a name by MLflow.
+        tags: Tags of the run. A run of a sweep has its swept overrides.
     """
 
     KEY: ClassVar[str] = "logger.mlflow"

@@ -1,4 +1,4 @@
-"""``metrics.csv``: the metrics of a run, a row for each time that something was logged."""
+"""``metrics.csv``, the metrics of a run. Each call of a logger writes a row."""
 
 import csv
 import io
@@ -18,17 +18,17 @@ STEP = "step"
 
 
 class CSV(CSVLogger):
-    """Lightning's logger, which goes on with the file of an earlier process."""
+    """Lightning's CSV logger. It continues the file of an earlier process."""
 
     def __init__(
         self, save_dir: str, name: str = "", version: str = "", kept_steps: KeptSteps = no_steps
     ) -> None:
-        """Prepare a logger; nothing is read or written before the first metric.
+        """Prepare a logger. The first metric opens the file.
 
         Args:
             save_dir: Run folder.
-            name, version: Folders below it, empty for none.
-            kept_steps: Rows of earlier steps stay.
+            name, version: Subfolders of the run folder, or empty texts.
+            kept_steps: First step of this process. Rows of earlier steps stay.
         """
         super().__init__(save_dir, name=name, version=version)
         self._kept_steps = kept_steps
@@ -36,27 +36,28 @@ class CSV(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The file, read with the first use.
+        """The file. The first access reads it.
 
         Raises:
-            UserError: It holds no metrics, or cannot be written.
+            UserError: The file is no file of metrics, or cannot be written.
         """
         if self._experiment is None:
             self._experiment = MetricsFile(Path(self.log_dir) / METRICS, self._kept_steps())  # type: ignore[assignment]
         return self._experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Do nothing: ``config.yaml`` holds them."""
+        """Do nothing, because ``config.yaml`` has the config."""
 
 
 class MetricsFile:
-    """A file of metrics. Rows are appended; the file is written anew only if a metric is the first of its name.
+    """A file of metrics.
 
-    New columns come last. A point that the file held at the start is not written again.
+    Rows are appended. A metric with a new name gets a new last column, and then the whole file is written again. Points
+    that the file had at the start are not written again.
     """
 
     def __init__(self, path: Path, kept_steps: int) -> None:
-        """Open a file, and drop the rows of ``kept_steps`` and later, and a row that was half-written."""
+        """Read a file. Remove the rows from step ``kept_steps`` on, and an incomplete last row."""
         self.metrics: list[dict[str, Any]] = []
         self._path = path
         self._columns, rows = _read(path)
@@ -68,17 +69,17 @@ class MetricsFile:
             write_file(path, _text(self._columns, kept, header=True))
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Take in the metrics of a step; ``save`` writes them."""
+        """Keep the metrics of a step until ``save`` writes them."""
         missing = self._held.missing(metrics, step)
         if missing:
             values = {name: v.item() if hasattr(v, "item") else v for name, v in missing.items()}
             self.metrics.append({**values, STEP: step})
 
     def save(self) -> None:
-        """Write what was taken in since the last time.
+        """Write the metrics since the last call.
 
         Raises:
-            UserError: It cannot be written.
+            UserError: The file cannot be written.
         """
         if not self.metrics:
             return
@@ -93,10 +94,10 @@ class MetricsFile:
 
 
 def read_metrics(folder: Path, before: int) -> Iterator[tuple[int, dict[str, float]]]:
-    """Yield the step and the metrics of each row of a run folder's file, of the steps before a step.
+    """Yield the step and the metrics of each row of a run folder's file, up to the step before ``before``.
 
     Raises:
-        UserError: It holds no metrics.
+        UserError: The file is no file of metrics.
     """
     path = folder / METRICS
     for row in _read(path)[1]:
@@ -109,7 +110,7 @@ def read_metrics(folder: Path, before: int) -> Iterator[tuple[int, dict[str, flo
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and the whole rows of a file, none where there is no file; values are as they stand."""
+    """Return the columns and the complete rows of a file, as texts. A missing file has none."""
     try:
         text = path.read_bytes().rpartition(b"\n")[0].decode()
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -136,7 +137,7 @@ def _text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], header: boo
 
 
 def _append(path: Path, data: bytes) -> None:
-    """Append rows, all of them or none."""
+    """Append all rows, or no row."""
     with path.open("ab", buffering=0) as file:
         end = file.tell()
         try:

@@ -1,4 +1,4 @@
-"""The ids of a run folder's runs on W&B and MLflow, so that a run that goes on continues them."""
+"""The ids of a run on W&B and MLflow. With them a resumed run continues the same records."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ LOGGERS = "loggers.json"
 
 
 def read_logger_id(folder: Path, logger: str, place: str) -> str | None:
-    """Return the id of a run folder's run in one place of a logger; None if it has none there.
+    """Return the id of a run in one place of a logger, or None if the run has no id there.
 
     Args:
         folder: The run folder.
@@ -17,14 +17,14 @@ def read_logger_id(folder: Path, logger: str, place: str) -> str | None:
         place: W&B's project, or MLflow's tracking URI.
 
     Raises:
-        UserError: The file holds something else.
+        UserError: The file has no valid ids.
     """
     found = _read(folder).get(logger, {}).get(place)
     return None if found is None else str(found)
 
 
 def write_logger_id(folder: Path, logger: str, place: str, run_id: str) -> None:
-    """Write down the id of a run folder's run; raises as ``write_json``."""
+    """Write the id of a run into its folder. Raises as ``write_json``."""
     ids = _read(folder)
     ids[logger] = {**ids.get(logger, {}), place: run_id}
     write_json(folder / LOGGERS, ids)

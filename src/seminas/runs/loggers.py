@@ -1,4 +1,4 @@
-"""The loggers of a run: made from the config, and closed at its end."""
+"""Building and closing of a run's loggers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from seminas.runs.points import KeptSteps, no_steps
 
 @runtime_checkable
 class LogsFigures(Protocol):
-    """A logger that takes pictures."""
+    """A logger of pictures."""
 
     def log_figures(self, files: Sequence[Path], step: int) -> None:
-        """Log PNG files by their names."""
+        """Log PNG files under their names."""
 
 
 @runtime_checkable
 class LogsRows(Protocol):
-    """A logger that takes W&B's tables and images."""
+    """A logger of W&B's tables and images."""
 
     def log_row(self, row: Mapping[str, Any]) -> None:
         """Log a row."""
@@ -28,9 +28,9 @@ class LogsRows(Protocol):
 def build_loggers(
     sections: Mapping[str, Any] | None, folder: Path, kept_steps: KeptSteps = no_steps
 ) -> list[Any]:
-    """Return the Lightning loggers of the ``logger`` section of the config, which write into the run folder.
+    """Return the Lightning loggers of the config's section ``logger``. They write into the run folder.
 
-    Nothing is written before the first use, so that each rank may have a copy.
+    A logger writes nothing before its first use. So each rank may have a copy of it.
     """
     context: dict[str, Any] = {"save_dir": str(folder), "kept_steps": kept_steps}
     return [build(section, f"logger.{name}", **context) for name, section in (sections or {}).items()]
@@ -43,7 +43,7 @@ def log_config(loggers: Sequence[Any], config: Mapping[str, Any]) -> None:
 
 
 def log_numbers(loggers: Sequence[Any], numbers: Mapping[str, float | None], step: int) -> None:
-    """Log numbers of a step; the ones that are None are left out."""
+    """Log the numbers of a step that are not None."""
     known = {name: number for name, number in numbers.items() if number is not None}
     for logger in loggers:
         logger.log_metrics(known, step=step)
@@ -51,7 +51,7 @@ def log_numbers(loggers: Sequence[Any], numbers: Mapping[str, float | None], ste
 
 @contextmanager
 def closing_loggers(loggers: Sequence[Any]) -> Iterator[None]:
-    """Close loggers at the end; an exception marks their runs as failed."""
+    """Close loggers at the end of the block. An exception marks their runs as failed."""
     try:
         yield
     except BaseException:
@@ -61,7 +61,7 @@ def closing_loggers(loggers: Sequence[Any]) -> Iterator[None]:
 
 
 def close_loggers(loggers: Sequence[Any], *, failed: bool) -> None:
-    """Let loggers write the rest; the next job of this process has its own."""
+    """Let loggers write their remaining data. The next job of this process has its own loggers."""
     for logger in loggers:
         logger.finalize("failed" if failed else "success")
         if hasattr(logger, "close"):

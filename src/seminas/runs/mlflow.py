@@ -1,4 +1,4 @@
-"""MLflow as a logger: a database in the run folder, or a server that cannot stop a run."""
+"""MLflow as a logger: a database in the run folder, or a server. A server failure does not stop the run."""
 
 import logging
 import os
@@ -17,18 +17,18 @@ from seminas.runs.points import Points
 
 log = logging.getLogger(__name__)
 DATABASE, ARTIFACTS = "mlflow.db", "mlflow"
-"""In the run folder: the database, and the folder of figures."""
+"""Names of the database and of the folder of figures, in the run folder."""
 EXPERIMENT = "seminas"
 LONGEST_PARAMETER = 500
-"""Characters of a parameter that every version of MLflow takes."""
+"""Maximum number of characters of a parameter in every version of MLflow."""
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-"""How often, and for how many seconds, MLflow asks a server that does not answer, unless the user says otherwise."""
+"""Defaults for the number of retries, and for the seconds that MLflow waits for a server."""
 
 
 class MLflow(MLFlowLogger):
-    """Lightning's logger, which goes on with the run of an earlier process.
+    """Lightning's MLflow logger. It continues the run of an earlier process.
 
-    If a server takes nothing any more, a warning says so, and the run goes on without MLflow.
+    If a server fails, the logger prints a warning, and the run continues without MLflow.
     """
 
     def __init__(
@@ -39,16 +39,17 @@ class MLflow(MLFlowLogger):
         run_name: str | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        """Prepare a logger; nothing is asked or written before the first use.
+        """Prepare a logger. The first use opens the database or calls the server.
 
         Args:
             save_dir: Run folder.
-            tracking_uri: Of a server or database; None for a database in the run folder.
-            experiment_name: MLflow's; None for ``seminas``.
-            run_name: MLflow's; None for one that MLflow makes up.
-            tags: Overrides, such as ``seed=1``.
+            tracking_uri: URI of a server or a database. None: a database in the run folder.
+            experiment_name: Name of MLflow's experiment. None: ``seminas``.
+            run_name: Name of MLflow's run. None: a name that MLflow invents.
+            tags: Overrides that become tags, such as ``seed=1``.
         """
-        # Lightning makes a client at once. One of a database makes it, on every rank; one of a server asks nothing.
+        # Lightning creates a client now, on every rank. A client of a database would create it. A client of a server
+        # sends nothing yet.
         super().__init__(
             experiment_name or EXPERIMENT, run_name, "http://localhost", dict(_tag(text) for text in tags)
         )
@@ -60,13 +61,13 @@ class MLflow(MLFlowLogger):
         self._is_lost = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """A rank that is given a copy starts the run itself, if it is the first."""
+        """Leave out the client. Only the first rank starts the run, from its copy of the logger."""
         return {**vars(self), "_mlflow_client": None, "_initialized": False, "_run_id": None}
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """MLflow's client; the run is started, or gone on with, with the first use.
+        """MLflow's client. The first access starts or continues the run.
 
         Raises:
             UserError: MLflow cannot be used at the tracking URI.
@@ -87,7 +88,7 @@ class MLflow(MLFlowLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log the metrics of a step, without points that are there."""
+        """Log the metrics of a step that MLflow does not have."""
         _ = self.experiment
         missing = self._held.missing(metrics, step)
         if missing:
@@ -97,8 +98,8 @@ class MLflow(MLFlowLogger):
     def log_hyperparams(self, params: Any) -> None:
         """Log a config by dotted keys.
 
-        MLflow keeps a parameter's first value. A value that differs now, as one of a run that was extended, becomes a
-        tag.
+        MLflow keeps the first value of a parameter. The new value of a parameter that has changed since, for example in
+        an extended run, becomes a tag.
         """
         from mlflow.entities import Param, RunTag
 
@@ -107,27 +108,27 @@ class MLflow(MLFlowLogger):
         values = {_name(key): str(value)[:LONGEST_PARAMETER] for key, value in flat(params).items()}
         new = [Param(key, value) for key, value in values.items() if key not in known]
         changed = [RunTag(k, v) for k, v in values.items() if known.get(k, v) != v]
-        for part in (new[i : i + 100] for i in range(0, len(new), 100)):  # MLflow takes no more at once.
+        for part in (new[i : i + 100] for i in range(0, len(new), 100)):  # The maximum of one call.
             self._try(lambda part=part: client.log_batch(self._run_id, params=part))  # type: ignore[misc]
         if changed:
             self._try(lambda: client.log_batch(self._run_id, tags=changed))
 
     @rank_zero_only
     def log_figures(self, files: Iterable[Path], step: int) -> None:
-        """Keep pictures as artifacts."""
+        """Log pictures as artifacts."""
         for file in files:
             self._try(lambda file=file: self.experiment.log_artifact(self._run_id, str(file)))  # type: ignore[misc]
 
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:
-        """Write down how the run ended."""
+        """Log the status of the run at its end."""
         self._try(lambda: super(MLflow, self).finalize(status))
 
     def _start(self) -> None:
-        """Make the client, and find the experiment and the run that the folder has there."""
+        """Create the client, and find or create the experiment and the run."""
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # It tells of each table that it makes.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # It reports each table of a new database.
         from mlflow.tracking import MlflowClient
 
         self._mlflow_client = client = MlflowClient(self._tracking_uri)
@@ -139,7 +140,7 @@ class MLflow(MLFlowLogger):
         write_logger_id(self._folder, "mlflow", self._place, str(self._run_id))
 
     def _go_on(self, client: Any, run_id: str) -> bool:
-        """Go on with a run; returns False if it was deleted."""
+        """Continue a run. Return False if the run was deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -169,7 +170,7 @@ class MLflow(MLFlowLogger):
 
 
 def _experiment(client: Any, name: str, artifact_location: str | None) -> str:
-    """Return the id of an experiment, which is made if it is missing; other jobs may make it at the same time."""
+    """Return the id of an experiment. Create a missing one, also if another job does the same."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -186,7 +187,7 @@ def _experiment(client: Any, name: str, artifact_location: str | None) -> str:
 
 
 def _tag(override: str) -> tuple[str, str]:
-    """Return the name and the value of a tag."""
+    """Return the name and the value of the tag for an override."""
     key, _, value = override.partition("=")
     return _name(key), value
 

@@ -1,20 +1,20 @@
-"""The points that a logger's record holds already, so that a run that goes on logs no point twice."""
+"""The points in a logger's record. A resumed run logs none of them again. A point is a metric at a step."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 V = TypeVar("V")
 KeptSteps = Callable[[], int]
-"""Returns the number of steps that a run goes on from. Points of these steps stay; later ones will be logged again.
+"""Function that returns the first step of a resumed run. Points before this step stay. The run logs later points again.
 
-A step is an evaluation of a search, or a step of a training. A logger calls this when it starts.
+A step is an evaluation of a search or a step of a training. A logger calls the function when it starts.
 """
 BESIDE = ("epoch",)
-"""Numbers that Lightning logs beside others, in several rows of one step."""
+"""Metrics that Lightning repeats in several rows of a step."""
 
 
 def no_steps() -> int:
-    """Return 0: the run begins."""
+    """Return 0, the first step of a new run."""
     return 0
 
 
@@ -25,12 +25,12 @@ class Points:
         self._last: dict[str, int] = {}
 
     def add(self, names: Iterable[str], step: int) -> None:
-        """Take in that the record holds these metrics of a step."""
+        """Remember that the record has these metrics at a step."""
         for name in names:
             self._last[name] = max(step, self._last.get(name, step))
 
     def missing(self, metrics: Mapping[str, V], step: int | None) -> dict[str, V]:
-        """Return the metrics of a step that the record lacks; none if it holds all of them."""
+        """Return the metrics of a step that are not in the record."""
         if step is None:
             return dict(metrics)
         lacking = [name for name in metrics if step > self._last.get(name, -1)]

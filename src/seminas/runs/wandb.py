@@ -1,4 +1,4 @@
-"""W&B as a logger that no network can stop."""
+"""W&B as a logger. A network failure does not stop the run."""
 
 import logging
 import os
@@ -22,38 +22,38 @@ from seminas.runs.wandb_file import STEP, read_logged
 
 log = logging.getLogger(__name__)
 START_S, END_S = 15.0, 60.0
-"""Seconds that W&B has to answer when a run starts, and to take what is left when it ends."""
+"""Seconds that W&B has to start a run, and to receive the remaining data at its end."""
 
 
 class WandB(WandbLogger):
-    """Lightning's logger, which goes on offline where W&B does not answer.
+    """Lightning's W&B logger. If W&B does not answer, the logger continues offline.
 
-    All is written to files first. What W&B has not taken when a run ends stays in them: ``wandb sync`` uploads it. Each
-    process that works on a run folder has a file of its own. All of them are of the same run of W&B, and go on with the
-    numbers of its steps.
+    W&B writes all data to files first. Data that W&B has not received at the end of a run stay in the files.
+    ``wandb sync`` uploads them. Each process that works on a run folder has its own file. All files belong to the same
+    run of W&B, and the numbers of W&B's steps continue from file to file.
     """
 
     _ended: ClassVar[set[str]] = set()
-    """The runs that this process has ended."""
+    """Ids of the runs that this process has ended."""
 
     def __init__(self, save_dir: str, kept_steps: KeptSteps = no_steps, **arguments: Any) -> None:
-        """Prepare a logger; nothing is read or written before the first use.
+        """Prepare a logger. The first use starts the run.
 
         Args:
             save_dir: Run folder.
-            kept_steps: The points of earlier steps were logged before.
-            arguments: As Lightning's logger takes them.
+            kept_steps: First step of this process. Earlier processes logged the steps before it.
+            arguments: Arguments of Lightning's logger.
         """
         super().__init__(save_dir=save_dir, **arguments)
         self._kept_steps = kept_steps
         self._held = Points()
         self._next_step: int | None = None
-        """Of W&B's own steps, in the first row of this process; None where W&B knows it."""
+        """Number of W&B's own step for the first row of this process; None if W&B knows the number."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run, started with the first use."""
+        """The run. The first access starts it."""
         if self._experiment is None:
             self._experiment = run = self._started()
             run.define_metric(STEP)
@@ -63,7 +63,7 @@ class WandB(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log the metrics of a step, without points that are there."""
+        """Log the metrics of a step that the files do not have."""
         _ = self.experiment
         missing = self._held.missing(metrics, step)
         if missing:
@@ -80,11 +80,11 @@ class WandB(WandbLogger):
             self._next_step = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A rank that is given a copy starts the run itself, if it is the first."""
+        """Leave out the run. Only the first rank starts it, from its copy of the logger."""
         return {**vars(self), "_experiment": None}
 
     def _fill(self) -> None:
-        """Log what W&B lacks of ``metrics.csv``. A killed process takes some seconds along that W&B had not written."""
+        """Log the rows of ``metrics.csv`` that W&B does not have. W&B loses the last seconds of a killed process."""
         for step, metrics in read_metrics(Path(self._wandb_init["dir"]), self._kept_steps()):
             self.log_metrics(metrics, step)
             self._held.add(metrics, step)
@@ -100,7 +100,7 @@ class WandB(WandbLogger):
         except Exception as error:  # Of a private class of W&B's.
             if "in use" not in str(error):
                 raise
-            # A killed process shared W&B's service with this process, and did not end the run.
+            # A killed process used the same W&B service as this process, and did not end the run.
             _leave_service()
             run = self._init(run_id)
         until = time.monotonic() + START_S
@@ -108,7 +108,7 @@ class WandB(WandbLogger):
         while not (found := read_logged(folder, run_id, own)).has_ended and run_id in self._ended:
             if time.monotonic() > until:
                 break
-            time.sleep(0.05)  # W&B still writes the rows that this process logged before.
+            time.sleep(0.05)  # W&B still writes the earlier rows of this process.
         self._held = found.points
         self._next_step = found.next_step if found.next_step > run.starting_step else None
         return run
@@ -128,7 +128,7 @@ class WandB(WandbLogger):
         return wandb.init(**arguments, mode="offline")
 
     def close(self, exit_code: int) -> None:
-        """End the run, so that the next of this process is one of its own; returns within a minute."""
+        """End the run within a minute. The next job of this process starts its own run."""
         run, self._experiment = self._experiment, None
         if run is None or not hasattr(run, "finish"):
             return
@@ -142,6 +142,6 @@ class WandB(WandbLogger):
 
 
 def _leave_service() -> None:
-    """End W&B's service, the process that writes for this one. The next run starts another service."""
+    """End W&B's service, which is the process that writes W&B's files. The next run starts a new service."""
     wandb.teardown()
     os.environ.pop("WANDB_SERVICE", None)

@@ -1,4 +1,4 @@
-"""What W&B has written into its own files on disk: records in the framing of LevelDB's log."""
+"""Reader of W&B's own files. Their records have the format of LevelDB's log."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ from wandb.proto import wandb_internal_pb2
 from seminas.runs.points import Points
 
 STEP = "trainer/global_step"
-"""Lightning's name for the step of a row."""
+"""Lightning's name of the step in a row."""
 _Record: Any = wandb_internal_pb2.Record  # type: ignore[attr-defined]
 _MAGIC, _BLOCK = 7, 1 << 15
 _HEADER = struct.Struct("<IHB")
@@ -36,7 +36,7 @@ class Logged:
 
 
 def read_logged(folder: Path, run_id: str, but: Path) -> Logged:
-    """Return the content of a run folder's files of a W&B run, without the file in the folder ``but``."""
+    """Return the content of all files of a W&B run in a run folder, except the file in the folder ``but``."""
     points, next_step, has_ended = Points(), 0, True
     files = folder.glob(f"wandb/*run-*/run-{run_id}.wandb")
     for file in sorted(files, key=lambda file: file.parent.name.removeprefix("offline-")):
@@ -55,12 +55,12 @@ def read_logged(folder: Path, run_id: str, but: Path) -> Logged:
 
 
 def history_row(record: Any) -> dict[str, Any]:
-    """Return the values of a row of the history, by name."""
+    """Return the values of a row of W&B's history, by name."""
     return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in record.history.item}
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """Yield the records (``wandb_internal_pb2.Record``) of a file up to its end, or to where it is torn."""
+    """Yield the records (``wandb_internal_pb2.Record``) of a file. Stop at an incomplete record."""
     data, place, part = path.read_bytes(), _MAGIC, b""
     while place + _HEADER.size <= len(data):
         left = _BLOCK - place % _BLOCK
