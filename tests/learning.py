@@ -1,9 +1,13 @@
 """Shared code of training tests. It trains a small network on the pictures of ``examples/pictures.py``."""
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from pictures import SIDE
 from safetensors.torch import load_file
@@ -33,6 +37,31 @@ RECIPE = {
     "networks": {"mobilenet": {"dropout": 0.1}},
 }
 DIGITS = {"_target_": "seminas.training.data.memory.digits", "batch_size": 64}
+
+
+def record_steps(module: type, folder: Path, work: Callable[..., Any], *arguments: Any) -> None:
+    """Train without batch statistics, and write sums of the parameters and the loss after each step.
+
+    The function runs on each rank, or in this process.
+
+    Args:
+        module: Class of the Lightning module.
+        folder: Folder of the file ``steps{rank}.json``.
+        work: Function that trains, called with ``arguments``.
+    """
+    done: list[Any] = []
+
+    def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        flat = torch.cat([p.detach().flatten() for p in self.parameters()]).double()
+        sums = (flat.sum(), flat.abs().sum(), flat.square().sum(), outputs["loss"])
+        done.append([float(value) for value in sums])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.nn, "BatchNorm2d", one_group)
+        patched.setattr(module, "on_train_batch_end", after)
+        work(*arguments)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    (folder / f"steps{rank}.json").write_text(json.dumps(done))
 
 
 def images_config(root: Path, **changes: Any) -> dict[str, Any]:

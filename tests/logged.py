@@ -1,10 +1,8 @@
 """What tests of the loggers share: runs, also such that a kill ends, and what each logger's record holds of them."""
 
 import csv
-import json
 import os
 import signal
-import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto import wandb_internal_pb2
 
 from seminas.commands import predictor, search, supernet, train
 from seminas.config.check import checked
@@ -20,6 +17,7 @@ from seminas.config.compose import compose
 from seminas.execution.processes import spawning
 from seminas.runs.archive import Archive
 from seminas.runs.folder import RunFolder
+from seminas.runs.wandb_file import item_values, read_records
 from seminas.training.classifier import Classifier
 
 RUNS = {"search": search.run, "train": train.run, "supernet": supernet.run, "predictor": predictor.run}
@@ -27,9 +25,6 @@ LOGGERS = ("csv", "wandb", "tensorboard", "mlflow")
 ALL = f"logger=[{','.join(LOGGERS)}]"
 Points = dict[str, list[tuple[int, float]]]
 """The steps and the values of each metric, in the order of the record."""
-BLOCK = 1 << 15
-HEADER = struct.Struct("<IHB")
-FULL, LAST = 1, 4
 
 
 def run(command: str, folder: Path, overrides: Sequence[str]) -> None:
@@ -144,29 +139,5 @@ def wandb_files(folder: Path) -> list[Path]:
 
 def wandb_history(file: Path) -> list[dict[str, Any]]:
     """The rows of the history in a file of W&B."""
-    found = [r.history.item for r in wandb_records(file) if r.WhichOneof("record_type") == "history"]
-    return [wandb_items(row) for row in found]
-
-
-def wandb_items(updates: Any) -> dict[str, Any]:
-    """The values of a record of W&B by name."""
-    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in updates}
-
-
-def wandb_records(path: Path) -> Iterator[Any]:
-    """The records of one of W&B's files (the framing of LevelDB's log)."""
-    data, place, part = path.read_bytes(), 7, b""
-    while place + HEADER.size <= len(data):
-        left = BLOCK - place % BLOCK
-        if left < HEADER.size:
-            place += left
-            continue
-        _, size, kind = HEADER.unpack_from(data, place)
-        place += HEADER.size
-        part += data[place : place + size]
-        place += size
-        if kind in (FULL, LAST):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(part)
-            yield record
-            part = b""
+    found = [r.history.item for r in read_records(file) if r.WhichOneof("record_type") == "history"]
+    return [item_values(row) for row in found]

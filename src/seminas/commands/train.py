@@ -1,7 +1,7 @@
 """``seminas-train``: train one network to the end."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from seminas.runs.results import TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks
 from seminas.storage.values import Config
+
+if TYPE_CHECKING:
+    from seminas.training.standalone import StandaloneJob
 
 _FIXED_SCHEDULES = ("one_cycle", "cosine")
 
@@ -50,31 +53,9 @@ def train_network(config: Config, folder: RunFolder, quiet: bool) -> TrainingRes
         UserError: The config or the folder is not valid, or a process failed.
     """
     from seminas.execution.ranks import launch
-    from seminas.training.checkpoints import last_checkpoint
-    from seminas.training.devices import num_local_processes
-    from seminas.training.export import check_exports
-    from seminas.training.standalone import StandaloneJob, train
+    from seminas.training.standalone import train
 
-    space, recipe, trainer = training_parts(config, "seminas-train", BuildsNetworks)
-    architecture = _architecture(space, config)
-    check_exports(config["export"])
-    for key in folder.extensions(config):
-        if recipe.schedule in _FIXED_SCHEDULES:
-            raise UserError(
-                f"{key}: cannot grow: recipe.schedule={recipe.schedule} ends where the training ended; "
-                "exponential and constant go on"
-            )
-    last_checkpoint(folder.path)  # One that cannot be read ends the command here, before anything changes.
-    job = StandaloneJob(space, architecture, recipe, trainer, folder.path, config, quiet)
-    images = job.images()
-    num_processes = num_local_processes(trainer)
-    images.check_batches(num_processes)
-    try:
-        job.network(images)
-    except Exception as error:  # A network may raise any exception for wrong arguments.
-        raise UserError(
-            f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
-        ) from error
+    job, num_processes = _checked_job(config, folder, quiet)
     with claimed_by_first_rank(folder, config):
         if num_processes > 1:
             launch(train, (job,), num_processes, folder.path / "logs")
@@ -87,6 +68,40 @@ def train_network(config: Config, folder: RunFolder, quiet: bool) -> TrainingRes
         raise UserError(f"{folder}: training ended before its end; the same command goes on")
     assert isinstance(result, TrainingResult)
     return result
+
+
+def _checked_job(config: Config, folder: RunFolder, quiet: bool) -> tuple["StandaloneJob", int]:
+    """Check the config before anything changes. Return the training and its number of processes on this machine.
+
+    Raises:
+        UserError: The config or the folder is not valid.
+    """
+    from seminas.training.checkpoints import last_checkpoint
+    from seminas.training.devices import num_local_processes
+    from seminas.training.export import check_exports
+    from seminas.training.standalone import StandaloneJob
+
+    space, recipe, trainer = training_parts(config, "seminas-train", BuildsNetworks)
+    architecture = _architecture(space, config)
+    check_exports(config["export"])
+    for key in folder.extensions(config):
+        if recipe.schedule in _FIXED_SCHEDULES:
+            raise UserError(
+                f"{key}: cannot grow: recipe.schedule={recipe.schedule} ends where the training ended; "
+                "exponential and constant go on"
+            )
+    last_checkpoint(folder.path)  # One that cannot be read ends the command here.
+    job = StandaloneJob(space, architecture, recipe, trainer, folder.path, config, quiet)
+    images = job.images()
+    num_processes = num_local_processes(trainer)
+    images.check_batches(num_processes)
+    try:
+        job.network(images)
+    except Exception as error:  # A network may raise any exception for wrong arguments.
+        raise UserError(
+            f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    return job, num_processes
 
 
 def _architecture(space: SearchSpace, config: Config) -> Any:

@@ -47,16 +47,16 @@ def read_logged(folder: Path, run_id: str, but: Path) -> Logged:
             kind = record.WhichOneof("record_type")
             has_ended = has_ended or kind == "exit"
             if kind == "history":
-                row = history_row(record)
+                row = item_values(record.history.item)
                 next_step = max(next_step, int(row.pop("_step", -1)) + 1)
                 if STEP in row:
                     points.add(row, int(row[STEP]))
     return Logged(points, next_step, has_ended)
 
 
-def history_row(record: Any) -> dict[str, Any]:
-    """Return the values of a row of W&B's history, by name."""
-    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in record.history.item}
+def item_values(items: Any) -> dict[str, Any]:
+    """Return the values of the items of a record, such as ``record.history.item``, by name."""
+    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in items}
 
 
 def read_records(path: Path) -> Iterator[Any]:

@@ -21,11 +21,11 @@ from logged import (
     run_and_kill,
     wandb_files,
     wandb_history,
-    wandb_records,
 )
 from seminas.runs.archive import read_history
 from seminas.runs.csv import CSV
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
+from seminas.runs.wandb_file import read_records
 
 QUERIES, MORE = 20, 26
 NOT_KEPT = ("csv", "tensorboard")
@@ -110,7 +110,7 @@ def test_all_processes_logged_to_the_same_run(name: str, request: pytest.Fixture
     folder = request.getfixturevalue(name)["folder"]
     ids = json.loads((folder / "loggers.json").read_text())
     files = wandb_files(folder)
-    told = {r.run.run_id for f in files for r in wandb_records(f) if r.WhichOneof("record_type") == "run"}
+    told = {r.run.run_id for f in files for r in read_records(f) if r.WhichOneof("record_type") == "run"}
     assert len(files) == 3 and told == {ids["wandb"]["seminas"]}
     # W&B's own steps go on, so that files of one run can be put together.
     own = [row["_step"] for file in files for row in wandb_history(file)]

@@ -13,7 +13,6 @@ import pytest
 import wandb
 from typer.testing import CliRunner
 
-from logged import wandb_items, wandb_records
 from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
@@ -21,6 +20,7 @@ from seminas.loop.wandb_media import COLUMNS, MOST_DRAWN
 from seminas.runs.archive import read_history
 from seminas.runs.folder import RunFolder
 from seminas.runs.wandb import WandB
+from seminas.runs.wandb_file import item_values, read_records
 from support import command
 
 Configure = Callable[..., dict[str, Any]]
@@ -40,10 +40,10 @@ def test_each_job_is_a_run_of_the_sweeps_group(sweep: Path) -> None:
     files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2
     for seed, file in enumerate(files):
-        runs = [r.run for r in wandb_records(file) if r.WhichOneof("record_type") == "run"]
+        runs = [r.run for r in read_records(file) if r.WhichOneof("record_type") == "run"]
         assert runs[0].run_group == "my-sweep" and list(runs[0].tags) == [f"seed={seed}"]
         assert runs[0].display_name == f"seed={seed}"
-        exits = [r.exit.exit_code for r in wandb_records(file) if r.WhichOneof("record_type") == "exit"]
+        exits = [r.exit.exit_code for r in read_records(file) if r.WhichOneof("record_type") == "exit"]
         assert exits == [0]
 
 
@@ -51,12 +51,12 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
     file = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))[0]
     folder = file.parents[2]
     history = [
-        wandb_items(r.history.item) for r in wandb_records(file) if r.WhichOneof("record_type") == "history"
+        item_values(r.history.item) for r in read_records(file) if r.WhichOneof("record_type") == "history"
     ]
     config: dict[str, Any] = {}
-    for r in wandb_records(file):
+    for r in read_records(file):
         if r.WhichOneof("record_type") == "config":
-            config |= wandb_items(r.config.update)
+            config |= item_values(r.config.update)
     assert config["strategy"]["steps"] == 20 and config["search"]["max_queries"] == 30
     queries = [row for row in history if "val_accuracy" in row]
     told = read_history(folder)
@@ -77,7 +77,7 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
     best = sorted((r.val_accuracy or 0 for r in told), reverse=True)[MOST_DRAWN - 1]
     assert min(row[3] for row in drawn) == best
     # The table's artifact contains the drawings as files.
-    (artifact,) = [r.artifact for r in wandb_records(file) if r.WhichOneof("record_type") == "artifact"]
+    (artifact,) = [r.artifact for r in read_records(file) if r.WhichOneof("record_type") == "artifact"]
     paths = [Path(entry.path) for entry in artifact.manifest.contents]
     assert sum(path.suffix == ".png" for path in paths) == MOST_DRAWN
     assert "architectures.table.json" in {path.name for path in paths}
@@ -146,7 +146,7 @@ def test_a_run_goes_on_where_wandb_does_not_answer(
     assert "this run is logged offline" in caplog.text
     assert json.loads((folder / "result.json").read_text())["num_queries"] == 10
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    assert sum(r.WhichOneof("record_type") == "history" for r in wandb_records(file)) >= 10
+    assert sum(r.WhichOneof("record_type") == "history" for r in read_records(file)) >= 10
 
 
 @pytest.mark.usefixtures("no_login")

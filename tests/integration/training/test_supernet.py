@@ -1,6 +1,5 @@
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 from pictures import write_pictures
 
-from learning import SPACE, images_config, one_group
+from learning import SPACE, images_config, record_steps
 from seminas.commands import search, supernet, train
 from seminas.config.evaluators import RaySettings, SupernetEvaluatorSettings
 from seminas.config.recipe import Recipe
@@ -30,14 +29,7 @@ from seminas.training.supernet import SupernetJob, _answers_of_all
 from support import SMALL_CONTROLLER, command, started_ranks
 
 Configure = Callable[..., dict[str, Any]]
-RECIPE = Recipe(
-    epochs=3,
-    learning_rate=0.1,
-    weight_decay=4e-5,
-    schedule="constant",
-    decay_norms=False,
-    augmentation="flip",
-)
+RECIPE = Recipe(3, learning_rate=0.1, weight_decay=4e-5, schedule="constant", decay_norms=False)
 
 
 @pytest.fixture(scope="module")
@@ -117,36 +109,17 @@ def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: 
     assert accuracy(exact, labelled) == pytest.approx(right / 24)
 
 
-def record_steps(work: SupernetJob, steps: int) -> None:
-    """Train without batch statistics, and write sums of the parameters and the loss after each step.
-
-    The function runs on each rank, or in this process.
-    """
-    done: list[Any] = []
-
-    def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        flat = torch.cat([p.detach().flatten() for p in self.parameters()])
-        done.append((flat.double().sum().item(), flat.double().abs().sum().item(), float(outputs["loss"])))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(torch.nn, "BatchNorm2d", one_group)
-        patched.setattr(SupernetModule, "on_train_batch_end", after)
-        work.train(steps)
-    rank = os.environ.get("LOCAL_RANK", "0")
-    (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
-
-
 @pytest.mark.long
 def test_two_processes_stay_equal_and_share_what_is_measured(
     root: Path, tmp_path: Path, space: MobileNet
 ) -> None:
     two = job(root, tmp_path / "two", space)
     two.trainer.devices = 2
-    launch(record_steps, (two, 3), 2, tmp_path / "two" / "logs")
+    launch(record_steps, (SupernetModule, two.folder, two.train, 3), 2, tmp_path / "two" / "logs")
     first, second = (json.loads((tmp_path / "two" / f"steps{rank}.json").read_text()) for rank in range(2))
     assert len(first) == 3 and [s[:2] for s in first] == [s[:2] for s in second]
     one = job(root, tmp_path / "one", space, images={"batch_size": 32})
-    record_steps(one, 3)
+    record_steps(SupernetModule, one.folder, one.train, 3)
     alone = json.loads((tmp_path / "one" / "steps0.json").read_text())
     losses = np.mean([[s[2] for s in first], [s[2] for s in second]], axis=0)
     np.testing.assert_allclose(losses, [s[2] for s in alone], rtol=1e-4)

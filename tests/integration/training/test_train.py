@@ -17,7 +17,7 @@ from learning import (
     SMALL,
     SPACE,
     images_config,
-    one_group,
+    record_steps,
     train_in,
     training_job,
     training_overrides,
@@ -33,7 +33,7 @@ from seminas.runs.results import TrainingResult
 from seminas.spaces.mobilenet import MobileNet
 from seminas.training.classifier import Classifier
 from seminas.training.data.make import make_images
-from seminas.training.standalone import StandaloneJob, train
+from seminas.training.standalone import train
 from support import started_ranks
 from unit.execution.working import fail_on_second
 
@@ -61,34 +61,15 @@ def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, network.eval()(images).detach().numpy(), atol=1e-4)
 
 
-def record_steps(work: StandaloneJob) -> None:
-    """Train without batch statistics, and write sums of the parameters and the loss after each step.
-
-    The function runs on each rank, or in this process.
-    """
-    done: list[Any] = []
-
-    def after(self: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        flat = torch.cat([p.detach().flatten() for p in self.parameters()])
-        done.append((flat.double().sum().item(), flat.double().square().sum().item(), float(outputs["loss"])))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(torch.nn, "BatchNorm2d", one_group)
-        patched.setattr(Classifier, "on_train_batch_end", after)
-        train(work)
-    rank = os.environ.get("LOCAL_RANK", "0")
-    (work.folder / f"steps{rank}.json").write_text(json.dumps(done))
-
-
 def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_path: Path) -> None:
     recipe = {"learning_rate": 0.02, "per_batch": 32, "networks": {}}
     two = training_job(
         root, tmp_path / "two", recipe=recipe, images={"batch_size": 16}, trainer={"devices": 2}
     )
     one = training_job(root, tmp_path / "one", recipe=recipe, images={"batch_size": 32})
-    launch(record_steps, (two,), 2, two.folder / "logs")
+    launch(record_steps, (Classifier, two.folder, train, two), 2, two.folder / "logs")
     one.folder.mkdir()
-    record_steps(one)
+    record_steps(Classifier, one.folder, train, one)
     first, second = (json.loads((two.folder / f"steps{rank}.json").read_text()) for rank in range(2))
     assert len(first) == 6 and [s[:2] for s in first] == [s[:2] for s in second]
     alone = json.loads((one.folder / "steps0.json").read_text())

@@ -16,18 +16,20 @@ from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.models.parts import StackedLinear
 from seminas.spaces.nasbench101 import NASBench101
 
+Networks = Callable[..., ControllerNetwork]
+
 
 @pytest.fixture
-def composed(configure: Callable[..., dict[str, Any]]) -> Callable[..., ControllerSettings]:
-    """Return a function that returns the controller's settings for overrides of a command line."""
+def made(configure: Callable[..., dict[str, Any]], space: NASBench101) -> Networks:
+    """Return a function that makes the networks of overrides such as ``"encoder.hidden=8"``."""
 
-    def settings(*overrides: str) -> ControllerSettings:
-        controller: ControllerSettings = read(
-            configure("search", *overrides)["controller"], "controller", ControllerSettings
-        )
-        return controller
+    def networks(overrides: str, group: str = "fast", members: int = 1) -> ControllerNetwork:
+        written = [f"controller={group}", *(f"controller.{override}" for override in overrides.split())]
+        config = configure("search", *written, f"controller.teachers.members={members}")
+        settings = read(config["controller"], "controller", ControllerSettings)
+        return make_network(space, settings, settings.teachers.members)
 
-    return settings
+    return networks
 
 
 def stacked(module: nn.Module) -> list[list[int]]:
@@ -38,49 +40,22 @@ def dropouts(network: ControllerNetwork) -> set[float]:
     return {part.p for part in network.modules() if isinstance(part, nn.Dropout)}
 
 
-def test_widths_layers_and_members_are_those_of_the_config(
-    space: NASBench101, composed: Callable[..., ControllerSettings]
-) -> None:
-    settings = composed(
-        "controller.encoder.hidden=24",
-        "controller.encoder.layers=3",
-        "controller.encoder.dropout=0.25",
-        "controller.head.widths=[12,6]",
-        "controller.teachers.members=4",
-    )
-    network = make_network(space, settings, settings.teachers.members)
+def test_widths_layers_and_members_are_those_of_the_config(made: Networks) -> None:
+    network = made("encoder.hidden=24 encoder.layers=3 encoder.dropout=0.25 head.widths=[12,6]", members=4)
     assert stacked(network.head) == [[4, 24, 12], [4, 12, 6], [4, 6, 1]]
     assert stacked(network.encoder.messages) == [[4, 72, 24]] * 3
     assert network.decoder.lstm.hidden_size == 24 and dropouts(network) == {0.25}
 
 
-def test_so_are_the_kind_of_the_encoder_and_a_head_without_hidden_layers(
-    space: NASBench101, composed: Callable[..., ControllerSettings]
-) -> None:
-    settings = composed(
-        "controller.encoder.kind=lstm",
-        "controller.encoder.hidden=8",
-        "controller.encoder.layers=3",
-        "controller.head.widths=[]",
-        "controller.teachers.members=2",
-    )
-    network = make_network(space, settings, settings.teachers.members)
+def test_so_are_the_kind_of_the_encoder_and_a_head_without_hidden_layers(made: Networks) -> None:
+    network = made("encoder.kind=lstm encoder.hidden=8 encoder.layers=3 head.widths=[]", members=2)
     assert [(lstm.hidden_size, lstm.num_layers) for lstm in network.encoder.lstms] == [(8, 3)] * 2
     assert stacked(network.head) == [[2, 8, 1]]
 
 
 @pytest.mark.parametrize("sigmoid", [True, False])
-def test_the_papers_model_has_its_own_head(
-    space: NASBench101, composed: Callable[..., ControllerSettings], sigmoid: bool
-) -> None:
-    settings = composed(
-        "controller=paper",
-        "controller.encoder.hidden=8",
-        "controller.encoder.layers=2",
-        "controller.head.widths=[5]",
-        f"controller.head.sigmoid={sigmoid}",
-    )
-    network = make_network(space, settings, 1)
+def test_the_papers_model_has_its_own_head(made: Networks, sigmoid: bool) -> None:
+    network = made(f"encoder.hidden=8 encoder.layers=2 head.widths=[5] head.sigmoid={sigmoid}", "paper")
     assert (network.encoder.lstm.hidden_size, network.encoder.lstm.num_layers) == (8, 2)
     shapes = [list(part.weight.shape) for part in network.head.modules() if isinstance(part, nn.Linear)]
     assert shapes == [[5, 8], [8, 5], [1, 8]]

@@ -124,7 +124,6 @@ def build_network(
     num_classes: int = 1000,
     in_channels: int = 3,
     widths: Widths = STANDALONE,
-    factor: float = 1.0,
     dropout: float = 0.0,
     stem_stride: int = 2,
 ) -> nn.Module:
@@ -136,12 +135,10 @@ def build_network(
         operations: Operation of each of the 21 blocks, ``1`` to ``7``.
         num_classes: Number of classes.
         in_channels: Number of image channels.
-        widths: Numbers of channels before scaling.
-        factor: Factor for all widths.
+        widths: Numbers of channels.
         dropout: Dropout probability before the classifier.
         stem_stride: Stride of the first convolution: 2, or 1 for small images.
     """
-    widths = widths.scaled(factor)
     blocks = {
         name: InvertedResidual(shape, *OPERATIONS[operation])
         for name, operation, (shape, _) in zip(BLOCKS, operations, block_shapes(widths), strict=True)
@@ -199,13 +196,11 @@ class Supernet(nn.Module):
         num_classes: int = 1000,
         in_channels: int = 3,
         widths: Widths = SUPERNET,
-        factor: float = 1.0,
         dropout: float = 0.0,
         stem_stride: int = 2,
     ) -> None:
         """Build the supernet. ``build_network`` explains the arguments."""
         super().__init__()
-        widths = widths.scaled(factor)
         self.stem = stem(in_channels, widths, stem_stride)
         self.blocks = nn.ModuleDict(
             {
@@ -237,14 +232,13 @@ class Supernet(nn.Module):
 
 
 def costs(
-    widths: Widths, num_classes: int, image: Sequence[int], factor: float = 1.0, stem_stride: int = 2
+    widths: Widths, num_classes: int, image: Sequence[int], stem_stride: int = 2
 ) -> tuple[int, list[dict[str, int]]]:
     """Return the numbers of multiply-adds for an image ``[c, height, width]``.
 
     Returns:
         The MACs of the layers that are not searched, and the MACs of each operation in each of the 21 blocks.
     """
-    widths = widths.scaled(factor)
     size = [_halved(side, stem_stride) for side in image[1:]]
     fixed = prod(size) * (9 * image[0] * widths.stem + 9 * widths.stem + widths.stem * widths.first)
     searched = []

@@ -39,8 +39,8 @@ class MobileNet(SequenceSpace):
         self.image, self.num_classes = tuple(settings.image), settings.num_classes
         self.factor, self.stem_stride = settings.factor, settings.stem_stride
         self.max_macs = settings.max_macs
-        skeleton = (self.num_classes, settings.image, self.factor, self.stem_stride)
-        self._fixed_macs, searched = costs(STANDALONE, *skeleton)
+        self._widths = STANDALONE.scaled(self.factor)
+        self._fixed_macs, searched = costs(self._widths, self.num_classes, self.image, self.stem_stride)
         super().__init__("mobilenet", {name: list(macs) for name, macs in zip(BLOCKS, searched, strict=True)})
         self._macs = [list(macs.values()) for macs in searched]
         if self.max_macs is not None:
@@ -49,8 +49,9 @@ class MobileNet(SequenceSpace):
                 allowed = f"at least {least:,}, the smallest network"
                 raise config_error("space.max_macs", f"{self.max_macs:g}", allowed)
             self._chain = BudgetChain(self._macs, int(self.max_macs) - self._fixed_macs)
-            num_classes, image, factor, stride = skeleton
-            self._definition.append([int(self.max_macs), list(image), num_classes, factor, stride])
+            self._definition.append(
+                [int(self.max_macs), list(self.image), self.num_classes, self.factor, self.stem_stride]
+            )
 
     def macs(self, architecture: Choices) -> int:
         """Return the number of multiply-adds of the standalone network for one image."""
@@ -74,14 +75,14 @@ class MobileNet(SequenceSpace):
             self._written(architecture),
             num_classes,
             in_channels,
-            factor=self.factor,
+            self._widths,
             dropout=MobileNetNetwork(**skeleton).dropout,
             stem_stride=self.stem_stride,
         )
 
     def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> Supernet:
         """Return the supernet of the whole space, regardless of the budget."""
-        return Supernet(num_classes, in_channels, SUPERNET, self.factor, dropout, self.stem_stride)
+        return Supernet(num_classes, in_channels, SUPERNET.scaled(self.factor), dropout, self.stem_stride)
 
     def path(self, architecture: Choices) -> list[str]:
         """Return the operation of an architecture in each of the 21 blocks."""

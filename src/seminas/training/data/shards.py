@@ -245,12 +245,7 @@ class ShardImages(Images):
 
 
 def image_shards(settings: ShardSettings, augmentation: str, seed: int) -> ShardImages:
-    """Return the images of shards.
-
-    Args:
-        settings: Settings of the shards, the image sizes and the splits.
-        augmentation: Name of the augmentation, see ``Recipe.augmentation``.
-        seed: Seed of the order and the augmentation of training images.
+    """Return the images of shards. ``image_folder`` explains the arguments.
 
     Raises:
         UserError: A file is missing, no shard is left to train on, or webdataset is not installed.
