@@ -23,6 +23,24 @@ Choices = tuple[int, ...]
 """An architecture: the index of the choice at each position."""
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _names(key: str, choices: Sequence[Choice]) -> list[str]:
+    """Return the names of a position's choices.
+
+    Raises:
+        UserError: They are no list of distinct numbers, texts or truth values.
+    """
+    if not _is_list(choices) or not all(isinstance(c, str | int | float) for c in choices):
+        raise config_error(key, choices, "a list of choices, each a number or a text")
+    names = [str(c) for c in choices]
+    if not names or len(set(names)) < len(names):
+        raise config_error(key, choices, "one or more distinct choices")
+    return names
+
+
 class SequenceSpace(EnumerableSpace[Choices]):
     """A space with one choice at each position of a chain, without forbidden combinations.
 
@@ -47,13 +65,12 @@ class SequenceSpace(EnumerableSpace[Choices]):
             UserError: A position has no choices or repeated choices, a forbidden combination names an unknown position
                 or choice, or no architecture is left.
         """
-        if not positions:
-            raise config_error("space.positions", dict(positions), "at least one position with its choices")
+        if not isinstance(positions, Mapping) or not positions:
+            raise config_error("space.positions", positions, "at least one position with its choices")
         self.name = name
-        self.positions = {str(p): [str(c) for c in choices] for p, choices in positions.items()}
-        for position, names in self.positions.items():
-            if not names or len(set(names)) < len(names):
-                raise config_error(f"space.positions.{position}", names, "one or more distinct choices")
+        self.positions = {str(p): _names(f"space.positions.{p}", c) for p, c in positions.items()}
+        if not _is_list(forbidden) or not all(isinstance(c, Mapping) for c in forbidden):
+            raise config_error("space.forbidden", forbidden, "a list of mappings from positions to choices")
         self._names = list(self.positions)
         self._choices = list(self.positions.values())
         self._definition: list[Json] = [

@@ -1,4 +1,5 @@
 import gzip
+import re
 from itertools import product
 from typing import Any
 
@@ -128,6 +129,12 @@ def test_rows_of_a_table_name_the_positions_or_the_key(small: SequenceSpace) -> 
         ({}, [], "space.positions="),
         ({"a": []}, [], "space.positions.a="),
         ({"a": ["x", "x"]}, [], "space.positions.a="),
+        (["a"], [], "space.positions=['a']: must be at least one position"),
+        ({"a": -1}, [], "space.positions.a=-1: must be a list of choices"),
+        ({"a": "xyz"}, [], "space.positions.a=xyz: must be a list of choices"),
+        ({"a": ["x", [1]]}, [], "space.positions.a=['x', [1]]: must be a list of choices"),
+        ({"a": ["x"]}, 5, "space.forbidden=5: must be a list"),
+        ({"a": ["x"]}, ["a"], "space.forbidden=['a']: must be a list"),
         ({"a": ["x"]}, [{"b": "x"}], "space.forbidden=b"),
         ({"a": ["x"]}, [{"a": "y"}], "space.forbidden.a=y: must be one of x"),
         ({"a": ["x"]}, [{"a": "x"}], "nothing is left"),
@@ -135,7 +142,7 @@ def test_rows_of_a_table_name_the_positions_or_the_key(small: SequenceSpace) -> 
     ],
 )
 def test_a_wrong_declaration_is_refused_by_its_key(positions: Any, forbidden: Any, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=re.escape(message)):
         SequenceSpace("wrong", positions, forbidden)
 
 
