@@ -15,7 +15,8 @@ from seminas.execution.ray_tasks import RayTasks
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters
-from seminas.storage.files import parse_json, write_json
+from seminas.storage.files import write_json
+from seminas.storage.typed import read_typed
 from seminas.training.devices import check_devices, num_local_processes
 from seminas.training.supernet import SupernetJob
 
@@ -118,12 +119,7 @@ class SupernetEvaluator(Evaluator[A]):
         return count_parameters(self._space.build_network(architecture, self._num_classes, self._in_channels))
 
     def _phases(self) -> list[Phase]:
-        try:
-            return [Phase(**phase) for phase in parse_json(self._phases_file.read_bytes())]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{self._phases_file}: is no list of phases ({error})") from error
+        return read_typed(self._phases_file, list[Phase], "list of phases") or []
 
     def _train(self, phases: Sequence[Phase]) -> None:
         steps = phases[-1].steps

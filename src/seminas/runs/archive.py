@@ -4,10 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict
 
 from seminas.errors import UserError
 from seminas.storage.files import as_json, parse_json, sync_folder
+from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
 HISTORY, PENDING, REVISIONS = "history.jsonl", "pending.jsonl", "revisions.jsonl"
@@ -36,6 +37,11 @@ class Record:
     cost_s: float
     prediction: float | None = None
     error: str | None = None
+
+
+class _Revision(TypedDict):
+    round: int
+    val_accuracies: list[float | None]
 
 
 class Archive:
@@ -188,13 +194,12 @@ def _revise(folder: Path, records: list[Record]) -> int:
     if not whole:
         return -1
     try:
-        last = parse_json(whole[-1])
-        number, values = int(last["round"]), last["val_accuracies"]
-    except (ValueError, TypeError, KeyError) as error:
+        last: _Revision = typed(parse_json(whole[-1]), _Revision)
+    except ValueError as error:
         raise UserError(f"{path}: line {len(whole)} is no revision ({error})") from error
-    for i, (record, value) in enumerate(zip(records, values, strict=False)):
+    for i, (record, value) in enumerate(zip(records, last["val_accuracies"], strict=False)):
         records[i] = replace(record, val_accuracy=value)
-    return number
+    return last["round"]
 
 
 def _append(file: BinaryIO, path: Path, data: bytes) -> None:
@@ -229,7 +234,7 @@ def _read(path: Path, repair: bool = True) -> list[Record]:
     records = []
     for number, line in enumerate(data[:whole].splitlines(), start=1):
         try:
-            records.append(Record(**parse_json(line)))
-        except (ValueError, TypeError) as error:
+            records.append(typed(parse_json(line), Record))
+        except ValueError as error:
             raise UserError(f"{path}: line {number} is no record of an evaluation ({error})") from error
     return records

@@ -4,8 +4,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from seminas.errors import UserError
-from seminas.storage.files import parse_json, write_json
+from seminas.storage.files import write_json
+from seminas.storage.typed import read_typed
 
 ATTEMPTS = "attempts.json"
 
@@ -35,13 +35,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
     Raises:
         UserError: The file does not hold a list of attempts.
     """
-    path = folder / ATTEMPTS
-    try:
-        return [Attempt(**values) for values in parse_json(path.read_bytes())]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: holds no attempts of a run ({error})") from error
+    return read_typed(folder / ATTEMPTS, list[Attempt], "list of a run's attempts") or []
 
 
 def begin_attempt(folder: Path, evaluations: int, last_sign: float | None) -> None:

@@ -22,6 +22,7 @@ from seminas.runs.results import Result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
 from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, last_sign_of_life
+from seminas.storage.typed import read_typed
 from seminas.storage.values import Config
 
 CONFIG_FILE, RESULT_FILE, ERROR_FILE, TRACEBACK_FILE = "config.yaml", "result.json", "error.json", "error.log"
@@ -186,12 +187,7 @@ class RunFolder(Folder):
 
     def plan(self) -> list[int] | None:
         """Return the planned size of each round, or None if the run has no plan. An invalid file raises UserError."""
-        try:
-            return [int(size) for size in parse_json((self.path / PLAN_FILE).read_bytes())]
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{self.path / PLAN_FILE}: is no plan of rounds ({error})") from error
+        return read_typed(self.path / PLAN_FILE, list[int], "plan of rounds")
 
     def write_plan(self, sizes: list[int]) -> None:
         """Write the planned size of each round, unless the file already has the same sizes."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from seminas.errors import UserError
-from seminas.storage.files import parse_json, write_json
+from seminas.storage.files import write_json
+from seminas.storage.typed import read_typed
 
 LOGGERS = "loggers.json"
 
@@ -19,8 +19,7 @@ def read_logger_id(folder: Path, logger: str, place: str) -> str | None:
     Raises:
         UserError: The file has no valid ids.
     """
-    found = _read(folder).get(logger, {}).get(place)
-    return None if found is None else str(found)
+    return _read(folder).get(logger, {}).get(place)
 
 
 def write_logger_id(folder: Path, logger: str, place: str, run_id: str) -> None:
@@ -31,11 +30,4 @@ def write_logger_id(folder: Path, logger: str, place: str, run_id: str) -> None:
 
 
 def _read(folder: Path) -> dict[str, dict[str, str]]:
-    path = folder / LOGGERS
-    try:
-        ids = parse_json(path.read_bytes())
-        return {str(logger): dict(places) for logger, places in ids.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: holds no ids of loggers ({error})") from error
+    return read_typed(folder / LOGGERS, dict[str, dict[str, str]], "list of loggers' ids") or {}

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, ClassVar, TypedDict, get_args, get_origin, is_typeddict
+from typing import Any, ClassVar, TypedDict
 
 from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.archive import Record, read_history
 from seminas.storage.files import as_json, parse_json, write_file
+from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
 VERSION = 2
@@ -237,30 +237,13 @@ def _result(values: dict[str, Any], path: Path) -> Result:
         if known.name == "folder":
             arguments["folder"] = path.parent
         elif known.name in values:
-            arguments[known.name] = value = values[known.name]
-            if not _is(value, known.type):
-                raise ValueError(f"its {known.name} is {value!r}")
+            try:
+                arguments[known.name] = typed(values[known.name], known.type)
+            except ValueError as error:
+                raise ValueError(f"its {known.name}: {error}") from error
         elif known.default is MISSING:
             raise ValueError(f"it has no {known.name}")
     return kind(**arguments)
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Return whether a JSON value has the type of a field."""
-    if kind == Json:
-        return True
-    parts = get_args(kind)
-    if is_typeddict(kind):
-        return isinstance(value, dict) and all(
-            n in value and _is(value[n], k) for n, k in kind.__annotations__.items()
-        )
-    if isinstance(kind, UnionType):
-        return any(_is(value, part) for part in parts)
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_is(v, parts[0]) for v in value)
-    if get_origin(kind) is dict:
-        return isinstance(value, dict) and all(_is(v, parts[1]) for v in value.values())
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
 def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:

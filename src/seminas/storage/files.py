@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,13 +83,18 @@ def parse_json(data: bytes | str) -> Any:
     """Return the value of strict JSON.
 
     Raises:
-        ValueError: The data is not strict JSON. ``NaN`` and ``Infinity`` are not allowed.
+        ValueError: The data is not strict JSON. ``NaN``, ``Infinity`` and numbers beyond 64-bit floats are not allowed.
     """
 
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is no number of JSON")
+    def number(text: str) -> float:
+        if not isfinite(value := float(text)):
+            raise ValueError(f"{text:.80} is no number of JSON")
+        return value
 
-    return json.loads(data, parse_constant=refuse)
+    try:
+        return json.loads(data, parse_constant=number, parse_float=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:

@@ -12,9 +12,10 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from seminas.config.names import SWEEP_FILE
 from seminas.errors import UserError, first_line
 from seminas.runs.folder import RESULT_FILE, RunFolder, State, run_folders
-from seminas.storage.files import parse_json, write_file, write_json
+from seminas.storage.files import write_file, write_json
 from seminas.storage.folder import Folder
 from seminas.storage.lock import held
+from seminas.storage.typed import read_typed
 
 JOBS_FILE, SUBMITTED_FILE, STOP_FILE = "jobs.json", "submitted.json", "stopped"
 
@@ -69,13 +70,7 @@ class SweepFolder(Folder):
         Raises:
             UserError: The file is no list of jobs.
         """
-        file = self.path / JOBS_FILE
-        try:
-            return [str(name) for name in parse_json(file.read_bytes())]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{file}: is no list of jobs ({error})") from error
+        return read_typed(self.path / JOBS_FILE, list[str], "list of jobs") or []
 
     def write_planned(self, names: Sequence[str]) -> None:
         """Write the names of the planned jobs.
@@ -119,13 +114,7 @@ class SweepFolder(Folder):
             UserError: The file is no list of submitted jobs.
         """
         file = self.path / SUBMITTED_FILE
-        try:
-            submitted: dict[str, list[str]] = parse_json(file.read_bytes())
-            return submitted
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file}: is no list of submitted jobs ({error})") from error
+        return read_typed(file, dict[str, list[str]], "list of submitted jobs") or {}
 
     def write_submitted(self, submitted: dict[str, list[str]]) -> None:
         """Write submitit's folder and Slurm's job id for each submitted job.

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,10 @@ def import_csv(
     separator = _separator(text)
     file = io.StringIO(text, newline="")
     reader = csv.DictReader(file, delimiter=separator)
-    header = list(reader.fieldnames or [])
+    try:
+        header = list(reader.fieldnames or [])
+    except csv.Error as error:
+        raise UserError(f"{path}: line 1: {error}") from error
     measured_columns = [c for group in (*accuracies.values(), cost) for c in group]
     for column in measured_columns:
         if column not in header:
@@ -82,7 +85,7 @@ def import_csv(
             f"{path}: an architecture of {space.name} needs columns {allowed}, not {', '.join(header)}"
         )
     lines, rows, values = [], [], []
-    for row in reader:
+    for row in _rows(reader, path):
         lines.append(reader.line_num)
         rows.append({name: row[name] or "" for name in header})  # Missing values of a short row are None.
         if len(rows) % _STEP == 0:
@@ -136,6 +139,13 @@ def import_csv(
             "licence": licence or "not stated",
         },
     )
+
+
+def _rows(reader: "csv.DictReader[str]", path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{path}: line {reader.line_num}: {error}") from error
 
 
 def _separator(text: str) -> str:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from seminas.errors import UserError
 from seminas.spaces.nasbench101 import OPERATIONS, NASBench101
 from seminas.spaces.nasbench101.cell import INPUT, MAX_VERTICES, OUTPUT, PADDING
+from seminas.storage.files import parse_json
 from seminas.tables.table import Column, Table, accuracy_column, count_column, seconds_column
 from seminas.tables.tfrecord import read_records
 
@@ -165,7 +166,7 @@ def _add(path: Path, space: NASBench101, batch: list[tuple[int, bytes]], trainin
     parsed = []
     for i, (number, data) in enumerate(batch):
         try:
-            _, epochs, bits, operations, metrics = json.loads(data)
+            _, epochs, bits, operations, metrics = parse_json(data)
             names = [_LABEL[name] for name in operations.split(",")]
             v = len(names)
             matrices[i, :v, :v] = np.frombuffer(bits.encode(), dtype=np.uint8).reshape(v, v) - ord("0")

@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.errors import UserError, config_error
+from seminas.errors import UserError, config_error, first_line
 from seminas.spaces.base import EnumerableSpace
-from seminas.storage.files import atomic_write
+from seminas.storage.files import atomic_write, parse_json
+from seminas.storage.typed import typed
+from seminas.storage.values import Json
 
 VERSION = 2
 ROLES = {"val": "accuracy", "test": "accuracy", "cost": "seconds"}
@@ -200,22 +202,58 @@ def read_table(path: Path) -> Table:
         raise UserError(f"{path}: is no packed table, or a damaged one; see seminas data import") from error
     try:
         digest = arrays.pop("sha256")
-        about = json.loads(arrays["about"].tobytes())
-        known = about["format"] == "seminas-table" and about["version"] == VERSION
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        about = parse_json(arrays["about"].tobytes())
+        form, version = about["format"], about["version"]
+    except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: is no packed table; see seminas data import") from error
-    if not known:
-        raise UserError(
-            f"{path}: is a table of version {about.get('version')}, not {VERSION}: import it again"
-        )
+    if form != "seminas-table" or version != VERSION:
+        raise UserError(f"{path}: is a table of version {version}, not {VERSION}: import it again")
     if digest.tobytes() != _digest(arrays):
         raise UserError(f"{path}: its SHA-256 does not match its contents: it was damaged or changed")
-    columns = {
-        name: Column(column["kind"], arrays[f"c{i}"], column["divisor"])
-        for i, (name, column) in enumerate(about["columns"].items())
-    }
+    try:
+        return _table(typed(about, _About), arrays)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: is no packed table ({first_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class _Stored:
+    kind: str
+    divisor: int
+
+
+@dataclass(frozen=True)
+class _About:
+    format: str
+    version: int
+    space: str
+    fingerprint: str
+    columns: dict[str, _Stored]
+    defaults: dict[str, str]
+    origin: dict[str, Json]
+
+
+def _table(about: _About, arrays: Mapping[str, NDArray[Any]]) -> Table:
+    """Return the table of a file.
+
+    Raises:
+        KeyError: An array is missing.
+        ValueError: The shape or the type of an array is wrong.
+        TypeError: The numbers of an array cannot be converted.
+    """
     index = np.cumsum(arrays["index"].astype(np.int64))
-    return Table(about["space"], about["fingerprint"], index, columns, about["defaults"], about["origin"])
+    columns = {}
+    for i, (name, stored) in enumerate(about.columns.items()):
+        numbers = arrays[f"c{i}"]
+        if (
+            numbers.ndim != 2
+            or len(numbers) != len(index)
+            or numbers.dtype.kind not in "iuf"
+            or stored.divisor < 1
+        ):
+            raise ValueError(f"its column {name} is none")
+        columns[name] = Column(stored.kind, numbers, stored.divisor)
+    return Table(about.space, about.fingerprint, index, columns, about.defaults, about.origin)
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -92,7 +92,7 @@ def test_attempts_that_are_none_are_one_line(config: dict[str, Any], tmp_path: P
         (tmp_path / "attempts.json").write_text(content)
         done = CliRunner().invoke(app, ["status", str(tmp_path)])
         assert done.exit_code == 2 and done.stderr.startswith(
-            f"error: {tmp_path}/attempts.json: holds no attempts"
+            f"error: {tmp_path}/attempts.json: is no list of a run's attempts"
         )
         assert done.stderr.count("\n") == 1
 

@@ -114,10 +114,10 @@ def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
         ({"kind": "poem"}, "is a result of the unknown kind 'poem'"),
         ({"config": None}, "is no result (it has no config)"),
         ({"best_key": ...}, "is no result (it has no best_key)"),
-        ({"test_accuracy": "0.9"}, "is no result (its test_accuracy is '0.9')"),
-        ({"seed": [1]}, "is no result (its seed is [1])"),
-        ({"best_there_is": "x"}, "is no result (its best_there_is is 'x')"),
-        ({"incumbents": [1]}, "is no result (its incumbents is [1])"),
+        ({"test_accuracy": "0.9"}, "is no result (its test_accuracy: '0.9' is no float | None)"),
+        ({"seed": [1]}, "is no result (its seed: [1] is no int)"),
+        ({"best_there_is": "x"}, "is no result (its best_there_is: 'x' is no dict[str, float] | None)"),
+        ({"incumbents": [1]}, "is no result (its incumbents: 1 is no Incumbent)"),
     ],
 )
 def test_another_file_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], line: str) -> None:

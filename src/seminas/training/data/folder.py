@@ -10,7 +10,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from seminas.config.data import FolderSettings
 from seminas.errors import UserError
 from seminas.training.data.images import Images, held_out, held_out_by_class
-from seminas.training.data.transforms import MODES, Transforms
+from seminas.training.data.transforms import Transforms, read_image
 
 
 class Folder:
@@ -27,7 +27,7 @@ class Folder:
         Raises:
             UserError: The split's folder is missing, or a class has no images.
         """
-        self._mode = MODES[channels]
+        self._channels = channels
         folder = root / split
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder; images belong into {folder}/CLASS/")
@@ -61,8 +61,7 @@ class Folder:
         Raises:
             OSError: The file is not an image, or is incomplete.
         """
-        with Image.open(self.paths[index]) as image:
-            return image.convert(self._mode)
+        return read_image(self.paths[index], self._channels)
 
 
 class _VisibleFiles(ImageFolder):  # type: ignore[misc]

@@ -15,8 +15,8 @@ IGNORED = -1
 """Label of an image that does not count. The image is unreadable, or pads a process's share."""
 EVAL_BATCH = 250
 """Number of images in a batch of an evaluation."""
-BROKEN = (OSError, ValueError, SyntaxError)
-"""Exceptions that Pillow raises for files that are not images."""
+BROKEN = (OSError, ValueError)
+"""Exceptions for files that are not images, and for images that cannot be transformed, such as those of one pixel."""
 
 
 def derived_seed(*parts: object) -> int:

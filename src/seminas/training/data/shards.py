@@ -16,7 +16,7 @@ from seminas.config.data import ShardSettings
 from seminas.errors import UserError, config_error
 from seminas.training.data.images import Images
 from seminas.training.data.loading import BROKEN, TrainLoader, derived_seed
-from seminas.training.data.transforms import MODES, Transforms
+from seminas.training.data.transforms import Transforms, read_image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 """Endings of the names of image files."""
@@ -35,7 +35,7 @@ class Shards:
         Raises:
             UserError: A file is missing or not a tar file, or an image has no class.
         """
-        self._mode = MODES[channels]
+        self._channels = channels
         self.labels: list[int] = []
         self._members: list[tuple[str, int, int, str]] = []
         for file in files:
@@ -79,17 +79,7 @@ class Shards:
         file, offset, size, _ = self._members[index]
         with open(file, "rb") as opened:
             opened.seek(offset)
-            return decoded(opened.read(size), self._mode)
-
-
-def decoded(data: bytes, mode: str) -> Image.Image:
-    """Return the image in the bytes of a file, converted to one of Pillow's modes.
-
-    Raises:
-        OSError: The bytes are not an image.
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert(mode)
+            return read_image(io.BytesIO(opened.read(size)), self._channels)
 
 
 def _label(data: bytes, name: str) -> int:
@@ -119,13 +109,13 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
         num_batches: int,
         batch_size: int,
         transform: Callable[[Any], Tensor],
-        mode: str,
+        channels: int,
         buffer: int,
         seed: int,
         rank_and_number: tuple[int, int],
     ) -> None:
         self._files, self._num_batches, self._batch_size = list(files), num_batches, batch_size
-        self._transform, self._mode, self._buffer = transform, mode, buffer
+        self._transform, self._channels, self._buffer = transform, channels, buffer
         self._seed, self._rank_and_number = seed, rank_and_number
         self.epoch = self.done = 0
         self.unreadable = torch.zeros(1, dtype=torch.long).share_memory_()
@@ -164,7 +154,7 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
 
     def _image(self, sample: dict[str, Any]) -> Tensor:
         data = next(value for name, value in sample.items() if f".{name.lower()}" in ENDINGS)
-        image = decoded(data, self._mode)
+        image = read_image(io.BytesIO(data), self._channels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self._seed, self.epoch, sample["__key__"]))
             return self._transform(image)
@@ -236,7 +226,7 @@ class ShardImages(Images):
             self.batches_per_epoch,
             self.batch_size,
             self._train_transform,
-            MODES[self.in_channels],
+            self.in_channels,
             self._buffer,
             self.seed,
             self._rank_and_number(),

@@ -2,18 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
 from seminas.config.data import ImageFileSettings
+from seminas.errors import first_line
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's channels, in a range from 0 to 1."""
-MODES = {1: "L", 3: "RGB"}
-"""Pillow's image mode by the number of channels."""
+
+
+def read_image(file: str | BinaryIO, channels: int) -> Image.Image:
+    """Return the image in a file, in gray or RGB.
+
+    Args:
+        file: Path of the file, or the open file.
+        channels: Number of channels, 1 or 3.
+
+    Raises:
+        OSError: The file is no image, is incomplete, or has too many pixels for Pillow's limit.
+    """
+    try:
+        with Image.open(file) as image:
+            return image.convert("L" if channels == 1 else "RGB")
+    except OSError:
+        raise
+    except Exception as error:  # For damaged files, Pillow raises exceptions of many types.
+        raise OSError(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 @dataclass(frozen=True)
