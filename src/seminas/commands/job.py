@@ -33,6 +33,18 @@ R = TypeVar("R", bound=Result)
 Run = Callable[[Config, RunFolder, bool], float]
 """A command. Its arguments are the checked config, the run folder, and whether to hide the output. It returns a number
 that a sweeper can maximize."""
+_OPTIONS_WITH_VALUE = (
+    "--config-dir",
+    "-cd",
+    "--config-name",
+    "-cn",
+    "--config-path",
+    "-cp",
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
@@ -65,6 +77,7 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _exit)
+    sys.argv[1:] = options_last(sys.argv[1:])
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:
         entry()
@@ -78,6 +91,19 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         fail(no_option(error, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def options_last(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command with Hydra's options after all overrides.
+
+    Hydra accepts overrides in one block only, so that it refuses ``seed=1 --config-dir . strategy=random``.
+    """
+    options: list[str] = []
+    overrides: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        is_value = before in _OPTIONS_WITH_VALUE or (before in ("--info", "-i") and "=" not in argument)
+        (options if argument.startswith("-") or is_value else overrides).append(argument)
+    return [*overrides, *options]
 
 
 def _exit(number: int, frame: Any) -> NoReturn:

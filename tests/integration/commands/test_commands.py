@@ -18,6 +18,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from seminas.commands import search
+from seminas.commands.job import options_last
 from seminas.commands.main import app, main
 from seminas.runs.folder import RunFolder
 from seminas.spaces.base import SearchSpace
@@ -167,6 +168,20 @@ def own_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command(*OWN_SPACE.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.mark.parametrize(
+    ("typed", "sorted_arguments"),
+    [
+        ("seed=1 --config-dir . strategy=random", "seed=1 strategy=random --config-dir ."),
+        ("-m seed=1,2 --config-dir=. a=b", "seed=1,2 a=b -m --config-dir=."),
+        ("--info plugins -i seed=1 --cfg job x=y", "seed=1 x=y --info plugins -i --cfg job"),
+        ("--config-dir", "--config-dir"),
+        ("", ""),
+    ],
+)
+def test_options_may_stand_between_overrides(typed: str, sorted_arguments: str) -> None:
+    assert options_last(typed.split()) == sorted_arguments.split()
 
 
 def test_ones_own_space_and_evaluator(own_space: Path) -> None:
