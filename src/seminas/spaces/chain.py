@@ -8,7 +8,6 @@ choices.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from seminas.errors import UserError
 
 MOST_STATES = 100_000
 """Largest number of states of an automaton after one position."""
+MOST_SUMS = 2_000_000
+"""Largest number of total costs of the last choices that a chain with a budget keeps at a position."""
 DEAD = -1
 """State after an illegal choice."""
 
@@ -148,7 +149,12 @@ class ForbiddenChain(Chain):
 class BudgetChain(Chain):
     """The sequences whose total cost is at most a budget. The total cost is the sum of the choices' costs.
 
-    A state is the rest of the budget minus the cost of the cheapest choices at the remaining positions.
+    A state is the part of the budget that the choices so far leave over, beyond the cost of the cheapest choices at the
+    remaining positions. Two parts that allow the same continuations are one state. So the number of states follows the
+    number of different total costs, and not the size of the budget.
+
+    Attributes:
+        num_states: Number of states at all positions together.
     """
 
     def __init__(self, costs: Sequence[Sequence[int]], budget: int) -> None:
@@ -159,31 +165,66 @@ class BudgetChain(Chain):
             budget: Largest allowed total cost.
         """
         self.length = len(costs)
-        extra = [np.array(choices, dtype=np.int64) - min(choices) for choices in costs]
-        unit = reduce(gcd, (int(e) for choices in extra for e in choices), 0) or 1
+        self._extra = [np.array(choices, dtype=np.int64) - min(choices) for choices in costs]
+        self.numbered = reduce(lambda product, choices: product * len(choices), costs, 1) < 2**63
+        self.size = self.num_states = 0
         spare = budget - sum(min(choices) for choices in costs)
-        most = sum(int(choices.max()) for choices in extra)
-        self.start = min(spare, most) // unit
-        self._extra = [choices // unit for choices in extra]
         if spare < 0:
-            self.size, self.numbered = 0, True
             return
-        upper = reduce(lambda product, choices: product * len(choices), costs, 1)
-        self.numbered = upper < 2**63
-        ways: NDArray[Any] = np.ones(self.start + 1, dtype=np.int64 if self.numbered else np.float64)
-        self._ways = [ways]
-        for choices in reversed(self._extra):
-            before = np.zeros_like(ways)
-            for e in choices[choices <= self.start].tolist():
-                before[e:] += ways[: len(ways) - e]
-            ways = before
-            self._ways.insert(0, ways)
-        self.size = int(ways[self.start])
+        self._most = [sum(int(extra.max()) for extra in self._extra[p:]) for p in range(self.length + 1)]
+        self._sums = _sums_from_the_end(self._extra, spare)
+        self._left = [self._same(0, np.array([spare]))]
+        for p, extra in enumerate(self._extra, start=1):
+            before = self._left[-1]
+            after = [self._same(p, before[before >= cost] - cost) for cost in extra.tolist()]
+            self._left.append(_different(np.concatenate([_different(left) for left in after])))
+        number = np.int64 if self.numbered else np.float64
+        self._ways: list[NDArray[Any]] = [np.ones(len(self._left[-1]), dtype=number)]
+        for p in reversed(range(self.length)):
+            states = (self._after(p, self._left[p], cost) for cost in self._extra[p].tolist())
+            ways = sum(np.where(state != DEAD, self._ways[0][state], 0) for state in states)
+            self._ways.insert(0, np.asarray(ways))
+        self.size = int(self._ways[0][0])
+        self.num_states = sum(map(len, self._left))
+
+    def _same(self, position: int, left: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the smallest parts of the budget that allow the same choices from a position on."""
+        left = np.minimum(left, self._most[position])
+        sums = self._sums[position]
+        return left if sums is None else sums[np.searchsorted(sums, left, side="right") - 1]
+
+    def _after(self, position: int, left: NDArray[np.int64], cost: int) -> NDArray[np.int64]:
+        """Return the states ``[n]`` after a choice of this cost, for the parts of the budget before it, ``[n]``."""
+        rest = left - cost
+        state = np.searchsorted(self._left[position + 1], self._same(position + 1, rest.clip(0)))
+        return np.where(rest >= 0, state, DEAD)
 
     def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        left = state[:, None] - self._extra[position]
-        ways = np.where(left >= 0, self._ways[position + 1][left.clip(0)], 0)
-        return ways, np.where(left >= 0, left, DEAD)
+        left = self._left[position][state]
+        after = np.stack([self._after(position, left, e) for e in self._extra[position].tolist()], axis=1)
+        return np.where(after != DEAD, self._ways[position + 1][after], 0), after
+
+
+def _sums_from_the_end(costs: Sequence[NDArray[np.int64]], budget: int) -> list[NDArray[np.int64] | None]:
+    """Return the different total costs of the choices from each position on, ascending, up to the budget.
+
+    The list has None for the positions before the first one with more than ``MOST_SUMS`` of them.
+    """
+    last: NDArray[np.int64] | None = np.zeros(1, dtype=np.int64)
+    sums = [last]
+    for choices in reversed(costs):
+        if last is not None:
+            last = _different((last + choices[:, None]).ravel())
+            last = last[last <= budget] if len(last) <= MOST_SUMS else None
+        sums.insert(0, last)
+    return sums
+
+
+def _different(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the different numbers, ascending. This is faster than ``np.unique`` where many are in order already."""
+    numbers = np.sort(numbers, kind="stable")
+    different: NDArray[np.int64] = numbers[np.diff(numbers, prepend=-1) != 0]
+    return different
 
 
 def _pick(table: NDArray[Any], choice: NDArray[np.int64]) -> NDArray[Any]:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -77,6 +78,24 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == (totals <= 9).sum()
     assert counts.min() > 0.8 * counts.mean() and counts.max() < 1.2 * counts.mean()
+
+
+@pytest.mark.parametrize(
+    ("image", "max_macs", "size"),
+    [(225, 600e6, 5_577_464_113_678_298), (299, 1.5e9, 219_122_968_292_781_244)],
+)
+def test_a_budget_at_an_odd_resolution_needs_little_memory(image: int, max_macs: float, size: int) -> None:
+    """Compare with sizes that a table of all parts of the budget gave. It needed 2.8 and 8.3 GB."""
+    tracemalloc.start()
+    try:
+        space = MobileNet(MobileNetSettings(image=[3, image, image], max_macs=max_macs))
+        assert tracemalloc.get_traced_memory()[1] < 600e6
+    finally:
+        tracemalloc.stop()
+    assert space.size == size
+    cells = space.sample(500, np.random.default_rng(0))
+    assert max(map(space.macs, cells)) <= max_macs
+    assert space.at(space.index(cells)) == cells
 
 
 def test_what_is_no_architecture_is_refused_in_one_line(space: MobileNet) -> None:
