@@ -83,8 +83,7 @@ class JobsSweeper(BasicSweeper):
         Their jobs are launched again too.
 
         Raises:
-            UserError, HydraException: The launcher or a config is wrong.
-            Exception: The launcher failed before any job began.
+            UserError, HydraException: The launcher or a config is wrong, or the launcher failed twice and began no job.
         """
         assert self.launcher is not None
         returns: list[Any] = []

@@ -21,6 +21,10 @@ _EXCUSED = re.compile("Input/output error|No space left on device")
 """An evaluation that fails by the fault itself may count as failed."""
 
 
+_LEFTOVER = re.compile(r"\.\d+-[0-9a-f]{8}$")
+"""End of the name of a temporary file."""
+
+
 class Finding(Exception):
     """What must not be."""
 
@@ -178,7 +182,7 @@ class Trial:
             for name, value in self.reference[job].items():
                 if facts.get(name) != value:
                     raise Finding(f"{job}: {name} differs: {facts.get(name)!s:.300} from {value!s:.300}")
-        leftovers = [path.name for path in self.folder.rglob(".*.????????????") if path.is_file()]
+        leftovers = [path.name for path in self.folder.rglob(".*") if _LEFTOVER.search(path.name)]
         if leftovers:
             raise Finding(f"leftovers {leftovers}")
 

@@ -91,7 +91,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     last = written(tmp_path, 1)
-    (last.parent / f".{LAST}.0123456789ab").write_bytes(b"half")
+    # No process has this id, as Linux has fewer than 2**22.
+    (last.parent / f".{LAST}.{2**22 + 1}-0123abcd").write_bytes(b"half")
     written(tmp_path, 1)
     assert names(last.parent) == [LAST, PREVIOUS]
 

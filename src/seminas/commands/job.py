@@ -1,6 +1,7 @@
 """The code that all Hydra commands share: it runs one job in its folder, and prints errors as one line."""
 
 import errno
+import logging
 import math
 import multiprocessing
 import os
@@ -45,7 +46,7 @@ _OPTIONS_WITH_VALUE = (
     "--package",
     "-p",
 )
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
@@ -77,18 +78,22 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _exit)
+    logging.raiseExceptions = False  # On a full disk, logging would print a traceback for each message.
     sys.argv[1:] = options_last(sys.argv[1:])
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:
         entry()
     except _USER_ERRORS as error:
         fail(error)
-    except OSError as error:
-        if jobs:
+    except (OSError, ValueError) as error:
+        # Logging turns the error of a log file that cannot be made into a ValueError.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            fail(no_option(error, sys.argv[1:]))  # type: ignore[arg-type]
+        if jobs and cause.errno not in _DISK_FAULTS:
             raise
-        fail(UserError(f"{error.filename}: cannot be made ({error.strerror})"))  # By Hydra.
-    except ValueError as error:
-        fail(no_option(error, sys.argv[1:]))
+        wrong = f"{cause.filename}: cannot be made" if cause.filename else "the run folder: cannot be written"
+        fail(UserError(f"{wrong} ({cause.strerror})"))  # By Hydra.
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -182,7 +187,7 @@ def recorded_errors(folder: RunFolder, log_file: str) -> Iterator[None]:
     """Record a bug in the folder. For a user's error, remove a folder that no run has claimed.
 
     Raises:
-        UserError: The disk is full, in one line in place of the ``OSError``.
+        UserError: The disk is full or broken, in one line in place of the ``OSError``.
     """
     try:
         yield
@@ -190,7 +195,7 @@ def recorded_errors(folder: RunFolder, log_file: str) -> Iterator[None]:
         folder.remove_if_unused(log_file)
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
             folder.remove_if_unused(log_file)
             raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
         folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())

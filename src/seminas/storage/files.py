@@ -5,6 +5,7 @@ An atomic write creates a temporary file in the same folder, syncs it, and renam
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seminas.errors import UserError
+
+_LEFTOVER = re.compile(r"\.(\d+)-[0-9a-f]{8}$")
+"""End of the name of a temporary file, with the id of its process."""
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     is synced too, so that the rename survives a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     # The mode is that of ordinary new files, so that the umask applies.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -41,10 +45,21 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left of files that should have become ``path``; no other process may write it."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        leftover.unlink(missing_ok=True)
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that ``atomic_write`` left in a folder when its process was killed."""
+    for file in folder.glob(".*"):
+        if (match := _LEFTOVER.search(file.name)) and not _is_running(int(match[1])):
+            file.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seminas.errors import UserError
-from seminas.storage.files import as_json, parse_json, write_file
+from seminas.storage.files import as_json, parse_json, remove_leftovers, write_file
 
 LOCK_FILE, HOLDER_FILE = ".lock", ".holder"
 FRESHEN_S, STALE_S = 10.0, 60.0
@@ -49,6 +49,7 @@ def held(folder: Path, work: str) -> Iterator[None]:
     note = folder / HOLDER_FILE
     stop = threading.Event()
     try:
+        remove_leftovers(folder)
         write_file(note, as_json(_identity(os.getpid())))
         threading.Thread(target=_freshen, args=(note, stop), daemon=True).start()
         yield

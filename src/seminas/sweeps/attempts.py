@@ -2,14 +2,20 @@
 
 import logging
 import time
+import traceback
 from collections.abc import Sequence
 
 from seminas.config.messages import one_line
+from seminas.errors import UserError
+from seminas.runs.folder import TRACEBACK_FILE
+from seminas.storage.files import write_file
 from seminas.sweeps.folder import Job, SweepFolder
 
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3
 """Maximum number of launches of a job whose process ends each time without a result or an error."""
+MOST_FAILED_LAUNCHES = 2
+"""Number of launches without a begun job after which the launcher is at fault."""
 LET_GO_S = 30.0
 """Seconds to wait until a killed process has released its run folder."""
 
@@ -21,6 +27,7 @@ class Attempts:
         self._folder = folder
         self._ended: dict[str, int] = {}
         self._any_begun = False
+        self._num_failed_launches = 0
 
     def divided(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the jobs that have one attempt left, and the other jobs. The former are launched alone."""
@@ -35,13 +42,15 @@ class Attempts:
             reason: Exception that the launcher raised, or None if it returned.
 
         Raises:
-            Exception: The given exception, if no job has begun. Then the launcher itself has failed.
+            UserError: No job has begun, for the second time. Then the launcher itself has failed. The traceback of its
+                exception is in the sweep's ``error.log``.
         """
         if self._folder.is_stopped():
             return []
         states = {name: self._settled(name).state.name for name in names}
         if reason is not None and all(state == "missing" for state in states.values()):
-            raise reason
+            self._begin_no_job(reason)
+            return list(names)
         self._any_begun = self._any_begun or any(state != "missing" for state in states.values())
         # If the launcher returned and some job has begun, then a missing job's process died before the job began.
         died = ("stopped", "missing") if reason is None and self._any_begun else ("stopped",)
@@ -55,6 +64,18 @@ class Attempts:
         for name in left:
             log.warning("%s: goes on after %s", name, one_line(reason) if reason else "its process ended")
         return left
+
+    def _begin_no_job(self, reason: Exception) -> None:
+        self._num_failed_launches += 1
+        line = f"{type(reason).__name__}: {one_line(reason)}"
+        if self._num_failed_launches == MOST_FAILED_LAUNCHES:
+            text = "".join(traceback.format_exception(reason))
+            write_file(self._folder.path / TRACEBACK_FILE, text.encode())
+            raise UserError(
+                f"{self._folder.path / TRACEBACK_FILE}: the launcher failed {MOST_FAILED_LAUNCHES} times before a job "
+                f"began ({line})"
+            )
+        log.warning("no job has begun, the launcher starts again after %s", line)
 
     def _settled(self, name: str) -> Job:
         """Return a job after its process has released the folder. Wait up to ``LET_GO_S`` seconds."""

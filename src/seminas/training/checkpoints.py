@@ -92,7 +92,7 @@ class SafeCheckpoints(TorchCheckpointIO):
             UserError: The checkpoint cannot be written, for example on a full disk. The earlier checkpoint is kept.
         """
         target = Path(path)
-        remove_leftovers(target)
+        remove_leftovers(target.parent)
         try:
             with atomic_write(target) as file:
                 torch.save(checkpoint, file)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from seminas.errors import UserError
 from seminas.runs.folder import RESULT_FILE
 from seminas.sweeps.attempts import MOST_ATTEMPTS, Attempts
 from seminas.sweeps.folder import SweepFolder
@@ -53,8 +54,13 @@ def test_a_job_that_dies_before_it_begins_is_launched_again_once_another_has_beg
 
 def test_a_launcher_that_begins_no_job_is_at_fault(sweep: SweepFolder) -> None:
     reason = RuntimeError("the cluster does not answer")
-    with pytest.raises(RuntimeError, match="does not answer"):
-        Attempts(sweep).left(NAMES, reason)
+    attempts = Attempts(sweep)
+    assert attempts.left(NAMES, reason) == NAMES  # A worker may have been killed before it began.
+    with pytest.raises(
+        UserError, match="error.log: the launcher failed 2 times .*RuntimeError: the cluster does not"
+    ):
+        attempts.left(NAMES, reason)
+    assert "RuntimeError: the cluster does not answer" in (sweep.path / "error.log").read_text()
     begin(sweep, "a")
     assert Attempts(sweep).left(NAMES, reason) == NAMES
 

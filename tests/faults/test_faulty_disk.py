@@ -1,0 +1,87 @@
+"""Test disks that are full or broken, and a short campaign of random kills and faults."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from campaign.__main__ import Campaign
+from campaign.processes import built_shim
+from seminas.commands.job import start
+from seminas.runs.folder import RunFolder
+from seminas.storage.files import atomic_write, remove_leftovers
+from support import command
+
+NEEDS_COMPILER = pytest.mark.skipif(
+    shutil.which("cc") is None or sys.platform != "linux", reason="needs a C compiler and LD_PRELOAD"
+)
+
+
+@NEEDS_COMPILER
+def test_a_log_file_that_cannot_be_made_is_one_line(
+    small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the command begins. Hydra then fails to make its files, and the log file."""
+    library = built_shim(tmp_path)
+    overrides = [
+        "evaluator=table",
+        f"evaluator.path={small_table}",
+        "strategy=random",
+        "search.max_queries=5",
+    ]
+    overrides += ["hydra.run.dir=run"]
+    for after in range(5):
+        with monkeypatch.context() as patched:
+            patched.setenv("LD_PRELOAD", str(library))
+            patched.setenv("FAULTY_FOLDER", str(tmp_path / "run"))
+            patched.setenv("FAULTY_KIND", "full")
+            patched.setenv("FAULTY_AFTER", str(after))
+            full = command("seminas-search", *overrides, cwd=tmp_path)
+        assert full.returncode == 2
+        assert full.stderr.startswith("error: ") and full.stderr.count("\n") == 1, full.stderr
+        assert "(No space left on device)" in full.stderr
+    assert command("seminas-search", *overrides, cwd=tmp_path).returncode == 0
+    assert RunFolder(tmp_path / "run").state().name == "done"
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_logging_of_a_full_disk_is_one_line(
+    has_begun: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["seminas-search"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+
+    def entry() -> None:
+        try:
+            raise OSError(28, "No space left on device", "run/search.log")
+        except OSError as error:
+            raise ValueError("Unable to configure handler 'file'") from error
+
+    with pytest.raises(SystemExit) as ended:
+        start(entry, ["search"] if has_begun else [])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: run/search.log: cannot be made (No space left on device)\n"
+
+
+def test_what_a_killed_process_left_of_a_file_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    ended = 2**22 + 1  # Linux has fewer processes.
+    (tmp_path / f".last.ckpt.{ended}-0123abcd").write_bytes(b"half")
+    others = [".hidden", ".last.ckpt", f".x.{ended}", f".x.{ended}-0123abcg", "x.1-0123abcd.txt"]
+    for name in others:
+        (tmp_path / name).touch()
+    with atomic_write(tmp_path / "written") as file:
+        file.write(b"whole")
+        remove_leftovers(tmp_path)  # The file that this process is writing stays.
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "written"])
+
+
+@NEEDS_COMPILER
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, seed=0, only="search")
+    while campaign.num_kills < 12:
+        campaign.trial()
