@@ -3,7 +3,6 @@
 import random
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -81,8 +80,6 @@ def main(
     ] = None,
 ) -> None:
     """Kill and disturb the project's commands at random, let them go on, and compare with undisturbed runs."""
-    # A shell that starts the campaign in the background lets it ignore Ctrl-C. The commands would ignore it too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = secrets.randbelow(10**6) if seed is None else seed
     folder = Path(tempfile.mkdtemp(prefix="campaign-")) if folder is None else folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ class Processes:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=_default_signals,
             )
 
     def errors(self) -> str:
@@ -75,6 +76,12 @@ class Processes:
         """Kill all processes of the trial."""
         for pid in self.running():
             send(pid, signal.SIGKILL)
+
+
+def _default_signals() -> None:
+    """Undo what nohup and shells do to the signals of commands in the background, which inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def send(pid: int, number: signal.Signals) -> bool:

@@ -117,8 +117,8 @@ class Trial:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         pids = self.processes.running()
-        whom = self.rng.choice(("main", "other", "all"))
         others = [pid for pid in pids if pid != process.pid]
+        whom = self.rng.choice(("main", "other", "all") if others else ("main",))
         chosen = {"main": [process.pid], "all": pids}.get(whom, others and [self.rng.choice(others)])
         sent = sum(send(pid, number) for pid in chosen if pid in pids)
         self.kills += sent > 0

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -60,8 +61,13 @@ def test_logging_of_a_full_disk_is_one_line(
         except OSError as error:
             raise ValueError("Unable to configure handler 'file'") from error
 
+    signals = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     with pytest.raises(SystemExit) as ended:
         start(entry, ["search"] if has_begun else [])
+    # A signal after the end prints nothing.
+    assert {signal.getsignal(n) for n in signals} == {signal.SIG_DFL}
+    for number, handler in signals.items():
+        signal.signal(number, handler)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: run/search.log: cannot be made (No space left on device)\n"
 

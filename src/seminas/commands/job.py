@@ -96,6 +96,11 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         fail(UserError(f"{wrong} ({cause.strerror})"))  # By Hydra.
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        # From here on a signal just ends the process. An exception would print a traceback at Python's end.
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) in (_exit, signal.default_int_handler):
+                signal.signal(number, signal.SIG_DFL)
 
 
 def options_last(arguments: Sequence[str]) -> list[str]:

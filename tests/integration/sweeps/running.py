@@ -69,6 +69,7 @@ def _like_a_process(command: list[str], cwd: Path) -> Iterator[None]:
     root, hydra_config = logging.getLogger(), HydraConfig.instance()
     handlers, level, config = [*root.handlers], root.level, hydra_config.cfg
     modules, path = set(sys.modules), set(sys.path)
+    signals = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     with (
         contextlib.chdir(cwd),
         mock.patch.dict(os.environ),
@@ -82,6 +83,8 @@ def _like_a_process(command: list[str], cwd: Path) -> Iterator[None]:
         finally:
             for end_of_process in at_end:
                 end_of_process()
+            for number, handler in signals.items():
+                signal.signal(number, handler)
             root.handlers[:], hydra_config.cfg = handlers, config
             root.setLevel(level)
             for name in set(sys.modules) - modules:
