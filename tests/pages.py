@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support import ROOT
 
-TOP = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
+TOP = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
 GUIDES = sorted((ROOT / "docs").rglob("*.md"))
 STUDIES = sorted((ROOT / "experiments").glob("*/README.md"))
 PAGES = [*TOP, *GUIDES, *STUDIES]

@@ -15,6 +15,7 @@ OUTSIDE = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "experiments/*/README.md",
     "experiments/**/*.png",
     "experiments/**/*.csv",

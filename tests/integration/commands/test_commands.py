@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from seminas.commands import search
 from seminas.commands.job import options_last
 from seminas.commands.main import app, main
+from seminas.config.compose import CONFIG_DIR
 from seminas.runs.folder import RunFolder
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
@@ -136,7 +137,7 @@ def test_space_count_and_sample() -> None:
     assert wrong.exit_code == 2 and len(wrong.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["nasbench201", "nasbench_macro"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIG_DIR / "space").glob("*.yaml")))
 def test_arch_show_finds_the_space_of_a_run(configure: Configure, tmp_path: Path, name: str) -> None:
     from seminas.commands.space import load_space
 
@@ -148,7 +149,7 @@ def test_arch_show_finds_the_space_of_a_run(configure: Configure, tmp_path: Path
     shown = seminas("arch", "show", folder.path, "--json")
     assert shown.exit_code == 0, shown.stderr
     about, result = json.loads(shown.stdout), json.loads((folder.path / "result.json").read_text())
-    assert about["space"] == name == result["space"]
+    assert about["space"] == load_space(name).name == result["space"]
     assert about["key"] == result["best_key"] and about["architecture"] == result["best_architecture"]
 
 
