@@ -64,6 +64,8 @@ class Campaign:
 
     def _processes(self, name: str) -> Processes:
         folder, ledgers = self._folder / name, self._folder / "ledgers" / name
+        for old in (folder, ledgers):
+            shutil.rmtree(old, ignore_errors=True)
         ledgers.mkdir(parents=True)
         (folder / "evaluator").mkdir(parents=True)
         (folder / "evaluator" / "slow.yaml").write_text("_target_: campaign.users.Slow\n")

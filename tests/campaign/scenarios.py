@@ -71,7 +71,7 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
     digits = [*search, "data.images._target_=campaign.users.few_digits", "data.recipe.epochs=1"]
     digits += ["search.max_queries=6", "search.num_labeled=6", "strategy=random"]
     train = ["seminas-train", seed, *SMALL_NETWORK, "trainer.checkpoint_every=3", "trainer.max_epochs=4"]
-    slow = ["evaluator=slow", "evaluator.isolate=true", "evaluator.num_workers=2", "strategy=evolution"]
+    slow = ["evaluator=slow", "evaluator.isolate=true", "strategy=evolution"]
     fit = ["seminas-predictor", seed, f"evaluator.path={table}", "predictor.num_labeled=100"]
     fit += SMALL_CONTROLLER[:3]
     supernet = ["seminas-supernet", seed, "space=mobilenet_small", "data=digits", "num_measured=4"]

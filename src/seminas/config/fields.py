@@ -73,6 +73,8 @@ class Rule:
         if isinstance(value, str) and self.choices is None:
             return "a text that is not empty"
         parts = []
+        if isinstance(value, float) and not math.isfinite(value):
+            parts.append("finite")
         if self.choices is not None:
             parts.append(f"one of {', '.join(self.choices)}")
         bounds = {

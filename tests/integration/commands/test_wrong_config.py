@@ -50,7 +50,7 @@ WRONG = {
     "seed=-1": "seed=-1: must be at least 0",
     "search.num_labeled=1": "search.num_labeled=1: must be at least 2",
     "search.pseudo_label_ratio=-1": "search.pseudo_label_ratio=-1.0: must be at least 0",
-    "strategy.step_size=nan": "strategy.step_size=nan: must be above 0",
+    "strategy.step_size=nan": "strategy.step_size=nan: must be finite and above 0",
     "controller.encoder.dropout=1": "controller.encoder.dropout=1.0: must be at least 0 and below 1",
     "controller.head.widths=[0]": "controller.head.widths=[0]: must be at least 1",
     "evaluator.repeat=best": "evaluator.repeat=best: must be one of random, mean",
