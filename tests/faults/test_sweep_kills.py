@@ -41,7 +41,10 @@ def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
         # The sweep cannot be started a second time.
         second = call("seminas-search", *jobs, cwd=tmp_path)
         assert second.returncode == 2
-        assert second.stderr == "error: sweep: another process is running this sweep\n"
+        assert (
+            second.stderr
+            == "error: sweep: another process is running this sweep; seminas sweep status sweep shows its jobs\n"
+        )
         status = call("seminas", "sweep", "status", "sweep", cwd=tmp_path)
         assert status.returncode == 1 and "1 done" in status.stdout and "running" in status.stdout
         assert "missing" in status.stdout and num_evaluations(sweep) == 9

@@ -32,7 +32,7 @@ def _space_of(path: Path) -> SearchSpace:
     folder = RunFolder(path)
     config = folder.config()
     if config is None:
-        raise UserError(f"{path}: holds no run")
+        raise UserError(f"{path}: holds no run; each command prints its run folder at the end")
     import_path(folder.import_paths())
     space: SearchSpace = recorded_space(config, str(path), SearchSpace)
     return space

@@ -114,7 +114,8 @@ def _round_sizes(
         planned = make_plan(earlier, num_candidates, strategy.round_sizes).sizes()
     if planned and plan.total < sum(planned):
         raise UserError(
-            f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there"
+            f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
+            f"ask for at least as many, or choose another hydra.run.dir"
         )
     return plan.sizes(planned or ())
 

@@ -19,7 +19,7 @@ def status(
 
     run = RunFolder(folder)
     if not run.is_claimed() and run.error() is None:
-        raise UserError(f"{folder}: holds no run")
+        raise UserError(f"{folder}: holds no run; each command prints its run folder at the end")
     state = run.state()
     print(f"state        {state.name}{f': {state.error}' if state.error else ''}")
     for name, value in progress_of(run).items():

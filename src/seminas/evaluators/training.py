@@ -150,7 +150,7 @@ class Trial:
         self._seed, self._accelerator = seed, accelerator
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the images behind: another process loads its own."""
+        """Return the state without the images. Another process loads its own images."""
         return {name: value for name, value in vars(self).items() if name != "images"}
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import Any
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import fraction, one_line
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import HISTORY, Archive, Record
 from seminas.runs.folder import Timing
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
@@ -37,7 +37,10 @@ def search_result(
     best = archive.best
     if best is None or best.val_accuracy is None:
         error = archive.failures[-1].error
-        raise UserError(f"{archive.folder}: no evaluation succeeded, the last one failed with {error}")
+        raise UserError(
+            f"{archive.folder}: no evaluation succeeded, the last one failed with {error}; "
+            f"{HISTORY} has all errors"
+        )
     architecture = space.from_json(best.architecture)
     return SearchResult(
         space=space.name,

@@ -89,7 +89,10 @@ class Search:
         architectures = proposal.architectures
         keys = [self.space.key(architecture) for architecture in architectures]
         if keys[: len(recorded)] != [record.key for record in recorded]:
-            raise UserError(f"{archive.folder}: its history is not the one that this search asks for")
+            raise UserError(
+                f"{archive.folder}: its history is not the one that this search asks for; "
+                "choose another hydra.run.dir"
+            )
         first = len(archive) - len(recorded)
         self._show(archive.expect({first + i: key for i, key in enumerate(keys)}))
         todo = [i for i in range(len(keys)) if not archive.holds(first + i)]

@@ -130,7 +130,7 @@ class RunFolder(Folder):
             if not rule.extends:
                 raise UserError(
                     f"{self}: belongs to another config: {key} is {before.get(key)} in its {CONFIG_FILE}, and "
-                    f"{after.get(key)} in this command"
+                    f"{after.get(key)} in this command; choose another hydra.run.dir"
                 )
             old, new = rule.amount(before, key), rule.amount(after, key)
             if new is None or (old is not None and new < old):
@@ -150,7 +150,7 @@ class RunFolder(Folder):
             UserError: The folder belongs to another config, another process holds it, or it cannot be written.
         """
         last_sign = last_sign_of_life(self.path)
-        with held(self.path, "is working in this folder"):
+        with held(self.path, f"is working in this folder; seminas status {self.path} shows its state"):
             if self.extensions(config):
                 (self.path / RESULT_FILE).unlink(missing_ok=True)
             data = OmegaConf.to_yaml(OmegaConf.create(config)).encode()

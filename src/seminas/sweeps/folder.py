@@ -45,7 +45,7 @@ class SweepFolder(Folder):
         Raises:
             UserError: Another process holds the lock, or the folder cannot be written.
         """
-        with held(self.path, "is running this sweep"):
+        with held(self.path, f"is running this sweep; seminas sweep status {self.path} shows its jobs"):
             write_file(self.path / SWEEP_FILE, config_yaml.encode())
             (self.path / STOP_FILE).unlink(missing_ok=True)
             yield

@@ -131,4 +131,7 @@ def test_a_study_of_predictors(configure: Configure, small_table: Path, tmp_path
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["status", str(tmp_path)])
-    assert done.exit_code == 2 and done.stderr == f"error: {tmp_path}: holds no run\n"
+    assert (
+        done.exit_code == 2
+        and done.stderr == f"error: {tmp_path}: holds no run; each command prints its run folder at the end\n"
+    )

@@ -58,7 +58,9 @@ def test_a_claim_writes_the_config_and_lets_jobs_begin_again(tmp_path: Path) -> 
     assert sweep.is_stopped()
     with sweep.claim("seed: 3\n"):
         assert sweep.is_held() and not sweep.is_stopped() and sweep.config().seed == 3
-        refused = pytest.raises(UserError, match="new: another process is running this sweep$")
+        refused = pytest.raises(
+            UserError, match="new: another process is running this sweep; seminas sweep status"
+        )
         with refused, SweepFolder(sweep.path).claim("seed: 4\n"):
             pass
         assert sweep.config().seed == 3
