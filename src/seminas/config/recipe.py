@@ -38,7 +38,8 @@ class Recipe(Settings):
         gradient_clip: Largest norm of the gradient. Larger gradients are scaled down to this norm. Null means no limit.
         augmentation: Augmentation of images in folders and shards: ``paper`` (crops, flips, color jitter),
             ``randaugment`` (crops, flips, RandAugment) or ``flip`` (flips only).
-        channels_last: Whether images and weights use PyTorch's memory format ``channels_last``.
+        channels_last: Whether images and weights use PyTorch's memory format ``channels_last``. Null means yes on a
+            GPU, and no on a CPU.
         compile: Whether ``torch.compile`` compiles the network.
         networks: Network skeletons by the name of the space, see ``seminas.config.networks``.
     """
@@ -60,7 +61,7 @@ class Recipe(Settings):
     ema: float = setting(0.0, at_least=0, below=1)
     gradient_clip: float | None = setting(None, above=0)
     augmentation: str = setting("paper", choices=AUGMENTATIONS)
-    channels_last: bool = False
+    channels_last: bool | None = None
     compile: bool = False
     networks: dict[str, Any] = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
 

@@ -66,7 +66,7 @@ _RECIPE: Config = {
     "ema": 0.0,
     "gradient_clip": None,
     "augmentation": "paper",
-    "channels_last": False,
+    "channels_last": None,
     "compile": False,
 }
 """Default recipe of version 0.1, which its configs left out."""

@@ -7,6 +7,7 @@ from seminas.config.fields import Settings, setting
 from seminas.errors import config_error
 
 PRECISIONS = (
+    "auto",
     "32-true",
     "16-mixed",
     "bf16-mixed",
@@ -32,13 +33,16 @@ class TrainerSettings(Settings):
             ``auto`` means one process for each GPU, or a single process without a GPU.
         num_nodes: Number of machines.
         strategy: Lightning's strategy, such as ``auto``, ``ddp`` or ``fsdp``.
-        precision: Lightning's precision, such as ``32-true`` or ``bf16-mixed``.
+        precision: Lightning's precision, such as ``32-true`` or ``bf16-mixed``. ``auto`` means ``bf16-mixed`` on a GPU
+            that has it, and ``32-true`` elsewhere.
         max_epochs: Number of epochs, in place of ``recipe.epochs``. Null means ``recipe.epochs``. A finished training
             can continue under a larger number if its schedule does not depend on this number.
         max_steps: Largest number of optimizer steps. -1 means no limit.
         accumulate_grad_batches: Number of batches of each process in an optimizer step.
         sync_batchnorm: Whether BatchNorm computes its statistics over all processes. Needs GPUs.
         deterministic: Whether PyTorch refuses algorithms whose results vary from run to run.
+        log_every_n_steps: Number of optimizer steps between two rows of the loggers. On a GPU, each row waits for the
+            GPU.
         checkpoint_every: Number of optimizer steps between two checkpoints. SIGTERM also triggers a checkpoint.
         check_val_every_n_epoch: Number of epochs between two validations.
         profiler: Lightning's profiler: ``simple``, ``advanced`` or ``pytorch``. Null means no profiler.
@@ -58,6 +62,7 @@ class TrainerSettings(Settings):
     accumulate_grad_batches: int = setting(1, at_least=1, unit="batches")
     sync_batchnorm: bool = False
     deterministic: bool = False
+    log_every_n_steps: int = setting(10, at_least=1, may_change=True, unit="steps")
     checkpoint_every: int = setting(500, at_least=1, may_change=True, unit="steps")
     check_val_every_n_epoch: int = setting(1, at_least=1, unit="epochs")
     profiler: str | None = setting(None, choices=("simple", "advanced", "pytorch"), may_change=True)

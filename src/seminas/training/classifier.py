@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 
 from seminas.config.recipe import Recipe
 from seminas.training.data.loading import IGNORED, derived_seed
+from seminas.training.devices import keep_compiled, uses_channels_last
 from seminas.training.optimiser import sgd
 
 
@@ -22,7 +23,7 @@ class Classifier(pl.LightningModule):
 
     def __init__(self, network: nn.Module, num_classes: int, recipe: Recipe, seed: int | None = None) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
+        self.network = network
         self.recipe = recipe
         self.seed = seed
         self.accuracy = MulticlassAccuracy(num_classes, average="micro", ignore_index=IGNORED)
@@ -32,8 +33,16 @@ class Classifier(pl.LightningModule):
             else None
         )
         self._mixup = v2.MixUp(alpha=recipe.mixup, num_classes=num_classes) if recipe.mixup else None
+        self._channels_last = False
         if recipe.compile:
+            keep_compiled()
             self.network.compile()
+
+    def setup(self, stage: str) -> None:
+        """Choose the memory format of the device."""
+        self._channels_last = uses_channels_last(self.recipe, self.trainer.strategy.root_device)
+        if self._channels_last:
+            self.network.to(memory_format=torch.channels_last)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the random numbers of the step."""
@@ -71,7 +80,7 @@ class Classifier(pl.LightningModule):
             self.log(f"{split}_top5", self.top5, on_step=False, on_epoch=True)
 
     def _logits(self, images: Tensor) -> Tensor:
-        if self.recipe.channels_last:
+        if self._channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.network(images)
         return logits

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
+from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import number_of_ranks, ranks_are_started
+from seminas.storage.files import cache_dir
 
 _OTHERS = ("spawn", "fork", "notebook", "xla", "tpu", "single")
 """Parts of the names of Lightning's strategies that a user cannot choose."""
@@ -50,7 +53,7 @@ def check_devices(settings: TrainerSettings, key: str = "trainer") -> None:
         pl.Trainer(
             accelerator=accelerator,
             strategy=settings.strategy,
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=lightning_precision(settings),  # type: ignore[arg-type]
             devices=1,
             logger=False,
             enable_checkpointing=False,
@@ -85,6 +88,32 @@ def lightning_devices(settings: TrainerSettings) -> Any:
     if "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ:
         return int(os.environ["WORLD_SIZE"]) // settings.num_nodes
     return 1 if settings.devices == "auto" and not torch.cuda.is_available() else settings.devices
+
+
+def lightning_precision(settings: TrainerSettings) -> str:
+    """Return the value of ``precision`` for Lightning's Trainer. ``auto`` is bf16-mixed on GPUs that have it."""
+    if settings.precision != "auto":
+        return settings.precision
+    on_gpu = settings.accelerator != "cpu" and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def mixed_precision(settings: TrainerSettings, device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which a network computes in the precision of the settings on a GPU, and in 32 bits else."""
+    precision = lightning_precision(settings)
+    if device.type != "cuda" or not precision.endswith("-mixed"):
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16 if precision.startswith("bf16") else torch.float16)
+
+
+def uses_channels_last(recipe: Recipe, device: torch.device) -> bool:
+    """Return whether images and weights use the memory format ``channels_last``. By default they do on a GPU."""
+    return device.type == "cuda" if recipe.channels_last is None else recipe.channels_last
+
+
+def keep_compiled() -> None:
+    """Let ``torch.compile`` keep its kernels in the cache folder, where the jobs of a sweep find them."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
 
 
 def share_cores() -> None:

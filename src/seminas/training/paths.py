@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seminas.config.recipe import Recipe
 from seminas.training.data.loading import derived_seed
+from seminas.training.devices import uses_channels_last
 from seminas.training.optimiser import sgd
 
 
@@ -56,8 +57,13 @@ class SupernetModule(pl.LightningModule):
 
     def __init__(self, network: nn.Module, paths: Paths, recipe: Recipe, seed: int) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
+        self.network = network
         self.paths, self.recipe, self.seed = paths, recipe, seed
+
+    def setup(self, stage: str) -> None:
+        """Choose the memory format of the device."""
+        if uses_channels_last(self.recipe, self.trainer.strategy.root_device):
+            self.network.to(memory_format=torch.channels_last)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a path for images ``[n, c, h, w]`` and labels ``[n]``."""

@@ -24,6 +24,7 @@ class ProgressDisplay(Callback):
         self._quiet = quiet
         self._bar: Progress | None = None
         self._seen, self._since, self._printed = 0, 0.0, 0.0
+        self._validated = ""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the progress bar at the current step."""
@@ -56,15 +57,20 @@ class ProgressDisplay(Callback):
         if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             pl_module.log("images_per_s", self._rate())
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, text=self._words(trainer))
+            self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, text=self._words())
             now = time.perf_counter()
             if self._bar.disable and now - self._printed > PRINT_EVERY_S:
                 self._printed = now
                 task = self._bar.tasks[0]
                 left = (now - self._since) / self._seen * len(batch[0]) * trainer.world_size
                 minutes = left * ((task.total or 0) - task.completed) / 60
-                text = f"step {int(task.completed)} of {int(task.total or 0)}, {self._words(trainer)}"
+                text = f"step {int(task.completed)} of {int(task.total or 0)}, {self._words()}"
                 self._bar.console.print(f"{text}, {minutes:.0f} min left")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read the accuracy once. To read it at each step, the processor would wait for the GPU."""
+        accuracy = trainer.callback_metrics.get("val_accuracy")
+        self._validated = "" if accuracy is None else f", val {float(accuracy):.4f}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the images that could not be read."""
@@ -95,7 +101,5 @@ class ProgressDisplay(Callback):
     def _rate(self) -> float:
         return self._seen / max(1e-9, time.perf_counter() - self._since)
 
-    def _words(self, trainer: pl.Trainer) -> str:
-        accuracy = trainer.callback_metrics.get("val_accuracy")
-        shown = "" if accuracy is None else f", val {float(accuracy):.4f}"
-        return f"{self._rate():,.0f} images/s{shown}"
+    def _words(self) -> str:
+        return f"{self._rate():,.0f} images/s{self._validated}"

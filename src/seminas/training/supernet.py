@@ -25,11 +25,13 @@ from seminas.training.checkpoints import last_checkpoint, read_checkpoint, train
 from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
 from seminas.training.data.make import seeded_images
-from seminas.training.devices import num_local_processes
-from seminas.training.measuring import accuracy, calibrated
+from seminas.training.devices import mixed_precision, num_local_processes, uses_channels_last
+from seminas.training.measuring import accuracies, calibrated
 from seminas.training.paths import Paths, PathStrategy, SupernetModule
 from seminas.training.trainer import make_trainer
 
+PATHS_AT_ONCE = 4
+"""Number of paths that are measured side by side on a GPU."""
 WAIT_S = 3600.0
 """Seconds that the first rank waits for the other ranks, after it has measured its own share of architectures."""
 
@@ -154,6 +156,7 @@ class SupernetJob:
     def accuracies(self, architectures: Sequence[Any], gpu: int = 0) -> list[float]:
         """Return the validation accuracies of architectures with the supernet's weights, fractions.
 
+        The precision on a GPU is the trainer's.
         All architectures are measured on the same images. With ``calibrate``, the calibration images give the BatchNorm
         statistics of each architecture.
         """
@@ -161,14 +164,16 @@ class SupernetJob:
         device = torch.device("cuda", gpu) if on_gpu else torch.device("cpu")
         images = self.make_images()
         network: Any = self.module(images).network.to(device)
-        validation = [(x.to(device), y.to(device)) for x, y in images.share("val")]
-        calibration = [x.to(device) for x, _ in images.share("calibration", images.batch_size)]
-        values = []
-        for architecture in architectures:
-            subnet = network.standalone(self.space.path(architecture))
-            subnet = calibrated(subnet, calibration) if self.calibrate else subnet.eval()
-            values.append(accuracy(subnet, validation))
-        return values
+        layout = torch.channels_last if uses_channels_last(self.recipe, device) else torch.preserve_format
+        network = network.to(memory_format=layout)
+        validation = [(x.to(device, memory_format=layout), y.to(device)) for x, y in images.share("val")]
+        calibration = [
+            x.to(device, memory_format=layout) for x, _ in images.share("calibration", images.batch_size)
+        ]
+        with mixed_precision(self.trainer, device):
+            paths = (network.standalone(self.space.path(architecture)) for architecture in architectures)
+            subnets = (calibrated(path, calibration) if self.calibrate else path.eval() for path in paths)
+            return accuracies(subnets, validation, PATHS_AT_ONCE)
 
     def on_all_processes(self, method: str, *arguments: Any, **keywords: Any) -> None:
         """Call a method of this job on each process of the trainer's settings. Start the processes if necessary."""

@@ -6,14 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
 
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.processes import ranks_are_started
+from seminas.training.averaging import MeanWeights
 from seminas.training.checkpoints import LAST, ResumableCheckpoint, SafeCheckpoints, checkpoint_folder
-from seminas.training.devices import lightning_devices, num_local_processes, share_cores
+from seminas.training.devices import (
+    lightning_devices,
+    lightning_precision,
+    num_local_processes,
+    share_cores,
+)
 from seminas.training.progress import ProgressDisplay
 
 
@@ -55,7 +62,7 @@ def make_trainer(
     warnings.filterwarnings("ignore", ".*could not find the monitored key")
     checkpoints = checkpoint_folder(folder)
     # This callback must come first: it updates the mean of the weights before a checkpoint is written.
-    ours: list[Callback] = [EMAWeightAveraging(decay=recipe.ema)] if recipe.ema else []
+    ours: list[Callback] = [MeanWeights(decay=recipe.ema)] if recipe.ema else []
     ours += [ResumableCheckpoint(checkpoints / LAST, settings.checkpoint_every), ProgressDisplay(quiet)]
     if monitor is not None:
         best = ModelCheckpoint(
@@ -75,7 +82,7 @@ def make_trainer(
         profiler=settings.profiler,
         callbacks=[*ours, *callbacks],
         logger=list(loggers),
-        log_every_n_steps=10,
+        log_every_n_steps=settings.log_every_n_steps,
         num_sanity_val_steps=0,
         **kwargs,
     )
@@ -92,14 +99,15 @@ def evaluating_trainer(settings: TrainerSettings, folder: Path) -> pl.Trainer:
 
 def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: Any) -> pl.Trainer:
     parallel = num_local_processes(settings) > 1 or ranks_are_started()
-    auto = (strategy or "ddp") if parallel else "auto"
+    # Without a second copy of the gradients, a step needs less memory and no copying.
+    auto = (strategy or DDPStrategy(gradient_as_bucket_view=True)) if parallel else "auto"
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
             devices=lightning_devices(settings),
             num_nodes=settings.num_nodes,
             strategy=auto if settings.strategy in ("auto", "ddp") else settings.strategy,
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=lightning_precision(settings),  # type: ignore[arg-type]
             deterministic=settings.deterministic,
             use_distributed_sampler=False,
             enable_checkpointing="callbacks" in kwargs,

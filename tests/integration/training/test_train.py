@@ -135,7 +135,7 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
         ),
         (["space.max_macs=1e5"], "space.max_macs=100000: must be at least"),
         (["data.recipe.epochs=0"], "recipe.epochs=0: must be at least 1"),
-        (["trainer.precision=17"], "trainer.precision=17: must be one of 32-true"),
+        (["trainer.precision=17"], "trainer.precision=17: must be one of auto, 32-true"),
         (
             ["trainer.accelerator=gpu"],
             "trainer.accelerator=gpu: must be auto or cpu on a machine without a GPU",
