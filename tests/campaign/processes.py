@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from support import BIN
+from support import BIN, ROOT
 
 TESTS = Path(__file__).resolve().parents[1]
 SOURCE = Path(__file__).with_name("faulty.c")
@@ -33,7 +33,7 @@ class Processes:
         environment = os.environ | {
             _MARK: str(self.folder),
             "LEDGERS": str(self._ledgers),
-            "PYTHONPATH": str(TESTS),
+            "PYTHONPATH": f"{TESTS}{os.pathsep}{ROOT / 'src'}",
             "OMP_NUM_THREADS": "1",
         }
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
