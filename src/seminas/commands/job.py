@@ -1,6 +1,5 @@
 """The code that all Hydra commands share: it runs one job in its folder, and prints errors as one line."""
 
-import errno
 import logging
 import math
 import multiprocessing
@@ -27,6 +26,7 @@ from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END, take_rank_from_submitit
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Result
+from seminas.storage.files import DISK_FAULTS
 from seminas.storage.values import Config
 from seminas.sweeps.folder import SweepFolder
 
@@ -46,7 +46,6 @@ _OPTIONS_WITH_VALUE = (
     "--package",
     "-p",
 )
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
@@ -90,7 +89,7 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError):
             fail(no_option(error, sys.argv[1:]))  # type: ignore[arg-type]
-        if jobs and cause.errno not in _DISK_FAULTS:
+        if jobs and cause.errno not in DISK_FAULTS:
             raise
         wrong = f"{cause.filename}: cannot be made" if cause.filename else "the run folder: cannot be written"
         fail(UserError(f"{wrong} ({cause.strerror})"))  # By Hydra.
@@ -200,7 +199,7 @@ def recorded_errors(folder: RunFolder, log_file: str) -> Iterator[None]:
         folder.remove_if_unused(log_file)
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
             folder.remove_if_unused(log_file)
             raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
         folder.write_error(f"{type(error).__name__}: {one_line(error)}", traceback.format_exc())

@@ -13,13 +13,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END, end_with_parent, spawning, under_submitit
+from seminas.storage.files import DISK_FAULTS
 
 log = logging.getLogger(__name__)
 LONGEST = 20_000
@@ -48,8 +49,11 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
     logs.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     processes = []
+    errors: list[connection.Connection] = []
     for rank in range(num_processes):
-        seat = Seat(rank, num_processes, port, logs / f"rank{rank}.log", os.getpid())
+        receiver, sender = context.Pipe(duplex=False)
+        errors.append(receiver)
+        seat = Seat(rank, num_processes, port, logs / f"rank{rank}.log", os.getpid(), sender)
         processes.append(context.Process(target=_rank, args=(seat, function, arguments), name=f"rank {rank}"))
     with _passed_on(processes) as told:
         for process in processes:
@@ -62,7 +66,7 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
                 processes[rank].join()
                 code = processes[rank].exitcode
                 if code and not told:
-                    raise _failure(rank, code, logs)
+                    raise _failure(rank, code, logs / f"rank{rank}.log", errors[rank])
     if told:
         sys.exit(TOLD_TO_END)
 
@@ -94,14 +98,17 @@ def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _failure(rank: int, code: int, logs: Path) -> UserError:
-    """Return the error of a rank that ended with an exit code, and log the end of the rank's log."""
-    file = logs / f"rank{rank}.log"
+def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") -> UserError:
+    """Return the error of a rank that ended with an exit code, and log the end of the rank's log.
+
+    The rank's error comes through a pipe, because a full disk has no room for it.
+    """
     if code < 0 or code == TOLD_TO_END:
         return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
     output = file.read_text(errors="replace").rstrip()
     log.error("rank %d failed:\n%s", rank, output[-LONGEST:])
-    return UserError(f"{file}: rank {rank} failed: {output.splitlines()[-1]}")
+    last = output.splitlines()[-1] if output else f"exit status {code}"
+    return UserError(f"{file}: rank {rank} failed: {errors.recv() if errors.poll() else last}")
 
 
 def _end(processes: list[Any]) -> None:
@@ -125,6 +132,7 @@ class Seat(NamedTuple):
         port: Port of this machine at which the ranks connect.
         log: File for the output of the rank.
         parent: Process id of the parent process.
+        errors: Pipe for the error of the rank.
     """
 
     rank: int
@@ -132,6 +140,7 @@ class Seat(NamedTuple):
     port: int
     log: Path
     parent: int
+    errors: "connection.Connection"
 
 
 def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -139,7 +148,7 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
 
     Set the rank variables in the environment, write output to the rank's log, and end with the parent process.
     """
-    rank, num_processes, port, path, parent = seat
+    rank, num_processes, port, path, parent, errors = seat
     # The job is one task of Slurm. Lightning would take the number of tasks for the number of ranks.
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         del os.environ[name]
@@ -151,8 +160,13 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
         "MASTER_PORT": str(port),
     }
     end_with_parent(parent)
-    file = path.open("ab", buffering=0)
-    file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
+    logging.raiseExceptions = False  # On a full disk, logging would print a traceback for each message.
+    try:
+        file = path.open("ab", buffering=0)
+        file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
+    except OSError as error:
+        errors.send(f"cannot be written ({error.strerror})")
+        sys.exit(2)
     for stream in (1, 2) if rank else ():  # The first rank prints to the screen of the job.
         os.dup2(file.fileno(), stream)
     logging.basicConfig(
@@ -163,11 +177,22 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
     except SystemExit as error:
         sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning exits without a status.
     except UserError as error:
-        file.write(f"{error}\n".encode())
+        _tell(str(error), file, errors)
         sys.exit(2)
-    except Exception:
-        file.write(traceback.format_exc().encode())
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            _tell(str(error), file, errors)
+            sys.exit(2)
+        _tell(traceback.format_exc(), file, errors)
         sys.exit(1)
+
+
+def _tell(text: str, log: BinaryIO, errors: "connection.Connection") -> None:
+    """Write an error to the rank's log, and send its last line to the parent process."""
+    with suppress(OSError):
+        log.write(f"{text}\n".encode())
+    with suppress(OSError):
+        errors.send(text.splitlines()[-1])
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 An atomic write creates a temporary file in the same folder, syncs it, and renames it.
 """
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,10 @@ from seminas.errors import UserError
 
 _LEFTOVER = re.compile(r"\.(\d+)-[0-9a-f]{8}$")
 """End of the name of a temporary file, with the id of its process."""
+
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
+"""Error numbers of disks that are full or broken, which no program can mend."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from seminas.errors import UserError
 from seminas.execution.processes import TOLD_TO_END
 from seminas.execution.ranks import launch
 from support import ROOT
-from unit.execution.working import fail_on_second, write_place
+from unit.execution.working import fail_on_a_full_disk, fail_on_second, write_place
 
 
 def test_each_rank_knows_its_place_and_has_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +76,24 @@ def test_ranks_are_told_to_end_with_their_job_and_may_save(tmp_path: Path) -> No
         process.kill()
         process.wait()
     assert all((tmp_path / f"saved{rank}").exists() for rank in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("os", r"rank0.log: rank 0 failed: \[Errno 28\] No space left on device: 'last.ckpt'$"),
+        ("user", "rank0.log: rank 0 failed: it is full$"),
+    ],
+)
+def test_the_error_of_a_rank_needs_no_room_for_its_log(how: str, message: str, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "rank0.log").symlink_to("/dev/full")
+    with pytest.raises(
+        UserError, match=r"rank0.log: rank 0 failed: cannot be written \(No space left on device\)$"
+    ):
+        launch(fail_on_a_full_disk, (how,), 1, logs)
+    (logs / "rank0.log").unlink()
+    with pytest.raises(UserError, match=message):
+        launch(fail_on_a_full_disk, (how,), 1, logs)
+    assert "Traceback" not in (logs / "rank0.log").read_text()

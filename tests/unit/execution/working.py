@@ -1,5 +1,6 @@
 """Functions and classes that test processes run. A new process can import them by name."""
 
+import errno
 import json
 import os
 import signal
@@ -80,3 +81,12 @@ class Doubles:
     def refuse(self) -> None:
         """Raise an exception."""
         raise ValueError("it broke")
+
+
+def fail_on_a_full_disk(how: str) -> None:
+    """Fail as on a full disk: with the error of a write, or with an error in one line."""
+    raise (
+        OSError(errno.ENOSPC, "No space left on device", "last.ckpt")
+        if how == "os"
+        else UserError("it is full")
+    )

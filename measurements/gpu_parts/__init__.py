@@ -1,0 +1,1 @@
+"""Parts of ``measurements/gpu.py``. Each returns numbers from one run, and ratios computed from them."""
