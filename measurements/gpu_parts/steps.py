@@ -51,18 +51,21 @@ class Times(pl.Callback):
     """The time at the start and the end of each step, after the GPU's work if it is the last one."""
 
     def __init__(self, skipped: int) -> None:
-        self.skipped, self.begun, self.data_s, self._ended = skipped, 0.0, 0.0, 0.0
+        self.skipped = skipped
+        self.begun = self.ended = self.data_s = 0.0
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Add the time since the last step, in which the data came."""
         if trainer.global_step == self.skipped:
             wait()
-            self.begun = self._ended = time.perf_counter()
-        self.data_s += time.perf_counter() - self._ended if self._ended else 0.0
+            self.begun = self.ended = time.perf_counter()
+        self.data_s += time.perf_counter() - self.ended if self.ended else 0.0
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Keep the time."""
-        self._ended = time.perf_counter()
+        if trainer.global_step == trainer.max_steps:
+            wait()
+        self.ended = time.perf_counter()
 
 
 def recipe(is_compiled: bool) -> Recipe:
@@ -86,8 +89,7 @@ def ours(network: nn.Module, batch: Batch, is_compiled: bool, sizes: Sizes) -> N
         trainer.fit(module, datamodule=Batches(batch, sizes.steps))
         if torch.cuda.is_available():
             torch.cuda.set_sync_debug_mode("default")
-    wait()
-    spent = time.perf_counter() - times.begun
+    spent = times.ended - times.begun
     steps = sizes.steps - skipped
     waits = sum("synchronizing CUDA operation" in str(warning.message) for warning in said)
     return {
