@@ -150,6 +150,10 @@ class ControllerSettings(Settings):
         targets: Settings of the targets and the loss.
         optimisation: Settings of the optimizer and its batches.
         warm_start: Whether a round of a search starts with the controller of the previous round.
+        device: Device of the networks: ``cpu``, ``cuda`` (the first GPU) or ``auto``. ``auto`` is the CPU up to
+            ``gpu_from`` labels, and a GPU above if there is one. On the CPU, equal seeds give equal controllers.
+        gpu_from: Number of labels and pseudo-labels of a fit above which ``device=auto`` takes the GPU. The default is
+            an estimate. ``measurements/gpu.py`` measures the number for a machine.
     """
 
     KEY: ClassVar[str] = "controller"
@@ -161,6 +165,8 @@ class ControllerSettings(Settings):
     targets: TargetSettings = setting(TargetSettings)
     optimisation: OptimisationSettings = setting(OptimisationSettings)
     warm_start: bool = False
+    device: str = setting("auto", choices=("auto", "cpu", "cuda"))
+    gpu_from: int = setting(20_000, at_least=1, unit="labels")
 
     def check_together(self, key: str) -> None:
         """Refuse several members or hidden layers with ``encoder.kind=paper``. The authors' model has one of each."""

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from seminas.config.controller import ControllerSettings
 from seminas.storage.values import Config
 
 RENAMED = {
@@ -87,6 +88,10 @@ _WITH_PSEUDO_LABELS = (
 )
 
 
+_NEW_IN_CONTROLLER = ("device", "gpu_from")
+"""Settings of the controller that version 0.1 did not have. Their defaults compute as it did."""
+
+
 def todays(config: Mapping[str, Any]) -> Config:
     """Return a resolved config in the current form. A config in the current form stays the same."""
     result: Config = _targets(copy.deepcopy(dict(config)))
@@ -95,6 +100,9 @@ def todays(config: Mapping[str, Any]) -> Config:
         result["controller"] = {}
         for name, value in controller.items():
             _set(result, RENAMED.get(f"controller.{name}", f"controller.{name}"), value)
+    if isinstance(result.get("controller"), dict):
+        for name in _NEW_IN_CONTROLLER:
+            result["controller"].setdefault(name, getattr(ControllerSettings(), name))
     strategy, model = result.get("strategy"), result.get("model")
     for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
         if isinstance(section, dict) and "pseudo_label_ratio" in section:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from seminas.config.controller import ControllerSettings
+from seminas.controller.device import chosen_device
 from seminas.controller.fitted import Controller, fit_forest
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.make import make_network
@@ -55,7 +56,8 @@ def fit_controller(
     labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(targets.values, dtype=torch.float32))
     previous = start if settings.warm_start else None
     one_member = settings.teachers.members == 1
-    with torch.random.fork_rng(devices=[]), quiet():
+    device = chosen_device(settings, len(architectures) + len(unlabeled))
+    with torch.random.fork_rng(devices=[0] if device.type == "cuda" else []), quiet():
         torch.manual_seed(int(state[1]) >> 1)
         if previous is None:
             teachers = make_network(space, settings, settings.teachers.members)
@@ -65,13 +67,17 @@ def fit_controller(
         fitted, held_out = _split(labeled, settings.teachers.held_out, generator)
         rows = torch.arange(len(fitted.targets))
         schedule = Schedule.of_teachers(settings, len(rows))
-        optimise(teachers, settings, schedule, fitted, rows, generator, held_out, decode=one_member)
+        optimise(
+            teachers, settings, schedule, fitted, rows, generator, held_out, decode=one_member, device=device
+        )
         if one_member and not len(unlabeled):
-            return Controller(space, teachers, None, targets, forest), np.empty(0)
+            return Controller(space, teachers, None, targets, forest, device), np.empty(0)
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
-            pseudo = Controller(space, teachers, None, targets).input_scores(inputs).mean(axis=0)
+            pseudo = (
+                Controller(space, teachers, None, targets, device=device).input_scores(inputs).mean(axis=0)
+            )
             if forest is not None:
                 pseudo = forest.mixed_with(pseudo, unlabeled)
             both = _joined(labeled, Labeled(inputs, torch.as_tensor(pseudo, dtype=torch.float32)))
@@ -85,8 +91,11 @@ def fit_controller(
                 make_network(space, settings, 1) if previous is None else copy.deepcopy(previous.student)
             )
         schedule = Schedule.of_student(settings, len(rows))
-        optimise(student, settings, schedule, both, rows, generator, decode=decode or one_member)
-        return Controller(space, student, None if one_member else teachers, targets, forest), pseudo
+        optimise(
+            student, settings, schedule, both, rows, generator, decode=decode or one_member, device=device
+        )
+        members = None if one_member else teachers
+        return Controller(space, student, members, targets, forest, device), pseudo
 
 
 def _joined(first: Labeled, second: Labeled) -> Labeled:

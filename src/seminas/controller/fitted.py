@@ -16,6 +16,9 @@ from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 CHUNK = 128
 """Number of architectures in one prediction. It is small, so the states fit into the processor's cache."""
+GPU_CHUNK = 8_192
+"""Number of architectures in one prediction on a GPU."""
+CPU = torch.device("cpu")
 BLOCK = 20_000
 """Number of architectures turned into tensors together. Equal architectures in a block are predicted once."""
 
@@ -72,6 +75,7 @@ class Controller(Generic[A]):
             the student's prediction. None if the student is the only member.
         targets: Scale of the predictions.
         forest: Random forest, mixed into the members' mean prediction. None if the settings ask for no forest.
+        device: Device of the networks.
     """
 
     def __init__(
@@ -81,10 +85,11 @@ class Controller(Generic[A]):
         teachers: ControllerNetwork | None,
         targets: Targets,
         forest: "Forest[A] | None" = None,
+        device: torch.device = CPU,
     ) -> None:
-        self.space = space
-        self.student = student.eval().requires_grad_(False)
-        self.teachers = None if teachers is None else teachers.eval().requires_grad_(False)
+        self.space, self.device = space, device
+        self.student = student.eval().requires_grad_(False).to(device)
+        self.teachers = None if teachers is None else teachers.eval().requires_grad_(False).to(device)
         self.targets = targets
         self.forest = forest
 
@@ -130,7 +135,7 @@ class Controller(Generic[A]):
         inputs, row = inputs.distinct(self.student.encoder.reads)
         with torch.inference_mode():
             parts = [
-                torch.cat([network.predict(part) for network in self._networks])
-                for part in inputs.split(CHUNK)
+                torch.cat([network.predict(part.to(self.device)) for network in self._networks])
+                for part in inputs.split(CHUNK if self.device.type == "cpu" else GPU_CHUNK)
             ]
-        return torch.cat(parts, dim=1).double().numpy()[:, row]
+        return torch.cat(parts, dim=1).cpu().double().numpy()[:, row]

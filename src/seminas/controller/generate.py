@@ -39,7 +39,7 @@ def improve(
     scores: dict[A, float] = {}
     before = controller.mean_scores(seeds)
     with torch.no_grad():
-        memory = controller.student.encoder(as_inputs(controller.space, seeds))
+        memory = controller.student.encoder(as_inputs(controller.space, seeds).to(controller.device))
     for step in moved(controller.student, memory, settings):
         decoded = controller.space.decode(write(controller.space, controller.student, step).numpy())
         new = [
@@ -75,14 +75,14 @@ def moved(network: ControllerNetwork, memory: Memory, settings: SemiNASSettings)
 
 @torch.inference_mode()
 def write(space: SearchSpace[A], network: ControllerNetwork, memory: Memory) -> Tensor:
-    """Return decoded token sequences, integers ``[n, L]``. Each token is the most likely legal token."""
+    """Return decoded token sequences, integers ``[n, L]``, on the CPU. Each token is the most likely legal token."""
     n = len(memory.mask)
     tokens = torch.zeros((n, 0), dtype=torch.long)
     last = torch.zeros((n, 1), dtype=torch.long)
     state = network.decoder.start(memory)
     for _ in range(space.max_length):
-        logits, state = network.decoder(last, memory, state)
+        logits, state = network.decoder(last.to(memory.states.device), memory, state)
         legal = space.legal_tokens(tokens)
-        last = logits[:, 0].masked_fill(~legal, float("-inf")).argmax(dim=1, keepdim=True)
+        last = logits[:, 0].cpu().masked_fill(~legal, float("-inf")).argmax(dim=1, keepdim=True)
         tokens = torch.cat([tokens, last], dim=1)
     return tokens

@@ -69,6 +69,7 @@ def optimise(
     held_out: Labeled | None = None,
     *,
     decode: bool,
+    device: torch.device,
 ) -> None:
     """Fit a network in place.
 
@@ -82,6 +83,7 @@ def optimise(
         held_out: Held-out architectures. If their rank correlation stops rising, the fit ends early. None means no
             early stopping.
         decode: Whether the decoder learns.
+        device: Device of the fit. Afterwards the network is on the CPU.
     """
     module = ControllerModule(network.train().requires_grad_(True), settings, decode)
     whole = settings.optimisation.whole_batches
@@ -89,7 +91,7 @@ def optimise(
     stop = EarlyStopping("held_out_tau", mode="max", patience=settings.teachers.patience)
     trainer = pl.Trainer(
         max_steps=schedule.steps,
-        accelerator="cpu",
+        accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         # The norm over all members is clipped. The factor makes it about the same as clipping each member alone.
         gradient_clip_val=settings.optimisation.gradient_clip * schedule.members**0.5,

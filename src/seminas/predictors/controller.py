@@ -1,6 +1,7 @@
 """The SemiNAS controller as a predictor (Luo et al., NeurIPS 2020)."""
 
 from seminas.config.controller import ControllerSettings
+from seminas.controller.device import check_device
 from seminas.controller.fit import fit_controller
 from seminas.predictors.base import LabeledSet, Predict, Predictor
 from seminas.spaces.base import A
@@ -10,6 +11,7 @@ class ControllerPredictor(Predictor[A]):
     """The controller. It learns from labels and pseudo-labels."""
 
     def __init__(self, controller: ControllerSettings, pseudo_label_ratio: float) -> None:
+        check_device(controller)
         self.controller = controller
         self.pseudo_label_ratio = pseudo_label_ratio
 

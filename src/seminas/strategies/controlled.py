@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seminas.config.controller import ControllerSettings
+from seminas.controller.device import check_device
 from seminas.controller.fit import fit_controller
 from seminas.controller.fitted import Controller
 from seminas.errors import config_error
@@ -58,7 +59,11 @@ class ControllerStrategy(FittedStrategy[A]):
             controller: Settings of the controller's networks and of their training.
             pseudo_label_ratio: M / N, ratio between the number of pseudo-labeled architectures in each round and the
                 number of architectures in the first, random round. With 0, SemiNAS is NAO (Luo et al., NeurIPS 2018).
+
+        Raises:
+            UserError: The settings ask for a GPU, and there is none.
         """
+        check_device(controller)
         super().__init__(space, seed)
         self.round_sizes = ROUND_SIZES
         self.controller = controller

@@ -34,6 +34,10 @@ class Inputs(NamedTuple):
         """Return the architectures at ``index``, integers ``[m]``."""
         return Inputs(*(view[index] for view in self))
 
+    def to(self, device: torch.device) -> "Inputs":
+        """Return the architectures on a device."""
+        return Inputs(*(view.to(device) for view in self))
+
     def distinct(self, views: Sequence[str]) -> tuple["Inputs", NDArray[np.int64]]:
         """Return the distinct architectures and the index of each architecture among them, ``[n]``.
 
