@@ -28,6 +28,7 @@ from seminas.config.spaces import MobileNetSettings
 from seminas.execution.ranks import launch
 from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.mobilenet.network import SUPERNET
+from seminas.spaces.nasbench101 import NASBench101
 from seminas.training.classifier import Classifier
 from seminas.training.data.transforms import train_transform
 from seminas.training.paths import Paths, PathStrategy, SupernetModule
@@ -43,6 +44,8 @@ RECIPE = Recipe(
     label_smoothing=0.1,
     augmentation="flip",
 )
+KINDS = ("supernet", "standalone", "cell")
+CELLS: dict[str, Any] = {"stem_channels": 16, "num_stacks": 3, "cells_per_stack": 1}
 Side = Annotated[int, typer.Option(help="Of the images, in pixels.")]
 Steps = Annotated[int, typer.Option(help="Of each fit.")]
 Repeats = Annotated[int, typer.Option(help="Fits of each kind, in turns.")]
@@ -121,34 +124,40 @@ def step(
 ) -> None:
     """Compare the median seconds of a step of Lightning and of a plain loop, in alternating fits."""
     torch.set_num_threads(threads)
-    space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
-    batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
-    pool = [space.parse(SEMINASNET)]
     seconds: dict[str, list[float]] = {}
     for _ in range(repeats):
-        for name in ("supernet", "standalone"):
+        for name in KINDS:
             for kind in ("plain", "lightning"):
                 torch.manual_seed(0)
-                if name == "supernet":
-                    module: Any = SupernetModule(
-                        space.build_supernet(100, 3), Paths(space, 0, pool), RECIPE, 0
-                    )
-                    network, paths = module.network, module.paths
-                    forward = lambda x, k, network=network, paths=paths: network(x, paths.at(k))  # noqa: E731
-                else:
-                    module = Classifier(space.build_network(pool[0], 100, 3), 100, RECIPE, 0)
-                    network = module.network
-                    forward = lambda x, k, network=network: network(x)  # noqa: E731
+                module, forward, batch = trained(name, side, batch_size)
                 if kind == "plain":
-                    spent = plain_steps(network.train(), forward, batch, steps)
+                    spent = plain_steps(module.network.train(), forward, batch, steps)
                 else:
                     spent = lightning_steps(module, batch, steps)
                 seconds.setdefault(f"{name} {kind}", []).extend(spent[1:])
-    for name in ("supernet", "standalone"):
+    for name in KINDS:
         plain, ours = (np.median(seconds[f"{name} {kind}"]) for kind in ("plain", "lightning"))
         print(
             f"{name}: plain {1000 * plain:.1f} ms, lightning {1000 * ours:.1f} ms, ratio {ours / plain:.3f}"
         )
+
+
+def trained(name: str, side: int, batch_size: int) -> tuple[Any, Any, Any]:
+    """Return the module of a kind of training, the network's forward pass in a step, and a batch."""
+    if name == "cell":  # As in make search: a small cell on digits, without a seed for each step.
+        cells = NASBench101()
+        network = cells.build_network(cells.sample(1, np.random.default_rng(0))[0], 10, 1, **CELLS)
+        module: Any = Classifier(network, 10, RECIPE)
+        batch = (torch.randn(64, 1, 8, 8), torch.randint(0, 10, (64,)))
+        return module, lambda x, k: module.network(x), batch
+    space = MobileNet(MobileNetSettings(image=[3, side, side], num_classes=100))
+    batch = (torch.randn(batch_size, 3, side, side), torch.randint(0, 100, (batch_size,)))
+    pool = [space.parse(SEMINASNET)]
+    if name == "supernet":
+        module = SupernetModule(space.build_supernet(100, 3), Paths(space, 0, pool), RECIPE, 0)
+        return module, lambda x, k: module.network(x, module.paths.at(k)), batch
+    module = Classifier(space.build_network(pool[0], 100, 3), 100, RECIPE, 0)
+    return module, lambda x, k: module.network(x), batch
 
 
 class Searching(SupernetModule):
