@@ -2,7 +2,6 @@
 
 import atexit
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from seminas.commands.job import fail
 from seminas.config.check import checked, without_hydra
 from seminas.config.names import num_jobs
 from seminas.errors import UserError
-from seminas.execution.processes import end_with_parent
 from seminas.sweeps.folder import SweepFolder
 from seminas.sweeps.progress import SweepDisplay
 
@@ -55,11 +53,6 @@ class SweepProgress(Callback):
             return
         self._display = SweepDisplay(folder, num_jobs(config))
         atexit.register(self._display.end)  # After an error in a sweep, Hydra calls no callback.
-
-    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make a joblib worker end when the sweep's process ends. Otherwise it would continue with the jobs."""
-        if str(config.hydra.runtime.choices["hydra/launcher"]) == "joblib":
-            end_with_parent(os.getppid())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print how many jobs are done."""

@@ -1,5 +1,6 @@
 """A sweeper that runs only the jobs that are not done. Hydra finds sweepers only in the package hydra_plugins."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from seminas.config.check import checked, without_hydra
 from seminas.config.messages import one_line
 from seminas.config.names import job_names, pinned
 from seminas.errors import UserError
-from seminas.execution.processes import end_ray
+from seminas.execution.processes import end_ray, end_with_parent
 from seminas.sweeps.attempts import Attempts
 from seminas.sweeps.folder import SweepFolder
 
@@ -88,6 +89,9 @@ class JobsSweeper(BasicSweeper):
         assert self.launcher is not None
         returns: list[Any] = []
         attempts = Attempts(folder)
+        if hasattr(self.launcher, "joblib"):
+            # A worker of joblib that has begun no job would outlive a killed sweep by five minutes.
+            self.launcher.joblib |= {"initializer": end_with_parent, "initargs": (os.getpid(),)}
         while todo and not folder.is_stopped():
             alone, together = attempts.divided(list(todo))
             jobs = {name: pinned(todo[name], name) for name in todo}

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -91,3 +92,28 @@ def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, seed=0, only="search")
     while campaign.num_kills < 12:
         campaign.trial()
+
+
+def test_a_signal_that_comes_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
+    """Python ignores exceptions in destructors, also the one that a signal raises."""
+    program = """
+import os, signal, sys, time
+from seminas.commands.job import start
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0.1)
+
+def entry():
+    closing = Closing()
+    del closing
+    time.sleep(0.2)
+    print("went on")
+
+start(entry, ["search"])
+"""
+    for name, status in (("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)):
+        script = program.replace("{name}", name)
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", ""), name

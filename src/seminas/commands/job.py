@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from seminas.storage.files import DISK_FAULTS
 from seminas.storage.values import Config
 from seminas.sweeps.folder import SweepFolder
 
+AGAIN_S = 0.05
+"""Seconds after which a signal that was lost in a destructor is sent again."""
 R = TypeVar("R", bound=Result)
 Run = Callable[[Config, RunFolder, bool], float]
 """A command. Its arguments are the checked config, the run folder, and whether to hide the output. It returns a number
@@ -77,6 +80,7 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _exit)
+    sys.unraisablehook = _end_again
     logging.raiseExceptions = False  # On a full disk, logging would print a traceback for each message.
     sys.argv[1:] = options_last(sys.argv[1:])
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
@@ -100,6 +104,21 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             if signal.getsignal(number) in (_exit, signal.default_int_handler):
                 signal.signal(number, signal.SIG_DFL)
+
+
+def _end_again(unraisable: Any) -> None:
+    """Send a signal again whose exception Python could not raise, because it came in a destructor."""
+    error = unraisable.exc_value
+    number = error.code - 128 if isinstance(error, SystemExit) and isinstance(error.code, int) else 0
+    if isinstance(error, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    if number not in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        sys.__unraisablehook__(unraisable)
+        return
+    # Another thread sends it, because here it would be raised in the hook and ignored too.
+    again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def options_last(arguments: Sequence[str]) -> list[str]:

@@ -105,8 +105,10 @@ def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") 
     """
     if code < 0 or code == TOLD_TO_END:
         return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
-    output = file.read_text(errors="replace").rstrip()
-    log.error("rank %d failed:\n%s", rank, output[-LONGEST:])
+    output = ""
+    with suppress(OSError):
+        output = file.read_text(errors="replace").rstrip()
+        log.error("rank %d failed:\n%s", rank, output[-LONGEST:])
     last = output.splitlines()[-1] if output else f"exit status {code}"
     return UserError(f"{file}: rank {rank} failed: {errors.recv() if errors.poll() else last}")
 

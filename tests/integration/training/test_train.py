@@ -99,6 +99,22 @@ def test_the_log_of_a_job_repeats_what_a_failed_rank_said(
     assert "Traceback" in (tmp_path / "logs" / "rank1.log").read_text() and "Traceback" in caplog.text
 
 
+def test_an_extended_training_ends_like_one_that_was_longer_from_the_start(
+    root: Path, tmp_path: Path
+) -> None:
+    """Its images go on with the next epoch, and not with those of the first one."""
+
+    def ended(name: str, epochs: int) -> dict[str, Any]:
+        (tmp_path / name / "result.json").unlink(missing_ok=True)
+        changes: dict[str, Any] = {"recipe": {"schedule": "constant"}, "trainer": {"max_epochs": epochs}}
+        train_in(training_job(root, tmp_path / name, **changes))
+        return weights(tmp_path / name)
+
+    whole, shorter, extended = ended("whole", 3), ended("extended", 2), ended("extended", 3)
+    assert not all(torch.equal(shorter[name], value) for name, value in whole.items())
+    assert [name for name, value in extended.items() if not torch.equal(value, whole[name])] == []
+
+
 def test_bad_input_is_one_line(root: Path, tmp_path: Path) -> None:
     broken = write_pictures(tmp_path / "broken", 10, 3)
     (broken / "val" / "line").rename(tmp_path / "line")

@@ -146,6 +146,7 @@ class Images(pl.LightningDataModule):
         """
         source = self.sources["train"]
         position = self._position()
+        position.epoch = self._finished_epochs()
         self.check_batches(self._rank_and_number()[1])
         self._augmented = Augmented(source, self._train_transform, self.seed)
         persistent = self._workers["num_workers"] > 0
@@ -169,6 +170,13 @@ class Images(pl.LightningDataModule):
         """Return this process's share of a split, in order and without random transforms."""
         share = Share(self.sources[split], self._eval_transform, *self._rank_and_number())
         return DataLoader(share, batch_size or EVAL_BATCH, **self._workers)
+
+    def _finished_epochs(self) -> int:
+        """Return the epoch at which a finished training is extended.
+
+        Lightning restores a loader's position only in the middle of an epoch.
+        """
+        return 0 if self.trainer is None else self.trainer.current_epoch
 
     def _rank_and_number(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

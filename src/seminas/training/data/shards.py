@@ -231,6 +231,7 @@ class ShardImages(Images):
             self.seed,
             self._rank_and_number(),
         )
+        self._stream.epoch = self._finished_epochs()
         return TrainLoader(self._stream, self._stream, batch_size=None, **self._workers)
 
 
