@@ -1,4 +1,4 @@
-"""Test disks that are full or broken, and a short campaign of random kills and faults."""
+"""Test disks that are full or broken, and signals at odd moments. ``make campaign`` draws both at random."""
 
 import logging
 import shutil
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from campaign.__main__ import Campaign
 from campaign.processes import built_shim
 from seminas.commands.job import start
 from seminas.runs.folder import RunFolder
@@ -83,15 +82,6 @@ def test_what_a_killed_process_left_of_a_file_is_removed_and_nothing_else(tmp_pa
         file.write(b"whole")
         remove_leftovers(tmp_path)  # The file that this process is writing stays.
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "written"])
-
-
-@NEEDS_COMPILER
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
-    campaign = Campaign(tmp_path, seed=0, only="search")
-    while campaign.num_kills < 12:
-        campaign.trial()
 
 
 def test_a_signal_that_comes_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
