@@ -33,7 +33,7 @@ def test_a_log_file_that_cannot_be_made_is_one_line(
         "search.max_queries=5",
     ]
     overrides += ["hydra.run.dir=run"]
-    for after in range(5):
+    for after in (0, 2, 4):
         with monkeypatch.context() as patched:
             patched.setenv("LD_PRELOAD", str(library))
             patched.setenv("FAULTY_FOLDER", str(tmp_path / "run"))
