@@ -144,20 +144,15 @@ static int refused(const char *path, int flags) {
     return 1;
 }
 
-int open64(const char *path, int flags, ...) {
-    REAL(int, "open64", const char *, int, ...);
-    va_list rest;
-    va_start(rest, flags);
-    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
-    va_end(rest);
-    return refused(path, flags) ? -1 : real(path, flags, mode);
-}
+#define OPEN(name)                                                       \
+    int name(const char *path, int flags, ...) {                         \
+        REAL(int, #name, const char *, int, ...);                        \
+        va_list rest;                                                    \
+        va_start(rest, flags);                                           \
+        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
+        va_end(rest);                                                    \
+        return refused(path, flags) ? -1 : real(path, flags, mode);      \
+    }
 
-int open(const char *path, int flags, ...) {
-    REAL(int, "open", const char *, int, ...);
-    va_list rest;
-    va_start(rest, flags);
-    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
-    va_end(rest);
-    return refused(path, flags) ? -1 : real(path, flags, mode);
-}
+OPEN(open)
+OPEN(open64)
