@@ -153,7 +153,8 @@ class ControllerSettings(Settings):
         device: Device of the networks: ``cpu``, ``cuda`` (the first GPU) or ``auto``. ``auto`` is the CPU up to
             ``gpu_from`` labels, and a GPU above if there is one. On the CPU, equal seeds give equal controllers.
         gpu_from: Number of labels and pseudo-labels of a fit above which ``device=auto`` takes the GPU. The default is
-            an estimate. ``measurements/gpu.py`` measures the number for a machine.
+            an estimate, and nobody measured it on a GPU. A default search stays below it. ``measurements/gpu.py``
+            measures the number for a machine.
     """
 
     KEY: ClassVar[str] = "controller"
