@@ -1,4 +1,4 @@
-"""Measurement of what a GPU gives: in one run of at most nine minutes, as JSON and as a table.
+"""Measurement of what a GPU gives: all parts in one run, as JSON and as a table.
 
     python measurements/gpu.py -o measurements/reports/DATE-DEVICE.json
 
@@ -17,6 +17,8 @@ from gpu_parts.clock import FULL, TINY, device, machine
 from rich.console import Console
 from rich.table import Table
 
+from seminas.config.check import flat
+
 PARTS = {
     "steps": "standalone training",
     "reading": "images from the disk",
@@ -32,14 +34,6 @@ TARGETS = {
     ("fits", "10000_labels_gpu_speedup"): (">=", 5.0),
 }
 """What is to be reached on a GPU."""
-
-
-def flat(numbers: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested numbers by dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in numbers.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return found
 
 
 def main(

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from training import SEMINASNET, Batch, plain_optimizer
 
 from gpu_parts.clock import Numbers, Sizes, busy_fraction, device, median, peak_mib, ratio, wait
 from seminas.config.recipe import Recipe
@@ -22,7 +22,6 @@ from seminas.training.classifier import Classifier
 from seminas.training.devices import lightning_precision, mixed_precision, uses_channels_last
 from seminas.training.trainer import make_trainer
 
-SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
 PEERS = (
     "mobilenetv3_large_100",
     "mobilenetv3_large_150d",
@@ -32,19 +31,7 @@ PEERS = (
 )
 """Networks of timm. The one whose number of multiply-adds is nearest to ours is the peer."""
 SETTINGS = TrainerSettings(precision="auto", log_every_n_steps=1_000, checkpoint_every=1_000_000)
-Batch = tuple[Tensor, Tensor]
-
-
-class Batches(pl.LightningDataModule):
-    """One batch in pinned memory, again and again."""
-
-    def __init__(self, batch: Batch, steps: int) -> None:
-        super().__init__()
-        self._batch, self._steps, self.batch_size = batch, steps, len(batch[0])
-
-    def train_dataloader(self) -> Any:
-        """Return a loader of all steps."""
-        return DataLoader([self._batch] * self._steps, batch_size=None)  # type: ignore[arg-type]
+Pair = tuple[Tensor, Tensor]
 
 
 class Times(pl.Callback):
@@ -74,7 +61,7 @@ def recipe(is_compiled: bool) -> Recipe:
     return Recipe(1, learning_rate=0.1, weight_decay=4e-5, gradient_clip=5.0, compile=is_compiled, **constant)
 
 
-def ours(network: nn.Module, batch: Batch, is_compiled: bool, sizes: Sizes) -> Numbers:
+def ours(network: nn.Module, batch: Pair, is_compiled: bool, sizes: Sizes) -> Numbers:
     """Return images a second, the share of waiting for data, and the synchronisations in a step of our trainer."""
     skipped = min(sizes.steps // 2, 10)
     times = Times(skipped)
@@ -86,7 +73,7 @@ def ours(network: nn.Module, batch: Batch, is_compiled: bool, sizes: Sizes) -> N
         )
         if torch.cuda.is_available():
             torch.cuda.set_sync_debug_mode("warn")
-        trainer.fit(module, datamodule=Batches(batch, sizes.steps))
+        trainer.fit(module, datamodule=Batch(batch, sizes.steps))
         if torch.cuda.is_available():
             torch.cuda.set_sync_debug_mode("default")
     spent = times.ended - times.begun
@@ -100,19 +87,14 @@ def ours(network: nn.Module, batch: Batch, is_compiled: bool, sizes: Sizes) -> N
 
 
 def plain(
-    network: nn.Module, batch: Batch, is_compiled: bool, sizes: Sizes
+    network: nn.Module, batch: Pair, is_compiled: bool, sizes: Sizes
 ) -> tuple[float, Callable[[], None]]:
     """Return images a second of a plain PyTorch loop, and its step."""
     layout = torch.channels_last if uses_channels_last(recipe(False), device()) else torch.contiguous_format
     network = network.to(device(), memory_format=layout).train()  # type: ignore[call-overload]
     if is_compiled:
         network.compile()
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1]},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = True if device().type == "cuda" else None
-    optimizer = torch.optim.SGD(groups, 0.1, momentum=0.9, nesterov=True, weight_decay=4e-5, fused=fused)
+    optimizer = plain_optimizer(network, device().type == "cuda")
 
     def step() -> None:
         images = batch[0].to(device(), non_blocking=True, memory_format=layout)

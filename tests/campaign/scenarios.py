@@ -8,14 +8,8 @@ from typing import Any
 
 from safetensors.numpy import load_file
 
-SMALL_CONTROLLER = [
-    "controller.encoder.hidden=16",
-    "controller.teachers.steps=20",
-    "controller.student.steps=20",
-    "strategy.pool=200",
-    "strategy.num_seeds=10",
-    "strategy.max_steps=5",
-]
+from support import SMALL_CONTROLLER, SMALL_STRATEGY
+
 SMALL_NETWORK = [
     "space=nasbench101",
     "data=digits",
@@ -73,7 +67,7 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
     train = ["seminas-train", seed, *SMALL_NETWORK, "trainer.checkpoint_every=3", "trainer.max_epochs=4"]
     slow = ["evaluator=slow", "evaluator.isolate=true", "strategy=evolution"]
     fit = ["seminas-predictor", seed, f"evaluator.path={table}", "predictor.num_labeled=100"]
-    fit += SMALL_CONTROLLER[:3]
+    fit += SMALL_CONTROLLER
     supernet = ["seminas-supernet", seed, "space=mobilenet_small", "data=digits", "num_measured=4"]
     supernet += ["data.images._target_=campaign.users.few_digits", "trainer.checkpoint_every=3"]
     supernet += ["trainer.max_steps=16"]
@@ -82,7 +76,7 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
             Scenario(f"search-{name}", [*on_table, f"strategy={name}"], 2, is_own=True)
             for name in ("random", "evolution", "local_search")
         ),
-        Scenario("search-seminas", [*on_table, "strategy=seminas", *SMALL_CONTROLLER], 2, is_own=True),
+        Scenario("search-seminas", [*on_table, "strategy=seminas", *SMALL_STRATEGY], 2, is_own=True),
         Scenario(
             "search-isolated", [*search, "--config-dir", ".", *slow, "search.max_queries=40"], 2, is_own=True
         ),

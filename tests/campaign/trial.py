@@ -11,6 +11,7 @@ from pathlib import Path
 
 from campaign.processes import Processes, send
 from campaign.scenarios import Facts, Scenario, history
+from seminas.storage.files import LEFTOVER
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FAULTS = ("full", "write", "sync", "rename", "short", "torn")
@@ -19,10 +20,6 @@ _LIMIT_S = 400
 _STATUSES = {0, 2, *(sign * (n + base) for n in SIGNALS for sign, base in ((-1, 0), (1, 128)))}
 _EXCUSED = re.compile("Input/output error|No space left on device")
 """An evaluation that fails by the fault itself may count as failed."""
-
-
-_LEFTOVER = re.compile(r"\.\d+-[0-9a-f]{8}$")
-"""End of the name of a temporary file."""
 
 
 class Finding(Exception):
@@ -183,7 +180,7 @@ class Trial:
             for name, value in self.reference[job].items():
                 if facts.get(name) != value:
                     raise Finding(f"{job}: {name} differs: {facts.get(name)!s:.300} from {value!s:.300}")
-        leftovers = [path.name for path in self.folder.rglob(".*") if _LEFTOVER.search(path.name)]
+        leftovers = [path.name for path in self.folder.rglob(".*") if LEFTOVER.search(path.name)]
         if leftovers:
             raise Finding(f"leftovers {leftovers}")
 

@@ -54,6 +54,7 @@ def test_logging_of_a_full_disk_is_one_line(
     monkeypatch.setattr(sys, "argv", ["seminas-search"])
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
     def entry() -> None:
         try:

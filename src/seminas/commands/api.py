@@ -20,7 +20,7 @@ from seminas.config.compose import compose
 from seminas.config.messages import no_option, one_line
 from seminas.config.names import quoted
 from seminas.errors import UserError
-from seminas.runs.folder import RunFolder
+from seminas.runs.folder import NO_RUN, RunFolder
 from seminas.runs.results import Result, SearchResult, TrainingResult
 from seminas.storage.values import Json
 
@@ -100,7 +100,7 @@ def load_run(folder: PathLike) -> Result:
     result = run_folder.result()
     if result is None:
         state = run_folder.state()
-        reason = "holds no run" if state.name == "missing" else f"has no result yet, it is {state.name}"
+        reason = NO_RUN if state.name == "missing" else f"has no result yet, it is {state.name}"
         raise UserError(f"{run_folder}: {reason}")
     return result
 

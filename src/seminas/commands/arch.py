@@ -10,7 +10,7 @@ from seminas.commands.architecture import read_architecture
 from seminas.commands.errors import user_errors
 from seminas.commands.space import import_path, load_space
 from seminas.errors import UserError
-from seminas.runs.folder import RunFolder
+from seminas.runs.folder import NO_RUN, RunFolder
 from seminas.spaces.base import SearchSpace
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _space_of(path: Path) -> SearchSpace:
     folder = RunFolder(path)
     config = folder.config()
     if config is None:
-        raise UserError(f"{path}: holds no run; each command prints its run folder at the end")
+        raise UserError(f"{path}: {NO_RUN}")
     import_path(folder.import_paths())
     space: SearchSpace = recorded_space(config, str(path), SearchSpace)
     return space

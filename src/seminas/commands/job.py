@@ -1,6 +1,5 @@
 """The code that all Hydra commands share: it runs one job in its folder, and prints errors as one line."""
 
-import logging
 import math
 import multiprocessing
 import os
@@ -24,7 +23,7 @@ from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
 from seminas.config.messages import no_option, one_line
 from seminas.config.names import in_sweep, side_by_side
 from seminas.errors import UserError
-from seminas.execution.processes import TOLD_TO_END, take_rank_from_submitit
+from seminas.execution.processes import TOLD_TO_END, quiet_logging, take_rank_from_submitit
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Result
 from seminas.storage.files import DISK_FAULTS
@@ -48,6 +47,7 @@ _OPTIONS_WITH_VALUE = (
     "-c",
     "--package",
     "-p",
+    "--experimental-rerun",
 )
 _USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
@@ -81,7 +81,7 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _exit)
     sys.unraisablehook = _end_again
-    logging.raiseExceptions = False  # On a full disk, logging would print a traceback for each message.
+    quiet_logging()
     sys.argv[1:] = options_last(sys.argv[1:])
     sys.path.append(str(Path.cwd()))  # The working directory may hold the user's own classes.
     try:
@@ -109,10 +109,10 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
 def _end_again(unraisable: Any) -> None:
     """Send a signal again whose exception Python could not raise, because it came in a destructor."""
     error = unraisable.exc_value
-    number = error.code - 128 if isinstance(error, SystemExit) and isinstance(error.code, int) else 0
-    if isinstance(error, KeyboardInterrupt):
-        number = int(signal.SIGINT)
-    if number not in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    code = getattr(error, "code", None)
+    by_code: dict[Any, int] = {128 + number: number for number in (signal.SIGTERM, signal.SIGHUP)}
+    number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else by_code.get(code)
+    if number is None:
         sys.__unraisablehook__(unraisable)
         return
     # Another thread sends it, because here it would be raised in the hook and ignored too.
@@ -187,6 +187,7 @@ def run_job(name: str, run: Run, config: DictConfig) -> float:
         folder.remove_if_unused(f"{hydra_config.job.name}.log")
         return math.nan
     folder.clear_error()
+    quiet_logging()
     take_rank_from_submitit()
     try:
         with recorded_errors(folder, f"{hydra_config.job.name}.log"):

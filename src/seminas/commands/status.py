@@ -7,7 +7,7 @@ import typer
 
 from seminas.commands.errors import user_errors
 from seminas.errors import UserError
-from seminas.runs.folder import RunFolder
+from seminas.runs.folder import NO_RUN, RunFolder
 
 
 @user_errors
@@ -19,7 +19,7 @@ def status(
 
     run = RunFolder(folder)
     if not run.is_claimed() and run.error() is None:
-        raise UserError(f"{folder}: holds no run; each command prints its run folder at the end")
+        raise UserError(f"{folder}: {NO_RUN}")
     state = run.state()
     print(f"state        {state.name}{f': {state.error}' if state.error else ''}")
     for name, value in progress_of(run).items():

@@ -56,6 +56,11 @@ def end_with_parent(parent: int) -> None:
         threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
+def quiet_logging() -> None:
+    """Let logging drop a message that it cannot write. On a full disk it would print a traceback for each message."""
+    logging.raiseExceptions = False
+
+
 def end_ray() -> None:
     """Shut down Ray in this process, if Ray is running."""
     ray = sys.modules.get("ray")

@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from seminas.errors import UserError
-from seminas.execution.processes import TOLD_TO_END, end_with_parent, spawning, under_submitit
+from seminas.execution.processes import (
+    TOLD_TO_END,
+    end_with_parent,
+    quiet_logging,
+    spawning,
+    under_submitit,
+)
 from seminas.storage.files import DISK_FAULTS
 
 log = logging.getLogger(__name__)
@@ -162,7 +168,7 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
         "MASTER_PORT": str(port),
     }
     end_with_parent(parent)
-    logging.raiseExceptions = False  # On a full disk, logging would print a traceback for each message.
+    quiet_logging()
     try:
         file = path.open("ab", buffering=0)
         file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
@@ -178,15 +184,11 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
         function(*arguments)
     except SystemExit as error:
         sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning exits without a status.
-    except UserError as error:
-        _tell(str(error), file, errors)
-        sys.exit(2)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            _tell(str(error), file, errors)
-            sys.exit(2)
-        _tell(traceback.format_exc(), file, errors)
-        sys.exit(1)
+        is_disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
+        is_bug = not (is_disk or isinstance(error, UserError))
+        _tell(traceback.format_exc() if is_bug else str(error), file, errors)
+        sys.exit(1 if is_bug else 2)
 
 
 def _tell(text: str, log: BinaryIO, errors: "connection.Connection") -> None:

@@ -26,6 +26,7 @@ from seminas.storage.typed import read_typed
 from seminas.storage.values import Config
 
 CONFIG_FILE, RESULT_FILE, ERROR_FILE, TRACEBACK_FILE = "config.yaml", "result.json", "error.json", "error.log"
+NO_RUN = "holds no run; each command prints its run folder at the end"
 PLAN_FILE, HYDRA_FOLDER = "plan.json", ".hydra"
 STATES = ("done", "running", "failed", "stopped", "missing")
 

@@ -152,9 +152,6 @@ class BudgetChain(Chain):
     A state is the part of the budget that the choices so far leave over, beyond the cost of the cheapest choices at the
     remaining positions. Two parts that allow the same continuations are one state. So the number of states follows the
     number of different total costs, and not the size of the budget.
-
-    Attributes:
-        num_states: Number of states at all positions together.
     """
 
     def __init__(self, costs: Sequence[Sequence[int]], budget: int) -> None:
@@ -167,7 +164,7 @@ class BudgetChain(Chain):
         self.length = len(costs)
         self._extra = [np.array(choices, dtype=np.int64) - min(choices) for choices in costs]
         self.numbered = reduce(lambda product, choices: product * len(choices), costs, 1) < 2**63
-        self.size = self.num_states = 0
+        self.size = 0
         spare = budget - sum(min(choices) for choices in costs)
         if spare < 0:
             return
@@ -185,7 +182,6 @@ class BudgetChain(Chain):
             ways = sum(np.where(state != DEAD, self._ways[0][state], 0) for state in states)
             self._ways.insert(0, np.asarray(ways))
         self.size = int(self._ways[0][0])
-        self.num_states = sum(map(len, self._left))
 
     def _same(self, position: int, left: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the smallest parts of the budget that allow the same choices from a position on."""

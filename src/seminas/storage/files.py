@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from seminas.errors import UserError
 
-_LEFTOVER = re.compile(r"\.(\d+)-[0-9a-f]{8}$")
+LEFTOVER = re.compile(r"\.(\d+)-[0-9a-f]{8}$")
 """End of the name of a temporary file, with the id of its process."""
 
 
@@ -53,7 +53,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that ``atomic_write`` left in a folder when its process was killed."""
     for file in folder.glob(".*"):
-        if (match := _LEFTOVER.search(file.name)) and not _is_running(int(match[1])):
+        if (match := LEFTOVER.search(file.name)) and not _is_running(int(match[1])):
             file.unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ The file has version 2. It is a NumPy ``.npz`` file without pickles. It has thes
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from seminas.storage.files import atomic_write, parse_json
 from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
-VERSION = 2
+_FORMAT, VERSION = "seminas-table", 2
 ROLES = {"val": "accuracy", "test": "accuracy", "cost": "seconds"}
 """Roles of columns in a search, and the kind of column for each role."""
 _TOLERANCE = 4e-8  # The rounding error of a single-precision accuracy is at most 3e-8.
@@ -153,20 +153,41 @@ def _smallest(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(kind)
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What a packed file says of a column. The numbers are in an array beside it."""
+
+    kind: str
+    divisor: int
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a packed file says of its table."""
+
+    format: str
+    version: int
+    space: str
+    fingerprint: str
+    columns: dict[str, _Stored]
+    defaults: dict[str, str]
+    origin: dict[str, Json]
+
+
 def save_table(table: Table, path: Path) -> None:
     """Write the packed file of a table. After an error, the file is unchanged."""
     arrays = {f"c{i}": column.stored for i, column in enumerate(table.columns.values())}
     arrays["index"] = _smallest(np.diff(table.index, prepend=0))
-    about = {
-        "format": "seminas-table",
-        "version": VERSION,
-        "space": table.space,
-        "fingerprint": table.fingerprint,
-        "columns": {name: {"kind": c.kind, "divisor": c.divisor} for name, c in table.columns.items()},
-        "defaults": dict(table.defaults),
-        "origin": dict(table.origin),
-    }
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    about = _About(
+        _FORMAT,
+        VERSION,
+        table.space,
+        table.fingerprint,
+        {name: _Stored(c.kind, c.divisor) for name, c in table.columns.items()},
+        dict(table.defaults),
+        dict(table.origin),
+    )
+    arrays["about"] = np.frombuffer(json.dumps(asdict(about)).encode(), dtype=np.uint8)
     digest = np.frombuffer(_digest(arrays), dtype=np.uint8)
     kept: dict[str, Any] = {**arrays, "sha256": digest}
     with atomic_write(path) as file:
@@ -206,7 +227,7 @@ def read_table(path: Path) -> Table:
         form, version = about["format"], about["version"]
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: is no packed table; see seminas data import") from error
-    if form != "seminas-table" or version != VERSION:
+    if form != _FORMAT or version != VERSION:
         raise UserError(f"{path}: is a table of version {version}, not {VERSION}: import it again")
     if digest.tobytes() != _digest(arrays):
         raise UserError(f"{path}: its SHA-256 does not match its contents: it was damaged or changed")
@@ -214,23 +235,6 @@ def read_table(path: Path) -> Table:
         return _table(typed(about, _About), arrays)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: is no packed table ({first_line(error)})") from error
-
-
-@dataclass(frozen=True)
-class _Stored:
-    kind: str
-    divisor: int
-
-
-@dataclass(frozen=True)
-class _About:
-    format: str
-    version: int
-    space: str
-    fingerprint: str
-    columns: dict[str, _Stored]
-    defaults: dict[str, str]
-    origin: dict[str, Json]
 
 
 def _table(about: _About, arrays: Mapping[str, NDArray[Any]]) -> Table:

@@ -13,7 +13,7 @@ class MeanWeights(EMAWeightAveraging):
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Make the mean at the begin of a fit."""
+        """Make the mean at the start of a fit."""
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
         if stage == "fit" and self._average_model is not None:

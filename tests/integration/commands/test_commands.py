@@ -177,6 +177,7 @@ def own_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("seed=1 --config-dir . strategy=random", "seed=1 strategy=random --config-dir ."),
         ("-m seed=1,2 --config-dir=. a=b", "seed=1,2 a=b -m --config-dir=."),
         ("--info plugins -i seed=1 --cfg job x=y", "seed=1 x=y --info plugins -i --cfg job"),
+        ("--experimental-rerun job.pickle x=y", "x=y --experimental-rerun job.pickle"),
         ("--config-dir", "--config-dir"),
         ("", ""),
     ],

@@ -76,6 +76,8 @@ def _like_a_process(command: list[str], cwd: Path) -> Iterator[None]:
         mock.patch.object(sys, "argv", command),
         mock.patch.object(sys, "path", [*sys.path]),
         mock.patch.object(os, "execv", _execute),
+        mock.patch.object(sys, "unraisablehook", sys.unraisablehook),
+        mock.patch.object(logging, "raiseExceptions", logging.raiseExceptions),
         mock.patch("hydra_plugins.seminas_callbacks.atexit", SimpleNamespace(register=at_end.append)),
     ):
         try:

@@ -85,7 +85,7 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
     [(225, 600e6, 5_577_464_113_678_298), (299, 1.5e9, 219_122_968_292_781_244)],
 )
 def test_a_budget_at_an_odd_resolution_needs_little_memory(image: int, max_macs: float, size: int) -> None:
-    """Compare with sizes that a table of all parts of the budget gave. It needed 2.8 and 8.3 GB."""
+    """Compare with sizes that a table of all parts of the budget gave. That table needed several GB."""
     tracemalloc.start()
     try:
         space = MobileNet(MobileNetSettings(image=[3, image, image], max_macs=max_macs))
