@@ -1,5 +1,6 @@
 """Choice of the processes and devices of a training."""
 
+import atexit
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -121,3 +122,18 @@ def share_cores() -> None:
     processes = int(os.environ.get("WORLD_SIZE", 1))
     if processes > 1:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
+
+
+def leave_group_at_exit() -> None:
+    """Let this rank leave the group of ranks before the interpreter ends.
+
+    The threads of Gloo hold tensors. A thread that frees its tensors while the interpreter ends aborts the process
+    (PyTorch, pull request 179291). Lightning leaves only groups of NCCL.
+    """
+    atexit.unregister(_leave_group)
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

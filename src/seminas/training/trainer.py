@@ -16,6 +16,7 @@ from seminas.execution.processes import ranks_are_started
 from seminas.training.averaging import MeanWeights
 from seminas.training.checkpoints import LAST, ResumableCheckpoint, SafeCheckpoints, checkpoint_folder
 from seminas.training.devices import (
+    leave_group_at_exit,
     lightning_devices,
     lightning_precision,
     num_local_processes,
@@ -99,6 +100,8 @@ def evaluating_trainer(settings: TrainerSettings, folder: Path) -> pl.Trainer:
 
 def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: Any) -> pl.Trainer:
     parallel = num_local_processes(settings) > 1 or ranks_are_started()
+    if parallel:
+        leave_group_at_exit()
     # Without a second copy of the gradients, a step needs less memory and no copying.
     auto = (strategy or DDPStrategy(gradient_as_bucket_view=True)) if parallel else "auto"
     try:
