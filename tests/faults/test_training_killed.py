@@ -11,6 +11,7 @@ import pytest
 import torch
 from pictures import write_pictures
 
+from integration.sweeps.running import call
 from learning import SMALL, train_in, training_job, training_overrides, training_result_in, weights
 from seminas.commands import train as command
 from seminas.errors import UserError
@@ -51,6 +52,22 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(
     assert twice.keys() == once.keys()
     for name, value in twice.items():
         assert torch.equal(value, once[name]), name
+
+
+@pytest.mark.parametrize("step", ["training_step", "validation_step", "test_step"])
+def test_ctrl_c_ends_a_training_and_says_how_it_goes_on(
+    root: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check each stage. Lightning itself would exit with status 1."""
+
+    def interrupted(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Classifier, step, interrupted)
+    overrides = training_overrides(root, f"architecture='{SMALL}'", "hydra.run.dir=run")
+    ended = call("seminas-train", *overrides, cwd=tmp_path)
+    assert ended.returncode == 130
+    assert "interrupted: the same command with hydra.run.dir=" in ended.stderr
 
 
 ALL_AT_ONCE: dict[str, Any] = {

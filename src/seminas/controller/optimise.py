@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from seminas.config.controller import ControllerSettings
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Batches, ControllerModule, Labeled
+from seminas.execution.processes import raising_interrupts
 
 CHECK_EVERY = 25
 """Number of steps between two checks on the held-out architectures."""
@@ -103,11 +104,12 @@ def optimise(
         enable_model_summary=False,
     )
     checks: Any = [held_out]
-    trainer.fit(
-        module,
-        DataLoader(batches, batch_size=None),
-        DataLoader(checks, batch_size=None) if held_out else None,
-    )
+    with raising_interrupts():
+        trainer.fit(
+            module,
+            DataLoader(batches, batch_size=None),
+            DataLoader(checks, batch_size=None) if held_out else None,
+        )
 
 
 class SameSignals(pl.Callback):

@@ -17,6 +17,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line, whole_traceback
 from seminas.execution.base import LostError
 from seminas.execution.engines import make_engine
+from seminas.execution.processes import raising_interrupts
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters
@@ -176,7 +177,7 @@ class Trial:
         digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
         module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), raising_interrupts():
             warnings.simplefilter("ignore")
             trainer = pl.Trainer(
                 max_epochs=self._recipe.epochs,

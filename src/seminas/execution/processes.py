@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 
 _WATCH = "ends with its parent"
@@ -38,6 +40,24 @@ def become_quiet() -> None:
 
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Let Ctrl-C in a call of Lightning's trainer raise ``KeyboardInterrupt``, as it does elsewhere.
+
+    Lightning itself would exit with status 1, and would ignore each later Ctrl-C.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        if in_main:
+            signal.signal(signal.SIGINT, before)
+        raise error.__context__ from None
 
 
 def end_with_parent(parent: int) -> None:

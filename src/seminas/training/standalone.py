@@ -11,6 +11,7 @@ from torch import nn
 
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
+from seminas.execution.processes import raising_interrupts
 from seminas.runs.folder import RunFolder
 from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log_numbers
 from seminas.runs.results import TrainingResult
@@ -93,7 +94,7 @@ def train(job: StandaloneJob) -> None:
         quiet=job.quiet,
         limit_val_batches=1.0 if has_validation else 0,
     )
-    with closing_loggers(loggers):
+    with closing_loggers(loggers), raising_interrupts():
         log_config(loggers, job.config)
         trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(job.folder), weights_only=True)
         log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))

@@ -16,7 +16,7 @@ from torch import nn
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
-from seminas.execution.processes import number_of_ranks, rank_of_all
+from seminas.execution.processes import number_of_ranks, raising_interrupts, rank_of_all
 from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers, log_config
 from seminas.spaces.capabilities import HasSupernet, require
@@ -123,7 +123,8 @@ class SupernetJob:
         world_size = os.environ.get("WORLD_SIZE")
         if config is not None:
             log_config(loggers, config)
-        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+        with raising_interrupts():
+            trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
         if trainer.global_step < steps:
             raise UserError(f"{self.folder}: training ended before its {steps} steps")
         if world_size is not None:

@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -220,6 +221,17 @@ def test_a_fit_does_not_depend_on_the_number_of_threads(
     finally:
         torch.set_num_threads(before)
     assert results[0] == results[1]
+
+
+def test_ctrl_c_in_a_fit_is_raised_and_later_ones_are_heard(
+    space: NASBench101, cells: list[Cell], accuracies: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning itself would exit with status 1, and the process would ignore each later Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(ControllerModule, "training_step", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fit_controller(space, SMALL, cells[:100], accuracies[:100], (0, 0))
+    assert signal.getsignal(signal.SIGINT) == handler
 
 
 @pytest.mark.parametrize("encoder", [*ENCODERS, "paper"])
