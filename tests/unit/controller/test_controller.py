@@ -227,8 +227,12 @@ def test_ctrl_c_in_a_fit_is_raised_and_later_ones_are_heard(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lightning itself would exit with status 1, and the process would ignore each later Ctrl-C."""
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
     handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(ControllerModule, "training_step", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(ControllerModule, "training_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit_controller(space, SMALL, cells[:100], accuracies[:100], (0, 0))
     assert signal.getsignal(signal.SIGINT) == handler
