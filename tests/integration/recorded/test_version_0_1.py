@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from integration.recorded import portable
 from seminas.commands import predictor, search, supernet, train
 from seminas.commands.main import app
 from seminas.report.runs import read_runs
@@ -93,14 +94,13 @@ def test_arch_show_finds_their_space(folders: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["search-random", "search-nao"])
-def test_one_that_was_killed_goes_on(configure: Configure, folders: Path, name: str) -> None:
+def test_one_that_was_killed_goes_on(folders: Path, name: str) -> None:
     whole = (folders / name / "history.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)
     (folders / name / "history.jsonl").write_bytes(b"".join(lines[:31]) + lines[31][:20])
     (folders / name / "result.json").unlink()
     assert RunFolder(folders / name).state().name == "stopped"
-    _, command, overrides = COMMANDS[name]
-    search.run(configure(command, *overrides), RunFolder(folders / name), quiet=True)
+    portable.search(*COMMANDS[name][2], folder=folders / name)
     assert (folders / name / "history.jsonl").read_bytes() == whole
 
 

@@ -1,0 +1,28 @@
+"""Searches whose last digits are the same on every x86 processor."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from support import BIN
+
+PORTABLE = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OMP_NUM_THREADS": "1",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+"""Environment in which libraries compute with instructions that every x86 processor of today has.
+
+Without it PyTorch, MKL, oneDNN, OpenBLAS and NumPy each choose other instructions on another processor.
+"""
+
+
+def search(*overrides: str, folder: Path) -> None:
+    """Run a search in a process with the portable arithmetic."""
+    command = [str(BIN / "seminas-search"), *overrides, f"hydra.run.dir={folder}"]
+    environment = {**os.environ, **PORTABLE}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
