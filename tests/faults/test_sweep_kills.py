@@ -30,6 +30,7 @@ from support import BIN, background, command
 SIDE_BY_SIDE = ["-m", "strategy=random", "cluster=local", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
 
 
+@pytest.mark.long
 def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
     small_table: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,11 @@ from pages import PAGES, blocks, commands, page_name
 from support import ROOT, SMALL_CONTROLLER, command
 
 DOCS = ROOT / "docs"
-WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+WITH_PYTHON = [
+    pytest.param(page, marks=pytest.mark.long if page.name == "python.md" else ())  # A page of many searches.
+    for page in PAGES
+    if blocks(page, "python")
+]
 
 
 def write_files(page: Path, folder: Path) -> list[str]:

@@ -86,6 +86,7 @@ def training(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("logger", LOGGERS)
 def test_a_training_has_the_points_of_one_that_was_not_killed(training: dict[str, Any], logger: str) -> None:
     assert training["whole"]["train_loss"] and len(training["whole"]["val_accuracy"]) == 5
@@ -99,13 +100,14 @@ def test_a_training_has_the_points_of_one_that_was_not_killed(training: dict[str
     assert [step for step, _ in found["final/test_accuracy"]] == ends
 
 
+@pytest.mark.long
 def test_a_killed_training_has_the_rows_of_one_that_was_not_killed(training: dict[str, Any]) -> None:
     rows = (training["folder"] / "metrics.csv").read_text().splitlines()
     whole = (training["folder"].parent / "whole" / "metrics.csv").read_text().splitlines()
     assert len(rows) == len(whole) and len({row.count(",") for row in rows}) == 1
 
 
-@pytest.mark.parametrize("name", ["search", "training"])
+@pytest.mark.parametrize("name", ["search", pytest.param("training", marks=pytest.mark.long)])
 def test_all_processes_logged_to_the_same_run(name: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)["folder"]
     ids = json.loads((folder / "loggers.json").read_text())
