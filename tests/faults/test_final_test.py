@@ -63,7 +63,8 @@ def test_a_test_that_raises_is_one_line_and_is_made_again(
     with monkeypatch.context() as patched:
         patched.setattr(TableEvaluator, "test", broken)
         with pytest.raises(
-            UserError, match="^the best architecture cannot be tested: ValueError: no images$"
+            UserError,
+            match="^the best architecture cannot be tested: ValueError: no images; the same command tests again$",
         ):
             run()
     history = folder.history()

@@ -103,7 +103,7 @@ def _check_together(values: Config) -> None:
     if warm and "strategy" in values and evaluator.endswith("supernet.SupernetEvaluator"):
         raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
     if evaluator.endswith("training.TrainingEvaluator") and not values.get("data"):
-        raise UserError("data: must be set, with evaluator=training")
+        raise UserError("data: must be set with evaluator=training, such as data=digits")
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

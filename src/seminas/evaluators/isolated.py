@@ -110,7 +110,9 @@ class IsolatedEvaluator(Evaluator[A]):
         """
         ((_, outcome),) = self._engine.calls("test", [(architecture,)])
         if isinstance(outcome, LostError):
-            raise UserError(f"the best architecture cannot be tested: {outcome}")
+            raise UserError(
+                f"the best architecture cannot be tested: {outcome}; the same command tests again"
+            )
         accuracy: float | None = outcome
         return accuracy
 

@@ -32,7 +32,9 @@ class TableEvaluator(Evaluator[A]):
                 or without a suitable column.
         """
         if not isinstance(space, EnumerableSpace):
-            raise UserError(f"evaluator=table: the architectures of space={space.name} are not enumerated")
+            raise UserError(
+                f"evaluator=table: the architectures of space={space.name} have no numbers; choose evaluator=training"
+            )
         self._space = space
         file = find_table(settings.path)
         if not file.exists():

@@ -105,7 +105,9 @@ class TrainingEvaluator(Evaluator[A]):
         """
         ((_, outcome),) = self.measure([architecture], ("test",))
         if outcome.error is not None:
-            raise UserError(f"the best architecture cannot be tested: {outcome.error}")
+            raise UserError(
+                f"the best architecture cannot be tested: {outcome.error}; the same command tests again"
+            )
         return outcome.accuracies["test"]
 
     def num_parameters(self, architecture: A) -> int:

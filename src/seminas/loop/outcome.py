@@ -74,7 +74,9 @@ def _tested(evaluator: Evaluator, architecture: Any) -> float | None:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"the best architecture cannot be tested: {one_line(error)}") from error
+        raise UserError(
+            f"the best architecture cannot be tested: {one_line(error)}; the same command tests again"
+        ) from error
     if accuracy is not None and fraction(accuracy) is None:
         log.warning("test accuracy %r is no number from 0 to 1: the result states none", accuracy)
     return fraction(accuracy)

@@ -48,7 +48,7 @@ def sections(
         for n in at:
             shorter = [s for s in (setting.first(n) for setting in settings) if s is not None]
             if not shorter:
-                raise UserError(f"--at {n}: no search of {problem} has so many evaluations")
+                raise UserError(f"--at {n}: no search of {problem} has so many evaluations; ask for fewer")
             searched.append(
                 search_section(f"{problem}, first {n} evaluations", shorter, baseline, figures=False)
             )

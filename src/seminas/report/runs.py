@@ -176,7 +176,10 @@ def read_runs(
                 running = run_folder.state().name == "running"
                 (runs.running if running else runs.stopped).append(run_folder)
     if not runs.searches and not runs.predictors:
-        raise UserError(f"{', '.join(map(str, folders))}: holds no run that has finished ({runs})")
+        raise UserError(
+            f"{', '.join(map(str, folders))}: holds no run that has finished ({runs}); "
+            "seminas status FOLDER shows what a run does"
+        )
     return runs
 
 

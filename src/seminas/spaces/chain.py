@@ -245,7 +245,7 @@ def _transitions(
             rows.append(row)
         if len(following) > MOST_STATES:
             raise UserError(
-                "space.forbidden: the combinations depend on one another in too many ways to count"
+                "space.forbidden: the combinations depend on one another in too many ways to count; forbid fewer"
             )
         transitions.append(np.array(rows, dtype=np.int64))
         states = following or {frozenset(): 0}

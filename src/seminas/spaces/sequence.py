@@ -82,7 +82,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
             [len(c) for c in self._choices], [self._combination(c) for c in forbidden]
         )
         if not self._chain.size:
-            raise UserError("space.forbidden: nothing is left of the space")
+            raise UserError("space.forbidden: nothing is left of the space; forbid less")
         vocabulary = list(dict.fromkeys(c for choices in self._choices for c in choices))
         self.num_tokens = 1 + len(vocabulary)
         self.max_length = len(self._names)

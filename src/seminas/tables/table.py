@@ -202,7 +202,7 @@ def load_table(path: Path, space: EnumerableSpace) -> Table:
     """
     table = read_table(path)
     if table.space != space.name:
-        raise UserError(f"{path}: is a table of space {table.space}, not of {space.name}")
+        raise UserError(f"{path}: is a table of space {table.space}, not of {space.name}; choose its space")
     if table.fingerprint != space.fingerprint():
         raise UserError(f"{path}: was packed for another order of space {space.name}: import it again")
     return table

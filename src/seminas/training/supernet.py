@@ -126,7 +126,9 @@ class SupernetJob:
         with raising_interrupts():
             trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
         if trainer.global_step < steps:
-            raise UserError(f"{self.folder}: training ended before its {steps} steps")
+            raise UserError(
+                f"{self.folder}: training ended before its {steps} steps; the same command goes on"
+            )
         if world_size is not None:
             os.environ["WORLD_SIZE"] = world_size  # Lightning deletes this variable.
 
@@ -200,7 +202,8 @@ def _answers_of_all(folder: Path, number: int) -> list[Path]:
             missing = sorted({*range(number)} - {int(path.stem) for path in files})
             ranks = ", ".join(map(str, missing))
             raise UserError(
-                f"{folder}: ranks {ranks} have not written their answers for {WAIT_S / 60:.0f} minutes"
+                f"{folder}: ranks {ranks} have not written their answers for {WAIT_S / 60:.0f} minutes; "
+                "their logs say why, and the same command goes on"
             )
         time.sleep(0.2)
 
@@ -222,4 +225,6 @@ def load_supernet(network: nn.Module, checkpoint: Path) -> None:
         network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(":")
-        raise UserError(f"{checkpoint}: is no checkpoint of this space's supernet ({reason})") from error
+        raise UserError(
+            f"{checkpoint}: is no checkpoint of this space's supernet ({reason}); choose one of a seminas-supernet run"
+        ) from error

@@ -76,7 +76,7 @@ WRONG = {
     "evaluator.path=missing.npz": "evaluator.path=missing.npz: must be a file, or digits101",
     "evaluator.path=short.npz": "short.npz: is no packed table, or a damaged one; see seminas data import",
     "evaluator.path=foreign.npz": "foreign.npz: is no packed table; see seminas data import",
-    "space=nasbench201": "small.npz: is a table of space nasbench101, not of nasbench201",
+    "space=nasbench201": "small.npz: is a table of space nasbench101, not of nasbench201; choose its space",
 }
 
 

@@ -95,7 +95,7 @@ def image_folder(settings: FolderSettings, augmentation: str, seed: int) -> Imag
     root = Path(settings.root).expanduser()
     train, test = (Folder(root, split, settings.channels) for split in ("train", "val"))
     if len(train.classes) < 2:
-        raise UserError(f"{root / 'train'}: holds one class only, {train.classes[0]}")
+        raise UserError(f"{root / 'train'}: holds one class only, {train.classes[0]}; two are the least")
     if train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes))[0]
         raise UserError(f"{root}: class {odd} is in one of train and val only")
