@@ -46,6 +46,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     """
     from seminas.evaluators.isolated import build_evaluator
     from seminas.loop.figures import write_figures
+    from seminas.loop.limits import Limits
     from seminas.loop.metrics import Metrics
     from seminas.loop.observers import Observers, closing_observer
     from seminas.loop.outcome import search_result
@@ -86,6 +87,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     observers,
                     settings.max_failures,
                     folder.add_traceback,
+                    Limits(settings, evaluator, lambda: folder.timing()["wall_s"]),
                 ).run(sizes)
                 observers.note("testing the best architecture")
                 result = search_result(config, archive, space, evaluator, folder.timing())

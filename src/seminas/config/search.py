@@ -22,6 +22,11 @@ class SearchSettings(Settings):
             ``max_queries``.
         max_queries: Largest number of evaluations in the whole search. Null means the sum of all rounds. A
             finished search can continue under a larger number.
+        target_accuracy: Validation accuracy that is enough, a fraction. No round begins after it is reached. Null means
+            no such limit. A search that has ended can continue under a larger number.
+        max_hours: Hours after which no round begins. They are hours of the clock, also those of earlier attempts. With
+            a table they are the recorded hours of the evaluations. Null means no such limit. A search that has ended
+            can continue under a larger number.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
@@ -34,5 +39,7 @@ class SearchSettings(Settings):
     num_new: int | None = setting(None, at_least=1, unit="architectures")
     num_rounds: int | None = setting(None, at_least=0, extends=True, unit="rounds")
     max_queries: int | None = setting(None, at_least=2, extends=True, unit="evaluations")
+    target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
+    max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")

@@ -22,9 +22,11 @@ class Evaluator(ABC, Generic[A]):
     Attributes:
         note: Function that shows a short text on the screen. An evaluator calls it before a long step.
         revises: Whether the accuracy of an architecture may change in later rounds, because the evaluator trains on.
+        simulates_time: Whether the costs of evaluations are recorded times, which do not pass while it evaluates.
     """
 
     revises = False
+    simulates_time = False
 
     note: Callable[[str], None] = staticmethod(_say_nothing)
 

@@ -19,6 +19,8 @@ from seminas.tables.table import Column, load_table
 class TableEvaluator(Evaluator[A]):
     """Evaluator with the accuracies of a packed table. The table may have only a part of the space."""
 
+    simulates_time = True
+
     def __init__(self, space: SearchSpace[A], seed: int, settings: TableSettings) -> None:
         """Load the table.
 

@@ -21,6 +21,9 @@ class Observer:
     def note(self, text: str) -> None:
         """Handle a short text about the current work."""
 
+    def ending(self, reason: str) -> None:
+        """Handle the end of a search that has reached a limit, which ``reason`` names."""
+
     def asking(self, round_number: int) -> None:
         """Handle the start of a round, before the strategy chooses the architectures."""
 
@@ -58,6 +61,11 @@ class Observers(Observer):
         """Pass a text on to all observers."""
         for observer in self._observers:
             observer.note(text)
+
+    def ending(self, reason: str) -> None:
+        """Pass the limit on to all observers."""
+        for observer in self._observers:
+            observer.ending(reason)
 
     def asking(self, round_number: int) -> None:
         """Pass the start of a round on to all observers."""

@@ -52,6 +52,11 @@ class Screen(Observer):
         """Write a text beside the bar."""
         self._progress.update(self._task, description=text)
 
+    def ending(self, reason: str) -> None:
+        """Print the limit that ends the search."""
+        if not self._quiet:
+            self._console.print(f"the search ends: {reason}", markup=False, highlight=False, soft_wrap=True)
+
     def asking(self, round_number: int) -> None:
         """Write that the strategy is choosing the architectures of a round."""
         self.note(f"round {round_number}/{len(self._sizes) - 1} choosing")

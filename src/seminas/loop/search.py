@@ -9,6 +9,7 @@ import numpy as np
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, checked, failed
+from seminas.loop.limits import Limits
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive, Record
 from seminas.spaces.base import SearchSpace
@@ -27,6 +28,7 @@ class Search:
         observer: Observer of each event.
         max_failures: Number of failed evaluations that the search accepts.
         add_traceback: Function that stores the traceback of a failed evaluation.
+        limits: Limits that end the search before a round. None means no limits.
     """
 
     space: SearchSpace
@@ -36,6 +38,7 @@ class Search:
     observer: Observer
     max_failures: int
     add_traceback: Callable[[str], None] = lambda text: None
+    limits: Limits | None = None
 
     def run(self, sizes: Sequence[int]) -> None:
         """Evaluate ``sizes[r]`` architectures in round r. The strategy chooses them.
@@ -43,7 +46,7 @@ class Search:
         The archive may hold rounds of an earlier process. The search tells the strategy the accuracies of these rounds.
         If the last round is incomplete, the search asks the strategy for it again, and the strategy proposes the same
         architectures. The search then evaluates only the missing architectures. The search ends early if the strategy
-        proposes no architecture.
+        proposes no architecture, or if it has reached a limit before a round.
 
         Raises:
             UserError: More than ``max_failures`` evaluations failed, the evaluator gave an invalid answer, or the
@@ -52,6 +55,8 @@ class Search:
         last = self.archive.records[-1].round if len(self.archive) else -1
         for number, size in enumerate(sizes):
             recorded = self.archive.round(number)
+            if not recorded and self._ends():
+                return
             if number < last or len(recorded) == size:
                 proposal = Proposal([self.space.from_json(record.architecture) for record in recorded])
             else:
@@ -65,6 +70,13 @@ class Search:
             if number >= last:
                 self._revise(number)
             self.observer.round_done(number, self.archive, proposal.metrics)
+
+    def _ends(self) -> bool:
+        """Return whether the search has reached a limit. Notify the observer of it."""
+        reason = None if self.limits is None else self.limits.reason_to_end(self.archive)
+        if reason is not None:
+            self.observer.ending(reason)
+        return reason is not None
 
     def _revise(self, number: int) -> None:
         """Measure all earlier architectures again, once for each round, if the evaluator's accuracies can change."""

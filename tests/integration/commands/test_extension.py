@@ -90,6 +90,31 @@ def test_a_smaller_budget_is_refused_and_changes_nothing(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == files
 
 
+@pytest.mark.parametrize("key", ["target_accuracy", "max_hours"])
+def test_a_limit_ends_a_search_after_a_round_and_a_larger_one_goes_on(
+    run: Callable[..., list[str]], tmp_path: Path, key: str
+) -> None:
+    """The limit lies within the second of four rounds, so that the search ends after it, with a result."""
+    sizes = ["search.num_labeled=6", "search.num_new=4", "search.num_rounds=3"]
+    whole = run(tmp_path / "whole", "random", *sizes)
+    records = [json.loads(line) for line in whole]
+    if key == "max_hours":
+        limits = [sum(r["cost_s"] for r in records[:n]) / 3600 for n in (8, len(records))]
+    else:
+        first = max(r["val_accuracy"] for r in records[:6])
+        limits = [max(r["val_accuracy"] for r in records[:10]), 1.0]
+        assert limits[0] > first, "the second round of this seed is not better"
+    history = run(tmp_path / "limited", "random", *sizes, f"search.{key}={limits[0]!r}")
+    assert history == whole[:10]
+    result = result_of(tmp_path / "limited")
+    assert result["num_queries"] == 10 and result["test_accuracy"] is not None
+    assert run(tmp_path / "limited", "random", *sizes, f"search.{key}={limits[0]!r}") == history
+    longer = run(tmp_path / "limited", "random", *sizes, f"search.{key}={limits[1]!r}")
+    assert longer == whole and result_of(tmp_path / "limited")["num_queries"] == len(whole)
+    with pytest.raises(UserError, match=f"search.{key}=.*: must be at least"):
+        run(tmp_path / "limited", "random", *sizes, f"search.{key}={limits[0] / 2!r}")
+
+
 def test_another_key_does_not_make_it_smaller(run: Callable[..., list[str]], tmp_path: Path) -> None:
     sizes = ["search.num_labeled=6", "search.num_new=4", "search.num_rounds=2"]
     run(tmp_path, "random", *sizes)
