@@ -61,7 +61,7 @@ def test_ctrl_c_ends_a_training_and_says_how_it_goes_on(
     """Check each stage. Lightning itself would exit with status 1."""
 
     def interrupted(*arguments: Any) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(Classifier, step, interrupted)
     overrides = training_overrides(root, f"architecture='{SMALL}'", "hydra.run.dir=run")
@@ -76,9 +76,22 @@ ALL_AT_ONCE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("batch", [1, 4, 5])
+@pytest.mark.parametrize(
+    ("batch", "number", "ended"),
+    [
+        (1, signal.SIGTERM, SystemExit),
+        (4, signal.SIGTERM, SystemExit),
+        (5, signal.SIGINT, KeyboardInterrupt),
+        (5, signal.SIGHUP, SystemExit),
+    ],
+)
 def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
-    root: Path, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+    root: Path,
+    tmp_path: Path,
+    batch: int,
+    number: signal.Signals,
+    ended: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Gradients of three batches make a step, with warm-up, mean weights, mixed precision and rare validations."""
     train_in(training_job(root, tmp_path / "whole", **ALL_AT_ONCE))
@@ -87,12 +100,14 @@ def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
     def told(self: Any, *arguments: Any) -> Any:
         batches.append(None)
         if len(batches) == batch:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return original(self, *arguments)
 
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patched, pytest.raises(ended):
         patched.setattr(Classifier, "training_step", told)
         train_in(training_job(root, tmp_path / "ended", **ALL_AT_ONCE))
+    assert signal.getsignal(number) == handler
     checkpoint = last_checkpoint(tmp_path / "ended")
     assert checkpoint is not None and read_checkpoint(checkpoint)["global_step"] == -(-batch // 3)
     assert not (tmp_path / "ended" / "result.json").exists()
@@ -101,6 +116,23 @@ def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
     assert not [name for name, value in twice.items() if not torch.equal(value, once[name])]
     before, after = (training_result_in(tmp_path / name) for name in ("whole", "ended"))
     assert (before.val_accuracy, before.test_accuracy) == (after.val_accuracy, after.test_accuracy)
+
+
+def test_a_second_ctrl_c_ends_a_training_within_its_step(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = []
+
+    def told(self: Any, *arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        rest.append("after the first")
+        os.kill(os.getpid(), signal.SIGINT)
+        rest.append("after the second")
+
+    monkeypatch.setattr(Classifier, "training_step", told)
+    with pytest.raises(KeyboardInterrupt):
+        train_in(training_job(root, tmp_path, **ALL_AT_ONCE))
+    assert rest == ["after the first"] and last_checkpoint(tmp_path) is None
 
 
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.long)])

@@ -33,6 +33,8 @@ LONGEST = 20_000
 """Largest number of characters of a failed rank's log that the job's log repeats."""
 SAVE_S = 120.0
 """Seconds that ranks have to save their work and end after this process receives SIGTERM."""
+_BY_SIGNAL = (TOLD_TO_END, 128 + signal.SIGINT, 128 + signal.SIGHUP)
+"""Exit statuses of ranks that ended because of a signal."""
 GRACE_S = 10.0
 """Seconds that ranks have to end after SIGTERM before they are killed."""
 
@@ -109,7 +111,7 @@ def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") 
 
     The rank's error comes through a pipe, because a full disk has no room for it.
     """
-    if code < 0 or code == TOLD_TO_END:
+    if code < 0 or code in _BY_SIGNAL:
         return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
     output = ""
     with suppress(OSError):
@@ -184,6 +186,8 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
         function(*arguments)
     except SystemExit as error:
         sys.exit(TOLD_TO_END if error.code is None else error.code)  # Lightning exits without a status.
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         is_disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
         is_bug = not (is_disk or isinstance(error, UserError))

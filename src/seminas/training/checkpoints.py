@@ -7,7 +7,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
@@ -108,9 +108,10 @@ class SafeCheckpoints(TorchCheckpointIO):
 class ResumableCheckpoint(Callback):
     """Callback that writes the checkpoint from which a training continues, also in the middle of an epoch.
 
-    It writes the checkpoint after every ``every`` steps, at the end of the training, and after SIGTERM. SIGTERM also
-    ends the training. If submitit started the job, submitit's own signal ends the training and requeues the job. Then
-    SIGTERM, which may come before this signal, only writes a checkpoint.
+    It writes the checkpoint after every ``every`` steps, at the end of the training, and after SIGTERM, Ctrl-C or
+    SIGHUP, which also end the training. A second Ctrl-C ends it at once. If submitit started the job, submitit's own
+    signal ends the training and requeues the job. Then SIGTERM, which may come before this signal, only writes a
+    checkpoint.
     """
 
     def __init__(self, path: Path, every: int) -> None:
@@ -118,6 +119,7 @@ class ResumableCheckpoint(Callback):
         self._saved = 0
         self._asked = 0
         self._before: dict[int, Any] = {}
+        self._ends = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -128,6 +130,8 @@ class ResumableCheckpoint(Callback):
 
         Raises:
             SIGTERMException: The signal ends the training.
+            KeyboardInterrupt: The same, after Ctrl-C.
+            SystemExit: The same, after SIGHUP.
         """
         if trainer.fit_loop._should_accumulate():
             return  # A checkpoint has no accumulated gradients, so write it only after a complete step.
@@ -137,7 +141,7 @@ class ResumableCheckpoint(Callback):
                 self._asked = 0
             trainer.save_checkpoint(self._path)
         elif asked:
-            raise SIGTERMException
+            self._end(asked)
         # From a checkpoint of an epoch's last batch, Lightning would continue without the epoch's validation.
         waits = trainer.is_last_batch and trainer.num_training_batches > 1
         if trainer.global_step >= self._saved + self._every and not waits:
@@ -145,12 +149,13 @@ class ResumableCheckpoint(Callback):
             trainer.save_checkpoint(self._path)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start to count steps, and handle SIGTERM. Under submitit, also handle submitit's signal."""
+        """Start to count steps, and handle the signals, unless one of them is ignored, as by ``nohup``."""
         self._saved = trainer.global_step
-        self._asked = 0
+        self._asked, self._ends = 0, False
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, *((_submitit_signal(),) if under_submitit() else ())):
+        heard = [n for n in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+        for number in (signal.SIGTERM, *heard, *((_submitit_signal(),) if under_submitit() else ())):
             self._before[number] = signal.signal(number, self._ask)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -158,12 +163,25 @@ class ResumableCheckpoint(Callback):
 
         Raises:
             SIGTERMException: The signal ends the training.
+            KeyboardInterrupt: The same, after Ctrl-C.
+            SystemExit: The same, after SIGHUP.
         """
         if self._asked and trainer.world_size == 1 and trainer.state.fn == "fit" and not under_submitit():
-            raise SIGTERMException
+            self._end(self._asked)
 
     def _ask(self, number: int, frame: Any) -> None:
+        if number == self._asked == signal.SIGINT:
+            raise KeyboardInterrupt
         self._asked = number
+
+    def _end(self, asked: int) -> NoReturn:
+        """Raise the exception that ends the training after a signal."""
+        self._ends = True
+        if asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        if asked == signal.SIGHUP:
+            raise SystemExit(128 + asked)
+        raise SIGTERMException
 
     def _asked_of_first(self, trainer: pl.Trainer) -> int:
         """Return the number of the signal that the first rank received, or 0 without a signal."""
@@ -183,7 +201,7 @@ class ResumableCheckpoint(Callback):
     ) -> None:
         """Write a checkpoint if a signal ended the training. After submitit's signal, requeue the job."""
         requeue = self._stop_listening().get(self._asked)
-        if isinstance(exception, SIGTERMException):
+        if self._ends:
             trainer.save_checkpoint(self._path)
             if self._asked != signal.SIGTERM and callable(requeue):
                 requeue(_submitit_signal(), None)  # On the first rank, this ends the process.

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,6 +34,10 @@ def fail_on_second(folder: Path, how: str) -> None:
     assert pipe.read_text() == "begun"
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "interrupted":
+        raise KeyboardInterrupt
+    if how == "hung up":
+        sys.exit(128 + signal.SIGHUP)
     raise UserError("it cannot be") if how == "refused" else ValueError("it broke")
 
 
