@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -103,11 +104,13 @@ def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
             os.kill(os.getpid(), number)
         return original(self, *arguments)
 
-    handler = signal.getsignal(number)
-    with monkeypatch.context() as patched, pytest.raises(ended):
+    outer = Mock()  # While the network trains, the handler of the command is not called.
+    before = signal.signal(number, outer)
+    with monkeypatch.context() as patched, pytest.raises(ended) as error:
         patched.setattr(Classifier, "training_step", told)
         train_in(training_job(root, tmp_path / "ended", **ALL_AT_ONCE))
-    assert signal.getsignal(number) == handler
+    assert signal.signal(number, before) is outer and not outer.called
+    assert getattr(error.value, "code", None) == (128 + number if number == signal.SIGHUP else None)
     checkpoint = last_checkpoint(tmp_path / "ended")
     assert checkpoint is not None and read_checkpoint(checkpoint)["global_step"] == -(-batch // 3)
     assert not (tmp_path / "ended" / "result.json").exists()
