@@ -105,7 +105,10 @@ class Trial:
             status = self._end(process)
         self.events[-1] += f", status {status}"
         # If Ray's daemons die, Ray ends the process itself with status 1. While it starts, SIGTERM makes it abort.
-        if status not in _STATUSES and not (status in (1, -signal.SIGABRT) and "ray" in self.scenario.name):
+        by_ray = status in (1, -signal.SIGABRT) and "ray" in self.scenario.name
+        # PyTorch's C++ code aborts the process if Ctrl-C comes while it calls Python.
+        by_pytorch = status == -signal.SIGABRT and "what():  KeyboardInterrupt" in self.processes.errors()
+        if status not in _STATUSES and not (by_ray or by_pytorch):
             raise Finding(f"status {status}: {self._last_line()}")
         return status == 0
 

@@ -203,16 +203,23 @@ def _work(pipe: Any, target: Any, parent: int, gpu: str | None) -> None:
     while True:
         try:
             method, arguments = pipe.recv()
+            pipe.send(_Message("begun"))
         except (EOFError, OSError):
             return
-        pipe.send(_Message("begun"))
         try:
             message = _Message("done", getattr(target, method)(*arguments))
         except Exception as error:
             message = _Message("raised", error)
         try:
-            pipe.send(message)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
-            pipe.send(
-                _Message("raised", ValueError(f"{method}: its result cannot be sent ({first_line(error)})"))
-            )
+            _answer(pipe, method, message)
+        except OSError:  # The parent has ended during the call.
+            return
+
+
+def _answer(pipe: Any, method: str, message: _Message) -> None:
+    """Send the message that ends a call. If its result cannot be pickled, send an error in its place."""
+    try:
+        pipe.send(message)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        reason = ValueError(f"{method}: its result cannot be sent ({first_line(error)})")
+        pipe.send(_Message("raised", reason))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from seminas.execution.base import LostError
-from seminas.execution.workers import WorkerProcesses
+from seminas.execution.processes import spawning
+from seminas.execution.workers import WorkerProcesses, _work
 from unit.execution.working import Doubles
 
 
@@ -67,6 +68,20 @@ def test_calls_that_nobody_waits_for_any_more_are_ended(
     assert next(results) == (0, "done")
     results.close()  # type: ignore[attr-defined]
     assert dict(engine.calls("twice", [(1,), (2,)])) == {0: 2, 1: 4}
+
+
+def test_a_process_whose_parent_ends_during_a_call_ends_silently(tmp_path: Path) -> None:
+    """After SIGKILL of the parent, its workers would print tracebacks about the broken pipe."""
+    context = spawning()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, Doubles(), os.getpid(), None))
+    process.start()
+    theirs.close()
+    ours.send(("hang", (tmp_path, 0.5)))
+    assert ours.recv().kind == "begun"
+    ours.close()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_no_process_outlives_a_program_that_forgets_to_close_it(tmp_path: Path) -> None:
