@@ -25,8 +25,9 @@ KINDS = ("unit", "integration", "faults")
 # Tests run in parallel with small networks. More threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
-# If a shell starts the tests in the background, they ignore Ctrl-C. Their child processes would ignore it too.
+# If a shell starts the tests in the background or with nohup, they ignore signals. Their child processes would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
