@@ -43,7 +43,6 @@ def fetch(url: str, path: Path, sha256: str) -> None:
         return
     partial = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(TextColumn(path.name), *columns, console=Console(stderr=True)) as progress:
             _download(url, partial, progress)
@@ -74,6 +73,7 @@ def _download(url: str, partial: Path, progress: Progress) -> None:
             offset = 0
         length = response.headers.get("Content-Length")
         task = progress.add_task("", completed=offset, total=offset + int(length) if length else None)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab" if offset else "wb") as file:
             while data := response.read(_CHUNK):
                 file.write(data)

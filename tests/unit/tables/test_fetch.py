@@ -115,3 +115,9 @@ def test_what_is_not_there_is_one_line(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its SHA-256 is not that of"):
         fetch(url(server), tmp_path / "b", SUM)
     assert (tmp_path / "b").read_text() == "something else"
+
+
+def test_an_address_that_does_not_answer_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        fetch("http://127.0.0.1:9/a", tmp_path / "new" / "a", SUM)
+    assert not (tmp_path / "new").exists()
