@@ -23,7 +23,7 @@ from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
 from seminas.config.messages import no_option, one_line
 from seminas.config.names import in_sweep, side_by_side
 from seminas.errors import UserError
-from seminas.execution.processes import TOLD_TO_END, quiet_logging, take_rank_from_submitit
+from seminas.execution.processes import SIGNAL_OF, TOLD_TO_END, quiet_logging, take_rank_from_submitit
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Result
 from seminas.storage.files import DISK_FAULTS
@@ -109,9 +109,8 @@ def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:
 def _end_again(unraisable: Any) -> None:
     """Send a signal again whose exception Python could not raise, because it came in a destructor."""
     error = unraisable.exc_value
-    code = getattr(error, "code", None)
-    by_code: dict[Any, int] = {128 + number: number for number in (signal.SIGTERM, signal.SIGHUP)}
-    number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else by_code.get(code)
+    code: Any = getattr(error, "code", None)
+    number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else SIGNAL_OF.get(code)
     if number is None:
         sys.__unraisablehook__(unraisable)
         return
@@ -239,7 +238,7 @@ def _interrupted(error: BaseException, folder: RunFolder) -> BaseException:
     """
     hydra_config = HydraConfig.get()
     if isinstance(error, SystemExit):
-        if error.code not in (None, TOLD_TO_END, 128 + signal.SIGHUP):
+        if error.code is not None and error.code not in SIGNAL_OF:
             return error
         error = SystemExit(error.code or TOLD_TO_END)  # Lightning exits without a status.
         if multiprocessing.current_process().name != "MainProcess":

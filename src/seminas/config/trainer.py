@@ -43,7 +43,8 @@ class TrainerSettings(Settings):
         deterministic: Whether PyTorch refuses algorithms whose results vary from run to run.
         log_every_n_steps: Number of optimizer steps between two rows of the loggers. On a GPU, each row waits for the
             GPU.
-        checkpoint_every: Number of optimizer steps between two checkpoints. SIGTERM also triggers a checkpoint.
+        checkpoint_every: Number of optimizer steps between two checkpoints. SIGTERM, SIGHUP and Ctrl-C also
+            trigger a checkpoint.
         check_val_every_n_epoch: Number of epochs between two validations.
         profiler: Lightning's profiler: ``simple``, ``advanced`` or ``pytorch``. Null means no profiler.
     """

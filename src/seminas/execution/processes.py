@@ -15,6 +15,8 @@ _WATCH = "ends with its parent"
 """Name of the thread that watches the parent."""
 TOLD_TO_END = 128 + signal.SIGTERM
 """Exit status of a process that ended because of SIGTERM, even if it first saved its work."""
+SIGNAL_OF = {128 + number: number for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+"""Signal that ended a process, by the exit status of the process."""
 
 
 def spawning() -> SpawnContext:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from seminas.errors import UserError
 from seminas.execution.processes import (
+    SIGNAL_OF,
     TOLD_TO_END,
     end_with_parent,
     quiet_logging,
@@ -33,8 +34,6 @@ LONGEST = 20_000
 """Largest number of characters of a failed rank's log that the job's log repeats."""
 SAVE_S = 120.0
 """Seconds that ranks have to save their work and end after this process receives SIGTERM."""
-_BY_SIGNAL = (TOLD_TO_END, 128 + signal.SIGINT, 128 + signal.SIGHUP)
-"""Exit statuses of ranks that ended because of a signal."""
 GRACE_S = 10.0
 """Seconds that ranks have to end after SIGTERM before they are killed."""
 
@@ -111,8 +110,9 @@ def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") 
 
     The rank's error comes through a pipe, because a full disk has no room for it.
     """
-    if code < 0 or code in _BY_SIGNAL:
-        return UserError(f"{file}: rank {rank} was ended by signal {abs(code) % 128}")
+    number = -code if code < 0 else SIGNAL_OF.get(code)
+    if number is not None:
+        return UserError(f"{file}: rank {rank} was ended by signal {int(number)}")
     output = ""
     with suppress(OSError):
         output = file.read_text(errors="replace").rstrip()

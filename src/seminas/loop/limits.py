@@ -31,5 +31,5 @@ class Limits:
             return f"search.target_accuracy={self._target:g} is reached with {best.val_accuracy:.4f}"
         if self._hours is None:
             return None
-        seconds = sum(record.cost_s for record in archive.records) if self._simulates else self._wall_s()
+        seconds = archive.cost_s if self._simulates else self._wall_s()
         return f"search.max_hours={self._hours:g} are over" if seconds >= 3600 * self._hours else None

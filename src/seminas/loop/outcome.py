@@ -58,7 +58,7 @@ def search_result(
         parameters=evaluator.num_parameters(architecture),
         incumbents=_incumbents(archive, space, evaluator),
         best_there_is=evaluator.best_there_is(),
-        cost_s=sum(record.cost_s for record in archive.records),
+        cost_s=archive.cost_s,
         folder=archive.folder,
     )
 

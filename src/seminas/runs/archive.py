@@ -89,6 +89,11 @@ class Archive:
         return max(done, key=lambda r: (r.val_accuracy, -r.index), default=None)
 
     @property
+    def cost_s(self) -> float:
+        """Cost of all evaluations together, in seconds."""
+        return sum(record.cost_s for record in self.records)
+
+    @property
     def failures(self) -> list[Record]:
         """Records of the evaluations that failed."""
         return [r for r in self.records if r.val_accuracy is None]

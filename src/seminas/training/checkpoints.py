@@ -203,12 +203,7 @@ class ResumableCheckpoint(Callback):
         requeue = self._stop_listening().get(self._asked)
         if self._ends:
             trainer.save_checkpoint(self._path)
-            by_submitit = under_submitit() and self._asked not in (
-                signal.SIGTERM,
-                signal.SIGINT,
-                signal.SIGHUP,
-            )
-            if by_submitit and callable(requeue):
+            if under_submitit() and self._asked == _submitit_signal() and callable(requeue):
                 requeue(_submitit_signal(), None)  # On the first rank, this ends the process.
                 time.sleep(REQUEUE_S)
 

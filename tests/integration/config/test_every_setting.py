@@ -104,6 +104,13 @@ def outcome(composed: Composed, command: str, override: str, folder: Path) -> st
 
 def try_all(command: str, base: list[str], tmp_path: Path) -> None:
     composed = Composed(command, base)
+    here = tmp_path / "here"
+    here.mkdir()
+    with contextlib.chdir(here):
+        _try_all(composed, command, tmp_path)
+
+
+def _try_all(composed: Composed, command: str, tmp_path: Path) -> None:
     # This call imports the libraries once. Some bases name missing data, and their error line is no fault of a setting.
     without_data = outcome(composed, command, "seed=0", tmp_path / "run")
     for key in composed.leaves():
@@ -113,6 +120,7 @@ def try_all(command: str, base: list[str], tmp_path: Path) -> None:
             line = outcome(composed, command, override, tmp_path / "run")
             assert time.process_time() - started < 2, override
             assert "\n" not in line and not (tmp_path / "run").exists(), override
+            assert not [*Path.cwd().iterdir()], f"{override} leaves something in the working directory"
             # The line names the key, or the file or folder in the value.
             as_read = "inf" if value == "1e400" else value
             names_it = key.rpartition(".")[2] in line or as_read in line or "must be" in line

@@ -14,7 +14,7 @@ PORTABLE = {
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "OPENBLAS_CORETYPE": "Haswell",
 }
-"""Environment in which libraries compute with instructions that every x86 processor of today has.
+"""Environment in which libraries use the instructions of a Haswell at most, so that all later processors agree.
 
 Without it PyTorch, MKL, oneDNN, OpenBLAS and NumPy each choose other instructions on another processor.
 """
