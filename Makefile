@@ -1,4 +1,4 @@
-# make search: a search on real trainings (ARGS="seed=1" and the like); make test: the tests of a few minutes;
+# make search: a search on real trainings (ARGS="seed=1" and the like); make test: the short tests;
 # make test-long: the long ones; make campaign: 100 random kills; make test-all: all three; make lint: the linters;
 # make audit: known vulnerabilities of the dependencies; make docs: the site, in site/.
 VENV := .venv

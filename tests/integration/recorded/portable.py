@@ -1,4 +1,4 @@
-"""Searches whose last digits are the same on every x86 processor."""
+"""Searches in a portable arithmetic, so that their last digits do not depend on the kind of x86 processor."""
 
 import os
 import subprocess

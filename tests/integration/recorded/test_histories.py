@@ -1,6 +1,6 @@
 """Test that the same seed and config still give the histories of version 0.1.0, byte for byte.
 
-Version 0.1.0 recorded them with the arithmetic of ``portable.py``, which is the same on every x86 processor.
+Version 0.1.0 recorded them with the arithmetic of ``portable.py``.
 """
 
 import json
