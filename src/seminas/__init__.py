@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seminas.errors import UserError
     from seminas.evaluators.base import Evaluator
     from seminas.evaluators.evaluation import Evaluation
-    from seminas.runs.archive import Record
+    from seminas.runs.records import Record
     from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
     from seminas.spaces.base import EnumerableSpace, SearchSpace
     from seminas.spaces.sequence import SequenceSpace

@@ -1,5 +1,7 @@
 """``seminas-search``: run one search."""
 
+import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -30,11 +32,14 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
 
     Raises:
         UserError: The config or the folder is not valid, or the search cannot continue.
+        KeyboardInterrupt: Ctrl-C ended the search. Its running evaluations have ended, and its result is written.
     """
     from seminas.loop.screen import print_result
 
     result = run_once(config, folder, quiet, search, print_result)
     assert result is not None
+    if not result.is_final:
+        raise KeyboardInterrupt
     return result.best_val_accuracy
 
 
@@ -45,11 +50,14 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         UserError: The config or the folder is not valid, or the search cannot continue.
     """
     from seminas.evaluators.isolated import build_evaluator
+    from seminas.loop.asynchronous import is_asynchronous, run_asynchronously
     from seminas.loop.figures import write_figures
+    from seminas.loop.interrupts import noticed_interrupts
     from seminas.loop.limits import Limits
     from seminas.loop.metrics import Metrics
     from seminas.loop.observers import Observers, closing_observer
     from seminas.loop.outcome import search_result
+    from seminas.loop.rounds import run_rounds
     from seminas.loop.screen import Screen
     from seminas.loop.search import Search
     from seminas.runs.archive import Archive
@@ -76,27 +84,42 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
             num_recorded = len(archive)
             loggers = build_loggers(config["logger"], folder.path, lambda: num_recorded)
             observers = Observers([Screen(quiet=quiet), Metrics(loggers, config, space)])
+            run = Search(
+                candidates,
+                evaluator,
+                strategy,
+                archive,
+                observers,
+                settings.max_failures,
+                folder.add_traceback,
+                Limits(settings),
+                _stopwatch(folder.timing()["wall_s"]),
+            )
+            num_workers = run.workers.num_workers
+            asynchronous = is_asynchronous(archive, settings.asynchronous, num_workers, evaluator.revises)
             with closing_observer(observers):
                 observers.start(archive, sizes)
                 evaluator.note = observers.note
-                Search(
-                    candidates,
-                    evaluator,
-                    strategy,
-                    archive,
-                    observers,
-                    settings.max_failures,
-                    folder.add_traceback,
-                    Limits(settings, evaluator, lambda: folder.timing()["wall_s"]),
-                ).run(sizes)
+                with noticed_interrupts(observers.interrupted) as run.interrupts:
+                    (run_asynchronously if asynchronous else run_rounds)(run, sizes)
+                if run.ended_by == "interrupt" and archive.best is None:
+                    raise KeyboardInterrupt
                 observers.note("testing the best architecture")
-                result = search_result(config, archive, space, evaluator, folder.timing())
+                result = search_result(
+                    config, archive, space, evaluator, folder.timing(), num_workers, run.ended_by
+                )
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
                 if not quiet or any(isinstance(logger, LogsFigures | LogsRows) for logger in loggers):
                     write_figures(folder.path, space, archive)
                 observers.finish(result)
             folder.write_result(result)
     return result
+
+
+def _stopwatch(earlier_s: float) -> Callable[[], float]:
+    """Return a function that returns the seconds since now, plus those of earlier processes."""
+    start = time.monotonic() - earlier_s
+    return lambda: time.monotonic() - start
 
 
 def _round_sizes(

@@ -49,7 +49,10 @@ class TableSettings(EvaluatorSettings):
             with real training. ``mean``: the mean of all runs.
         val: Column of validation accuracies, which the search reads. Null means the default column of the table.
         test: Column of test accuracies, which the report states. Null means the default column of the table.
-        cost: Column of the cost of an evaluation in seconds. Null means the default column of the table.
+        seconds: Column of the seconds that an evaluation takes. Null means the default column of the table. Without
+            such a column an evaluation takes one second.
+        num_workers: Number of simulated workers. They evaluate at the same time, on a simulated clock that moves by the
+            seconds of the table.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -59,7 +62,8 @@ class TableSettings(EvaluatorSettings):
     repeat: str = setting("random", choices=("random", "mean"))
     val: str | None = setting(None)
     test: str | None = setting(None)
-    cost: str | None = setting(None)
+    seconds: str | None = setting(None)
+    num_workers: int = setting(1, at_least=1, unit="workers")
 
 
 @dataclass

@@ -33,6 +33,7 @@ RENAMED = {
     "controller.batch_size": "controller.optimisation.batch_size",
     "controller.whole_batches": "controller.optimisation.whole_batches",
     "controller.decoder_batch_size": "controller.optimisation.decoder_batch_size",
+    "evaluator.cost": "evaluator.seconds",
     "strategy.controller": "controller",
     "strategy.pseudo_label_ratio": "search.pseudo_label_ratio",
     "model.settings": "controller",
@@ -123,6 +124,9 @@ def todays(config: Mapping[str, Any]) -> Config:
         mirrored = ("data", "images") if "round_steps" in evaluator else ("data", "recipe", "images")
         for name in mirrored:
             evaluator.pop(name, None)
+        if "repeat" in evaluator:  # A table.
+            evaluator.setdefault("seconds", evaluator.pop("cost", None))
+            evaluator.setdefault("num_workers", 1)
     images = result.get("data", {}).get("images") if isinstance(result.get("data"), dict) else None
     if isinstance(images, dict):
         images.pop("_partial_", None)

@@ -27,6 +27,9 @@ class SearchSettings(Settings):
         max_hours: Hours after which no round begins. They are hours of the clock, also those of earlier attempts. With
             a table they are the recorded hours of the evaluations. Null means no such limit. A search that has ended
             can continue under a larger number.
+        asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
+            works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
+            runs at the same time.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
@@ -41,5 +44,6 @@ class SearchSettings(Settings):
     max_queries: int | None = setting(None, at_least=2, extends=True, unit="evaluations")
     target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
+    asynchronous: bool | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from seminas.config.controller import ControllerSettings
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Batches, ControllerModule, Labeled
+from seminas.execution.cancelling import check_cancelled
 from seminas.execution.processes import raising_interrupts
 
 CHECK_EVERY = 25
@@ -97,7 +98,7 @@ def optimise(
         # The norm over all members is clipped. The factor makes it about the same as clipping each member alone.
         gradient_clip_val=settings.optimisation.gradient_clip * schedule.members**0.5,
         val_check_interval=min(CHECK_EVERY, schedule.steps) if held_out else None,
-        callbacks=[SameSignals(), *([stop] if held_out else [])],
+        callbacks=[SameSignals(), EndsIfCancelled(), *([stop] if held_out else [])],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -125,6 +126,16 @@ class SameSignals(pl.Callback):
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._handler)
+
+
+class EndsIfCancelled(pl.Callback):
+    """Ends the fit before a step if the computation of this thread was cancelled."""
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise ``CancelledError`` if nobody needs the fit any more."""
+        check_cancelled()
 
 
 @contextmanager

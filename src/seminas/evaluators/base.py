@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seminas.evaluators.evaluation import Evaluation, failed
+from seminas.evaluators.workers import InProcess, Simulated, Workers
 from seminas.spaces.base import A
 
 
@@ -52,6 +53,14 @@ class Evaluator(ABC, Generic[A]):
                 yield position, failed(error, time.perf_counter() - start)
             else:
                 yield position, Evaluation(accuracy, time.perf_counter() - start)
+
+    def workers(self) -> Workers[A]:
+        """Return the workers that run the evaluations of a search. A search asks for them once.
+
+        The default evaluates in this process, one evaluation at a time. If ``simulates_time`` is true, it does so on a
+        simulated clock.
+        """
+        return Simulated(self) if self.simulates_time else InProcess(self)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return new accuracies of architectures evaluated earlier, fractions, in the order of ``architectures``.

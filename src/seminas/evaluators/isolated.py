@@ -14,6 +14,7 @@ from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, failed
+from seminas.evaluators.workers import OnEngine, Simulated, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import visible_gpus
 from seminas.execution.workers import WorkerProcesses
@@ -102,6 +103,12 @@ class IsolatedEvaluator(Evaluator[A]):
         """
         for i, outcome in self._engine.calls("evaluate", [(a,) for a in architectures]):
             yield i, Evaluation(None, 0.0, str(outcome)) if isinstance(outcome, LostError) else outcome
+
+    def workers(self) -> Workers[A]:
+        """Return the workers: the processes, or simulated workers for an evaluator that simulates time."""
+        if self.simulates_time:
+            return Simulated(self, self._local.workers().num_workers)
+        return OnEngine(self._engine, "evaluate", lambda architecture: (architecture,), lambda result: result)
 
     def test(self, architecture: A) -> float | None:
         """Return the test accuracy of an architecture, measured in a worker process.

@@ -9,6 +9,7 @@ from seminas.config.evaluators import TableSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
+from seminas.evaluators.workers import Simulated, Workers
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks
 from seminas.spaces.cost import count_parameters
@@ -47,22 +48,29 @@ class TableEvaluator(Evaluator[A]):
             columns = ", ".join(self._table.columns)
             raise UserError(f"evaluator.val: {settings.path} names none, it has the columns {columns}")
         self._val, self._test = val_column, self._table.column("test", settings.test)
-        self._cost = self._table.column("cost", settings.cost)
+        self._seconds = self._table.column("cost", settings.seconds)
         # Selected run of each row.
         self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
-        self._repeat = settings.repeat
+        self._repeat, self._num_workers = settings.repeat, settings.num_workers
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures in the table. None means the whole space."""
         return None if len(self._table) == self._space.size else self._table.index
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
-        """Look up architectures. Yield the position and the evaluation of each in their order."""
+        """Look up architectures. Yield the position and the evaluation of each in their order.
+
+        Without a column of seconds, each evaluation costs one second.
+        """
         rows = self._rows(architectures)
         accuracies = self._answers(self._val, rows)
-        costs = np.zeros(len(rows)) if self._cost is None else self._answers(self._cost, rows)
+        costs = np.ones(len(rows)) if self._seconds is None else self._answers(self._seconds, rows)
         for i, (accuracy, cost) in enumerate(zip(accuracies.tolist(), costs.tolist(), strict=True)):
             yield i, Evaluation(accuracy, cost)
+
+    def workers(self) -> Workers[A]:
+        """Return workers on a simulated clock, which moves by the seconds of the table."""
+        return Simulated(self, self._num_workers)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return validation accuracies, fractions ``[n]``. Repeated calls return the same accuracies."""

@@ -15,6 +15,7 @@ from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line, whole_traceback
+from seminas.evaluators.workers import OnEngine, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import make_engine
 from seminas.execution.processes import raising_interrupts
@@ -80,8 +81,13 @@ class TrainingEvaluator(Evaluator[A]):
         fails.
         """
         for i, outcome in self.measure(architectures, ("val",)):
-            accuracy = outcome.accuracies.get("val")
-            yield i, Evaluation(accuracy, outcome.cost_s, outcome.error, outcome.traceback)
+            yield i, _as_evaluation(outcome)
+
+    def workers(self) -> Workers[A]:
+        """Return the workers of the engine."""
+        return OnEngine(
+            self._engine, "outcome", lambda architecture: (architecture, ("val",)), _as_evaluation
+        )
 
     def measure(self, architectures: Sequence[A], splits: Sequence[str]) -> "Iterator[tuple[int, Outcome]]":
         """Train architectures. Yield the position and the outcome of each when its training ends, as ``evaluate``.
@@ -136,6 +142,11 @@ class Outcome:
     cpu_s: float
     error: str | None = None
     traceback: str | None = None
+
+
+def _as_evaluation(outcome: Outcome) -> Evaluation:
+    """Return the outcome of a training on the validation images as an evaluation."""
+    return Evaluation(outcome.accuracies.get("val"), outcome.cost_s, outcome.error, outcome.traceback)
 
 
 class Trial:

@@ -5,15 +5,14 @@ import pickle
 import signal
 import time
 import weakref
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from seminas.errors import first_line
-from seminas.execution.base import ATTEMPTS, Engine, LostError, took_too_long
+from seminas.execution.base import Call, Engine, LostError, Raised, took_too_long
 from seminas.execution.processes import become_quiet, end_with_parent, spawning
 
 GRACE_S = 5.0
@@ -29,14 +28,14 @@ class _Slot:
         gpu: Name of the slot's GPU for ``CUDA_VISIBLE_DEVICES``. None without GPUs.
         process: Worker process. None without a running process, such as before the slot's first call.
         pipe: Connection to the worker process. None without a running process.
-        call: Position of the current call. None while the slot is idle.
+        call: Current call. None while the slot is idle.
         until: Deadline of the current call, a time of ``time.monotonic``.
     """
 
     gpu: str | None
     process: BaseProcess | None = None
     pipe: Any = None
-    call: int | None = None
+    call: Call | None = None
     until: float = _FOREVER
 
 
@@ -71,51 +70,61 @@ class WorkerProcesses(Engine):
             gpus: Names of the GPUs for ``CUDA_VISIBLE_DEVICES``. The slots share the GPUs evenly.
             timeout_s: Largest duration of a call in seconds, without the start of its process. None means no limit.
         """
-        self.num_workers = num_workers or len(gpus) or len(os.sched_getaffinity(0))
+        super().__init__()
+        number = num_workers or len(gpus) or len(os.sched_getaffinity(0))
         self._target, self._timeout_s = target, timeout_s
-        self._slots = [_Slot(gpus[i % len(gpus)] if gpus else None) for i in range(self.num_workers)]
+        self._slots = [_Slot(gpus[i % len(gpus)] if gpus else None) for i in range(number)]
         # At its exit, Python waits for child processes. So this function ends them first.
         self._at_exit = weakref.finalize(self, _end_all, self._slots)
 
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """See the base class."""
-        waiting = deque(range(len(arguments)))
-        deaths = [0] * len(arguments)
-        try:
-            while waiting or self._busy():
-                for slot in self._slots:
-                    if slot.call is None and waiting:
-                        slot.call = waiting.popleft()
-                        self._send(slot, method, arguments[slot.call])
-                for slot, message in self._messages():
-                    i, slot.call = slot.call, None
-                    assert i is not None
-                    if message.kind == "raised":
-                        raise message.value
-                    if message.kind == "done":
-                        yield i, message.value
-                        continue
-                    _end(slot)
-                    deaths[i] += 1
-                    if message.kind == "late":
-                        assert self._timeout_s is not None
-                        yield i, LostError(took_too_long(self._timeout_s))
-                    elif deaths[i] < ATTEMPTS:
-                        waiting.appendleft(i)
-                    else:
-                        yield i, LostError(f"its process died {ATTEMPTS} times")
-        finally:  # A caller can stop early, while calls still run.
-            for slot in self._busy():
-                _end(slot)
+    @property
+    def num_workers(self) -> int:
+        """Number of slots."""
+        return len(self._slots)
 
     def close(self) -> None:
         """See the base class."""
         _end_all(self._slots)
 
+    def _begin_waiting(self) -> None:
+        for slot in self._slots:
+            if slot.call is None and self._waiting:
+                slot.call = self._waiting.popleft()
+                self._send(slot, slot.call)
+
+    def _num_running(self) -> int:
+        return len(self._busy())
+
+    def _end_running(self) -> None:
+        for slot in self._busy():
+            _end(slot)
+
+    def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
+        ended: list[tuple[Call, Any]] = []
+        for slot, message in self._messages(timeout_s):
+            call, slot.call = slot.call, None
+            assert call is not None
+            if message.kind == "raised":
+                ended.append((call, Raised(message.value)))
+            elif message.kind == "done":
+                ended.append((call, message.value))
+            elif message.kind == "late":
+                assert self._timeout_s is not None
+                _end(slot)
+                ended.append((call, LostError(took_too_long(self._timeout_s))))
+            else:
+                _end(slot)
+                outcome = call.outcome_of_death()
+                if outcome is None:
+                    self._waiting.appendleft(call)
+                else:
+                    ended.append((call, outcome))
+        return ended
+
     def _busy(self) -> list[_Slot]:
         return [slot for slot in self._slots if slot.call is not None]
 
-    def _send(self, slot: _Slot, method: str, arguments: tuple[Any, ...]) -> None:
+    def _send(self, slot: _Slot, call: Call) -> None:
         """Send a call to a slot's process. Start the process if it is not running."""
         if slot.process is None or not slot.process.is_alive():
             _end(slot, keep_call=True)
@@ -126,15 +135,19 @@ class WorkerProcesses(Engine):
             theirs.close()
         slot.until = _FOREVER
         try:
-            slot.pipe.send((method, arguments))
+            slot.pipe.send((call.method, call.arguments))
         except OSError:
             return  # The process has died. ``_messages`` will report its death.
 
-    def _messages(self) -> list[tuple[_Slot, _Message]]:
-        """Wait for messages that end calls of busy slots. Return at least one message, in the order of the calls."""
+    def _messages(self, timeout_s: float | None) -> list[tuple[_Slot, _Message]]:
+        """Wait for messages that end calls of busy slots. Return them in the order of the calls.
+
+        The list is empty only if there is no message within ``timeout_s`` seconds.
+        """
         busy = self._busy()
+        over = _FOREVER if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            ends = min(slot.until for slot in busy)
+            ends = min(over, *(slot.until for slot in busy))
             signs = {slot.pipe: slot for slot in busy}
             signs |= {slot.process.sentinel: slot for slot in busy if slot.process is not None}
             ready = connection.wait(
@@ -144,8 +157,8 @@ class WorkerProcesses(Engine):
             words = [(slot, word) for slot in spoken.values() if (word := self._word(slot)) is not None]
             late = [slot for slot in busy if id(slot) not in spoken and slot.until <= time.monotonic()]
             words += [(slot, _Message("late")) for slot in late]
-            if words:
-                return sorted(words, key=lambda pair: pair[0].call or 0)
+            if words or over <= time.monotonic():
+                return sorted(words, key=lambda pair: pair[0].call.ticket if pair[0].call else 0)
 
     def _word(self, slot: _Slot) -> _Message | None:
         """Return the message that ends a slot's call, or None if it still runs. Set the deadline of a begun call."""

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from seminas.loop.drawing import draw_architecture, save_figure
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import Archive
+from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
 CURVE_FILE, BEST_FILE, PREDICTIONS_FILE = "search_curve.png", "best_architecture.png", "predictions.png"

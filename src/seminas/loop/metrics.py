@@ -5,8 +5,9 @@ from typing import Any
 
 from seminas.loop.figures import FIGURES
 from seminas.loop.observers import Observer
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import Archive
 from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
+from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.values import Config

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import Archive
+from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 
 
@@ -21,11 +22,17 @@ class Observer:
     def note(self, text: str) -> None:
         """Handle a short text about the current work."""
 
+    def interrupted(self) -> None:
+        """Handle the first Ctrl-C. No further evaluation begins."""
+
     def ending(self, reason: str) -> None:
         """Handle the end of a search that has reached a limit, which ``reason`` names."""
 
     def asking(self, round_number: int) -> None:
         """Handle the start of a round, before the strategy chooses the architectures."""
+
+    def running(self, number: int) -> None:
+        """Handle the begin of an evaluation of an asynchronous search. ``number`` evaluations run now."""
 
     def evaluated(self, records: Sequence[Record]) -> None:
         """Handle new evaluations."""
@@ -62,6 +69,11 @@ class Observers(Observer):
         for observer in self._observers:
             observer.note(text)
 
+    def interrupted(self) -> None:
+        """Pass the interrupt on to all observers."""
+        for observer in self._observers:
+            observer.interrupted()
+
     def ending(self, reason: str) -> None:
         """Pass the limit on to all observers."""
         for observer in self._observers:
@@ -71,6 +83,11 @@ class Observers(Observer):
         """Pass the start of a round on to all observers."""
         for observer in self._observers:
             observer.asking(round_number)
+
+    def running(self, number: int) -> None:
+        """Pass the number of running evaluations on to all observers."""
+        for observer in self._observers:
+            observer.running(number)
 
     def evaluated(self, records: Sequence[Record]) -> None:
         """Pass new evaluations on to all observers."""

@@ -6,8 +6,9 @@ from typing import Any
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import fraction, one_line
-from seminas.runs.archive import HISTORY, Archive, Record
+from seminas.runs.archive import Archive
 from seminas.runs.folder import Timing
+from seminas.runs.records import HISTORY, Record
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.values import Config
@@ -21,6 +22,8 @@ def search_result(
     space: SearchSpace,
     evaluator: Evaluator,
     timing: Timing,
+    num_workers: int = 1,
+    ended_by: str = "max_queries",
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -30,6 +33,8 @@ def search_result(
         space: Search space.
         evaluator: Evaluator that gives the test accuracies.
         timing: Time of all attempts.
+        num_workers: Number of evaluations that ran at the same time.
+        ended_by: What ended the search.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
@@ -42,6 +47,8 @@ def search_result(
             f"{HISTORY} has all errors"
         )
     architecture = space.from_json(best.architecture)
+    ends = [record.ended_s for record in archive.records if record.ended_s is not None]
+    makespan_s = max(ends) if ends else archive.cost_s
     return SearchResult(
         space=space.name,
         seed=config["seed"],
@@ -60,6 +67,10 @@ def search_result(
         best_there_is=evaluator.best_there_is(),
         cost_s=archive.cost_s,
         folder=archive.folder,
+        num_workers=num_workers,
+        makespan_s=makespan_s,
+        utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
+        ended_by=ended_by,
     )
 
 

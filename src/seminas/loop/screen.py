@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from seminas.loop.observers import Observer
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import Archive
+from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 
 MOST_LINES = 20
@@ -38,6 +39,7 @@ class Screen(Observer):
         self._sizes: Sequence[int] = ()
         self._best: float | None = None
         self._printed = 0
+        self._running = ""
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Draw the bar, including the evaluations of earlier processes."""
@@ -52,6 +54,11 @@ class Screen(Observer):
         """Write a text beside the bar."""
         self._progress.update(self._task, description=text)
 
+    def interrupted(self) -> None:
+        """Print what happens now."""
+        text = "interrupted: the search ends after its running evaluations; Ctrl-C again stops them at once"
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def ending(self, reason: str) -> None:
         """Print the limit that ends the search."""
         if not self._quiet:
@@ -61,6 +68,10 @@ class Screen(Observer):
         """Write that the strategy is choosing the architectures of a round."""
         self.note(f"round {round_number}/{len(self._sizes) - 1} choosing")
 
+    def running(self, number: int) -> None:
+        """Keep the number of running evaluations for the text beside the bar."""
+        self._running = f" {number}"
+
     def evaluated(self, records: Sequence[Record]) -> None:
         """Advance the bar, and print failed evaluations."""
         for record in records:
@@ -68,7 +79,7 @@ class Screen(Observer):
                 self._console.print(f"evaluation {record.index} failed: {record.error}", markup=False)
             elif self._best is None or record.val_accuracy > self._best:
                 self._best = record.val_accuracy
-            self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating")
+            self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating{self._running}")
         best = "-" if self._best is None else f"{self._best:.4f}"
         self._progress.update(self._task, advance=len(records), best=best)
 

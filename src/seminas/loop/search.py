@@ -1,19 +1,27 @@
-"""The search loop. It connects the space, the evaluator, the strategy and the archive."""
+"""One search: its parts, and what both of its loops do with an evaluation.
+
+``rounds.py`` has the loop of rounds, and ``asynchronous.py`` the loop that keeps every worker busy.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.evaluation import Evaluation, checked, failed
+from seminas.evaluators.evaluation import Evaluation, checked
+from seminas.evaluators.workers import Workers
+from seminas.loop.interrupts import Interrupts
 from seminas.loop.limits import Limits
 from seminas.loop.observers import Observer
-from seminas.runs.archive import Archive, Record
+from seminas.runs.archive import Archive
+from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
-from seminas.strategies.base import Proposal, Strategy
+from seminas.strategies.base import Strategy
+
+POLL_S = 1.0
+"""Seconds that a loop waits for an evaluation before it looks at interrupts and limits again."""
 
 
 @dataclass
@@ -28,7 +36,11 @@ class Search:
         observer: Observer of each event.
         max_failures: Number of failed evaluations that the search accepts.
         add_traceback: Function that stores the traceback of a failed evaluation.
-        limits: Limits that end the search before a round. None means no limits.
+        limits: Limits that end the search before its plan does. None means no limits.
+        wall_s: Function that returns the duration of the search so far, in seconds, with earlier processes.
+        interrupts: Ctrl-C, which ends the search before its plan does.
+        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``max_hours``, ``interrupt``,
+            or ``space`` if the strategy has no more architectures.
     """
 
     space: SearchSpace
@@ -39,122 +51,76 @@ class Search:
     max_failures: int
     add_traceback: Callable[[str], None] = lambda text: None
     limits: Limits | None = None
+    wall_s: Callable[[], float] = lambda: 0.0
+    interrupts: Interrupts | None = None
+    ended_by: str = "max_queries"
 
-    def run(self, sizes: Sequence[int]) -> None:
-        """Evaluate ``sizes[r]`` architectures in round r. The strategy chooses them.
+    @cached_property
+    def workers(self) -> Workers:
+        """Workers of the evaluator."""
+        return self.evaluator.workers()
 
-        The archive may hold rounds of an earlier process. The search tells the strategy the accuracies of these rounds.
-        If the last round is incomplete, the search asks the strategy for it again, and the strategy proposes the same
-        architectures. The search then evaluates only the missing architectures. The search ends early if the strategy
-        proposes no architecture, or if it has reached a limit before a round.
+    def now_s(self) -> float:
+        """Return the time since the start of the search, of the clock or of the simulated clock, in seconds."""
+        simulated = self.workers.now_s()
+        return self.wall_s() if simulated is None else simulated
 
-        Raises:
-            UserError: More than ``max_failures`` evaluations failed, the evaluator gave an invalid answer, or the
-                archive belongs to another search.
-        """
-        last = self.archive.records[-1].round if len(self.archive) else -1
-        for number, size in enumerate(sizes):
-            recorded = self.archive.round(number)
-            if not recorded and self._ends():
-                return
-            if number < last or len(recorded) == size:
-                proposal = Proposal([self.space.from_json(record.architecture) for record in recorded])
-            else:
-                self.observer.asking(number)
-                proposal = self.strategy.ask(size)
-                if not proposal.architectures:
-                    return
-                self._evaluate(proposal, number)
-            accuracies = [record.val_accuracy for record in self.archive.round(number)]
-            self.strategy.tell(proposal.architectures, accuracies)
-            if number >= last:
-                self._revise(number)
-            self.observer.round_done(number, self.archive, proposal.metrics)
+    def interrupted(self) -> bool:
+        """Return whether Ctrl-C has ended the search. Then no further evaluation begins."""
+        if self.interrupts is not None and self.interrupts.came:
+            self.ended_by = "interrupt"
+        return self.ended_by == "interrupt"
 
-    def _ends(self) -> bool:
+    def ends(self) -> bool:
         """Return whether the search has reached a limit. Notify the observer of it."""
-        reason = None if self.limits is None else self.limits.reason_to_end(self.archive)
-        if reason is not None:
+        reached = None if self.limits is None else self.limits.reached(self.archive, self.now_s())
+        if reached is not None:
+            self.ended_by, reason = reached
             self.observer.ending(reason)
-        return reason is not None
+        return reached is not None
 
-    def _revise(self, number: int) -> None:
-        """Measure all earlier architectures again, once for each round, if the evaluator's accuracies can change."""
-        if not self.evaluator.revises:
-            return
-        architectures = [self.space.from_json(record.architecture) for record in self.archive.records]
-        if self.archive.revised < number:
-            accuracies: list[float | None] = list(self.evaluator.revised(architectures))
-            for record in self.archive.failures:
-                accuracies[record.index] = None
-            self.archive.revise(number, accuracies)
-        self.strategy.revise(architectures, [record.val_accuracy for record in self.archive.records])
+    def add(
+        self,
+        index: int,
+        round_number: int,
+        architecture: Any,
+        evaluation: Evaluation,
+        prediction: float | None,
+        number: int | None = None,
+    ) -> None:
+        """Store an evaluation, and notify the observer of it.
 
-    def _evaluate(self, proposal: Proposal, number: int) -> None:
-        """Evaluate the architectures of a round that the archive does not hold yet.
+        Args:
+            index: Position in the history.
+            round_number: Round of the search.
+            architecture: The architecture.
+            evaluation: Its evaluation.
+            prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+            number: Number of the question, in an asynchronous search.
 
         Raises:
-            UserError: The archive belongs to another search, too many evaluations failed, or the evaluator gave an
-                invalid answer.
+            UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written.
         """
-        archive, recorded = self.archive, self.archive.round(number)
-        architectures = proposal.architectures
-        keys = [self.space.key(architecture) for architecture in architectures]
-        if keys[: len(recorded)] != [record.key for record in recorded]:
-            raise UserError(
-                f"{archive.folder}: its history is not the one that this search asks for; "
-                "choose another hydra.run.dir"
-            )
-        first = len(archive) - len(recorded)
-        self._show(archive.expect({first + i: key for i, key in enumerate(keys)}))
-        todo = [i for i in range(len(keys)) if not archive.holds(first + i)]
-        while todo:
-            done: set[int] = set()
-            answers = self.evaluator.evaluate([architectures[i] for i in todo])
-            while len(done) < len(todo):
-                raised = False
-                try:
-                    position, evaluation = next(answers)
-                    _check_answer(position, evaluation, len(todo), done)
-                except UserError:
-                    raise
-                except StopIteration:
-                    raise UserError(
-                        f"evaluator: ended after {len(done)} of {len(todo)} evaluations of round {number}"
-                    ) from None
-                except Exception as error:
-                    # The evaluator did not catch the exception of an evaluation. The search blames the first
-                    # architecture without an answer, and asks for the others again.
-                    position = min(set(range(len(todo))) - done)
-                    evaluation, raised = failed(error, 0.0), True
-                done.add(position)
-                i = todo[position]
-                prediction = proposal.predictions.get(architectures[i])
-                self._add(first + i, number, architectures[i], evaluation, prediction)
-                if raised:
-                    break
-            todo = [i for position, i in enumerate(todo) if position not in done]
-
-    def _add(
-        self, index: int, number: int, architecture: Any, evaluation: Evaluation, prediction: float | None
-    ) -> None:
         evaluation = checked(evaluation)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")
+        only_costs = self.workers.now_s() is not None and self.workers.num_workers == 1 and number is None
         record = Record(
             index=index,
-            round=number,
+            round=round_number,
             architecture=self.space.to_json(architecture),
             key=key,
             val_accuracy=evaluation.val_accuracy,
             cost_s=evaluation.cost_s,
             prediction=prediction,
             error=evaluation.error,
+            number=number,
+            ended_s=None if only_costs else self.now_s(),
         )
-        self._show(self.archive.add(record))
+        self.show(self.archive.add(record))
 
-    def _show(self, records: Sequence[Record]) -> None:
+    def show(self, records: Sequence[Record]) -> None:
         """Notify the observer of new records in the history.
 
         Raises:
@@ -167,23 +133,3 @@ class Search:
                 f"search.max_failures={self.max_failures}: {len(failures)} evaluations failed, "
                 f"the last one with {failures[-1].error}"
             )
-
-
-def _check_answer(position: object, evaluation: object, number: int, done: set[int]) -> None:
-    """Check an answer of the evaluator.
-
-    Args:
-        position: Position of the architecture in the request.
-        evaluation: The answer.
-        number: Number of architectures in the request.
-        done: Positions that already have an answer.
-
-    Raises:
-        UserError: The position is not open, or the answer is no ``Evaluation``.
-    """
-    if not isinstance(position, int | np.integer) or not 0 <= position < number or position in done:
-        raise UserError(
-            f"evaluator: yields position {position!r}, which is not open among {number} evaluations"
-        )
-    if not isinstance(evaluation, Evaluation):
-        raise UserError(f"evaluator: yields {evaluation!r}, which is no Evaluation")

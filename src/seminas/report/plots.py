@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seminas.report.runs import Setting
 from seminas.report.statistics import final_accuracy, stacked, standard_error
-from seminas.runs.archive import Record
+from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
 MOST_LINES, MOST_POINTS = 16, 2_000

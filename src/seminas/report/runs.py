@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from seminas.config.check import flat, rule_at
 from seminas.errors import UserError
-from seminas.runs.archive import Record
 from seminas.runs.folder import RunFolder, run_folders
+from seminas.runs.records import Record
 from seminas.runs.results import PredictorResult, Result, SearchResult
 from seminas.storage.values import Config
 

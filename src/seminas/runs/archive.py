@@ -1,60 +1,43 @@
-"""The archive of a search. It stores each finished evaluation on disk at once, and keeps them in order."""
+"""The archive of a search. It stores each question and each finished evaluation on disk at once, in order."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO
 
 from seminas.errors import UserError
-from seminas.storage.files import as_json, parse_json, sync_folder
-from seminas.storage.typed import typed
-from seminas.storage.values import Json
-
-HISTORY, PENDING, REVISIONS = "history.jsonl", "pending.jsonl", "revisions.jsonl"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One evaluation: a line of ``history.jsonl``.
-
-    Attributes:
-        index: Position in the history, from 0.
-        round: Round of the search, from 0.
-        architecture: Architecture in the JSON form of its space.
-        key: Name of the architecture in its space.
-        val_accuracy: Validation accuracy, a fraction. None if the evaluation failed.
-        cost_s: Cost of the evaluation in seconds.
-        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
-        error: Reason of a failure, in one line. None if the evaluation succeeded.
-    """
-
-    index: int
-    round: int
-    architecture: Json
-    key: str
-    val_accuracy: float | None
-    cost_s: float
-    prediction: float | None = None
-    error: str | None = None
-
-
-class _Revision(TypedDict):
-    round: int
-    val_accuracies: list[float | None]
+from seminas.runs.records import (
+    ASKED,
+    HISTORY,
+    PENDING,
+    REVISIONS,
+    Question,
+    Record,
+    append,
+    apply_revision,
+    line_of,
+    read_lines,
+    read_questions,
+)
+from seminas.storage.files import as_json, sync_folder
 
 
 class Archive:
     """The history of one run folder.
 
-    The history keeps the order in which the strategy asked for architectures. If an evaluation ends early,
-    ``pending.jsonl`` holds it until all evaluations before it have ended. So a kill loses no finished evaluation. If an
-    evaluator measures architectures again after a round, ``revisions.jsonl`` keeps the new accuracies. The records
-    then hold the latest accuracies.
+    In a search of rounds, the history keeps the order in which the strategy asked for architectures. If an evaluation
+    ends early, ``pending.jsonl`` holds it until all evaluations before it have ended. So a kill loses no finished
+    evaluation. If an evaluator measures architectures again after a round, ``revisions.jsonl`` keeps the new
+    accuracies. The records then hold the latest accuracies.
+
+    In an asynchronous search, the history keeps the order in which the evaluations ended. ``asked.jsonl`` holds the
+    questions.
 
     Attributes:
         folder: Run folder.
         records: Records of the history, in order.
+        questions: Questions of an asynchronous search, in order.
+        failures: Records of the evaluations that failed.
+        cost_s: Cost of all evaluations together, in seconds.
         revised: Last round after which the evaluator measured again, or -1.
     """
 
@@ -69,38 +52,47 @@ class Archive:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab")
+            self._asked_file: BinaryIO | None = None
             sync_folder(folder)
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
-        self.records = _read(self._path)
+        self.records = read_lines(self._path, Record)
         for i, record in enumerate(self.records):
             if record.index != i:
                 raise UserError(f"{self._path}: line {i + 1} has index {record.index}")
-        self._pending = {r.index: r for r in _read(self._pending_path) if r.index >= len(self.records)}
-        self.revised = _revise(folder, self.records)
+        self._pending = {
+            r.index: r for r in read_lines(self._pending_path, Record) if r.index >= len(self.records)
+        }
+        self.revised = apply_revision(folder, self.records)
+        self.questions = read_questions(folder, self.records, repair=True)
+        self._count()
+
+    def _count(self) -> None:
+        """Compute the sums over all records."""
+        self.failures: list[Record] = []
+        self.cost_s = 0.0
+        self.best: Record | None = None
+        """The record with the highest validation accuracy, the first of equal ones. None without a success."""
+        self._first_of_round: dict[int, int] = {}
+        for record in self.records:
+            self._include(record)
+
+    def _include(self, record: Record) -> None:
+        """Include a record in the sums."""
+        self._first_of_round.setdefault(record.round, record.index)
+        self.cost_s += record.cost_s
+        if record.val_accuracy is None:
+            self.failures.append(record)
+        elif self.best is None or record.val_accuracy > (self.best.val_accuracy or 0.0):
+            self.best = record
 
     def __len__(self) -> int:
         return len(self.records)
 
-    @property
-    def best(self) -> Record | None:
-        """The record with the highest validation accuracy, the first of equal ones. None without a success."""
-        done = [r for r in self.records if r.val_accuracy is not None]
-        return max(done, key=lambda r: (r.val_accuracy, -r.index), default=None)
-
-    @property
-    def cost_s(self) -> float:
-        """Cost of all evaluations together, in seconds."""
-        return sum(record.cost_s for record in self.records)
-
-    @property
-    def failures(self) -> list[Record]:
-        """Records of the evaluations that failed."""
-        return [r for r in self.records if r.val_accuracy is None]
-
     def round(self, number: int) -> list[Record]:
         """Return the records of a round, in order."""
-        return [r for r in self.records if r.round == number]
+        first = self._first_of_round.get(number, len(self.records))
+        return self.records[first : self._first_of_round.get(number + 1, len(self.records))]
 
     def expect(self, keys: dict[int, str]) -> list[Record]:
         """Drop the pending evaluations that the search does not ask for.
@@ -132,7 +124,7 @@ class Archive:
         """
         if record.index != len(self.records):
             with self._pending_path.open("ab") as file:
-                _append(file, self._pending_path, _line(record))
+                append(file, self._pending_path, line_of(record))
         self._pending[record.index] = record
         return self._take_turns()
 
@@ -149,97 +141,42 @@ class Archive:
         line = as_json({"round": number, "val_accuracies": list(accuracies)})
         path = self.folder / REVISIONS
         with path.open("ab") as file:
-            _append(file, path, line)
-        self.revised = _revise(self.folder, self.records)
+            append(file, path, line)
+        self.revised = apply_revision(self.folder, self.records)
+        self._count()
+
+    def ask(self, question: Question) -> None:
+        """Store a question on disk, before its evaluation begins.
+
+        Raises:
+            UserError: The question cannot be written.
+        """
+        path = self.folder / ASKED
+        if self._asked_file is None:
+            self._asked_file = path.open("ab")
+            sync_folder(self.folder)
+        append(self._asked_file, path, line_of(question))
+        self.questions.append(question)
+
+    def open_questions(self) -> list[Question]:
+        """Return the questions whose evaluations have not ended, in order."""
+        answered = {record.number for record in self.records}
+        return [question for question in self.questions if question.number not in answered]
 
     def _take_turns(self) -> list[Record]:
         gained = []
         while len(self.records) in self._pending:
             record = self._pending[len(self.records)]
-            _append(self._file, self._path, _line(record))
+            append(self._file, self._path, line_of(record))
             self.records.append(record)
+            self._include(record)
             gained.append(self._pending.pop(record.index))
         if not self._pending:
             self._pending_path.unlink(missing_ok=True)
         return gained
 
     def close(self) -> None:
-        """Close the history file."""
+        """Close the files."""
         self._file.close()
-
-
-def read_history(folder: Path) -> list[Record]:
-    """Return the records of a run folder. The run may still be writing them.
-
-    Raises:
-        UserError: A line is no valid record. An incomplete last line is no error.
-    """
-    records = _read(folder / HISTORY, repair=False)
-    _revise(folder, records)
-    return records
-
-
-def _line(record: Record) -> bytes:
-    return as_json(asdict(record))
-
-
-def _revise(folder: Path, records: list[Record]) -> int:
-    """Give the records the accuracies of the last revision.
-
-    Returns:
-        The round of the revision, or -1 if the folder has none.
-
-    Raises:
-        UserError: The last line of ``revisions.jsonl`` is no valid revision.
-    """
-    path = folder / REVISIONS
-    if not path.exists():
-        return -1
-    whole = path.read_bytes().rpartition(b"\n")[0].splitlines()
-    if not whole:
-        return -1
-    try:
-        last: _Revision = typed(parse_json(whole[-1]), _Revision)
-    except ValueError as error:
-        raise UserError(f"{path}: line {len(whole)} is no revision ({error})") from error
-    for i, (record, value) in enumerate(zip(records, last["val_accuracies"], strict=False)):
-        records[i] = replace(record, val_accuracy=value)
-    return last["round"]
-
-
-def _append(file: BinaryIO, path: Path, data: bytes) -> None:
-    """Write a line, and wait until it is on disk. If only a part can be written, remove this part.
-
-    Raises:
-        UserError: The line cannot be written.
-    """
-    end = os.fstat(file.fileno()).st_size
-    try:
-        while data:
-            data = data[os.write(file.fileno(), data) :]
-        os.fsync(file.fileno())
-    except OSError as error:
-        os.ftruncate(file.fileno(), end)
-        raise UserError(f"{path}: cannot be written ({error.strerror}), {end} bytes are kept") from error
-
-
-def _read(path: Path, repair: bool = True) -> list[Record]:
-    """Return the records in a file. Ignore an incomplete last line, and with ``repair`` also delete it from the file.
-
-    Raises:
-        UserError: Another line is no valid record.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data) and repair:
-        os.truncate(path, whole)
-    records = []
-    for number, line in enumerate(data[:whole].splitlines(), start=1):
-        try:
-            records.append(typed(parse_json(line), Record))
-        except ValueError as error:
-            raise UserError(f"{path}: line {number} is no record of an evaluation ({error})") from error
-    return records
+        if self._asked_file is not None:
+            self._asked_file.close()

@@ -16,8 +16,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from seminas.config.check import changed_keys, flat, rule_at
 from seminas.config.renamed import todays
 from seminas.errors import UserError, first_line
-from seminas.runs.archive import HISTORY, Record, read_history
 from seminas.runs.attempts import Attempt, begin_attempt, end_attempt, read_attempts
+from seminas.runs.records import HISTORY, Record, read_history
 from seminas.runs.results import Result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
@@ -63,7 +63,7 @@ class RunFolder(Folder):
 
     def state(self) -> State:
         """Return the state of the run. This takes no lock."""
-        if (self.path / RESULT_FILE).exists():
+        if (self.path / RESULT_FILE).exists() and not self._goes_on():
             return State("done")
         if self.is_held():
             return State("running")
@@ -71,6 +71,13 @@ class RunFolder(Folder):
         if error is not None:
             return State("failed", error)
         return State("stopped" if self.is_claimed() else "missing")
+
+    def _goes_on(self) -> bool:
+        """Return whether the run has a result, but the same command goes on with it."""
+        with contextlib.suppress(UserError):  # A result that cannot be read is an error of its reader.
+            result = self.result()
+            return result is not None and not result.is_final
+        return False
 
     def is_claimed(self) -> bool:
         """Return whether a run has begun in this folder."""
@@ -113,7 +120,7 @@ class RunFolder(Folder):
             UserError: The folder belongs to another config.
         """
         result = self.result()
-        return None if result is None or self.extensions(config) else result
+        return None if result is None or self.extensions(config) or not result.is_final else result
 
     def extensions(self, config: Config) -> list[str]:
         """Return the keys whose values extend the run, such as a larger ``search.max_queries``.
@@ -152,7 +159,8 @@ class RunFolder(Folder):
         """
         last_sign = last_sign_of_life(self.path)
         with held(self.path, f"is working in this folder; seminas status {self.path} shows its state"):
-            if self.extensions(config):
+            result = self.result()
+            if self.extensions(config) or (result is not None and not result.is_final):
                 (self.path / RESULT_FILE).unlink(missing_ok=True)
             data = OmegaConf.to_yaml(OmegaConf.create(config)).encode()
             file = self.path / CONFIG_FILE

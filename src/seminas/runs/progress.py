@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from seminas.runs.archive import HISTORY
 from seminas.runs.folder import RunFolder
+from seminas.runs.records import HISTORY
 from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
 
 

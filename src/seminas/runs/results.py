@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypedDict
 
 from seminas.config.renamed import todays
 from seminas.errors import UserError
-from seminas.runs.archive import Record, read_history
+from seminas.runs.records import Record, read_history
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 from seminas.storage.values import Json
@@ -67,6 +67,11 @@ class Result:
     num_resumed: int = 0
     folder: Path = field(default=Path(), compare=False)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the same command does not go on with the run."""
+        return True
+
 
 @dataclass(frozen=True)
 class SearchResult(Result):
@@ -84,6 +89,13 @@ class SearchResult(Result):
         incumbents: Each evaluation with a higher validation accuracy than all evaluations before it, in order.
         best_there_is: Highest validation and test accuracy of all candidates. None if they are not known.
         cost_s: Cost of all evaluations together, in seconds.
+        num_workers: Number of evaluations that ran at the same time, at most.
+        makespan_s: Time from the start of the search to the end of its last evaluation, in seconds of the clock or of
+            the simulated clock. None for runs of version 0.1.
+        utilization: Fraction of the workers' time that they spent in evaluations, until ``makespan_s``.
+        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``max_hours``, ``interrupt``
+            (Ctrl-C), or ``space`` if there are no more architectures.
+        num_imported: Number of imported evaluations. They are no queries.
     """
 
     KIND: ClassVar[str] = "search"
@@ -100,6 +112,17 @@ class SearchResult(Result):
     incumbents: list[Incumbent]
     best_there_is: dict[str, float] | None
     cost_s: float
+    _: KW_ONLY
+    num_workers: int = 1
+    makespan_s: float | None = None
+    utilization: float | None = None
+    ended_by: str = "max_queries"
+    num_imported: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same command does not go on with the search."""
+        return self.ended_by != "interrupt"
 
     @property
     def history(self) -> list[Record]:

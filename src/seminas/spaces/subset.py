@@ -120,5 +120,6 @@ class Subset(EnumerableSpace[A]):
         return self._space.vertex_names(architecture)
 
     def _only_members(self, architectures: list[A]) -> list[A]:
-        member = np.isin(self._space.index(architectures), self._members)
-        return [a for a, kept in zip(architectures, member, strict=True) if kept]
+        indices = self._space.index(architectures)
+        row = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
+        return [a for a, kept in zip(architectures, self._members[row] == indices, strict=True) if kept]

@@ -1,6 +1,7 @@
 """BANANAS (White et al., "BANANAS: Bayesian Optimization with Neural Architectures for NAS", AAAI 2021)."""
 
-from itertools import pairwise
+from collections.abc import Collection
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from seminas.config.strategies import BananasSettings
 from seminas.controller.threads import one_thread
+from seminas.execution.cancelling import check_cancelled
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes, Taken
 
 
 class Bananas(FittedStrategy[A]):
@@ -26,30 +28,58 @@ class Bananas(FittedStrategy[A]):
     - The loss divides by the difference between an architecture's error and a bound. The authors' bound is a known
       value of the benchmark, 4.8%. Here the bound is nine tenths of the lowest error so far.
     - One computation trains all networks, and each step uses all labels.
+
+    In an asynchronous search, further questions of a round are answered with further draws from the same ensemble, as
+    in the paper's Thompson sampling.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: BananasSettings) -> None:
         super().__init__(space, seed)
         self.settings = settings
+        self._predicted: tuple[int, list[A], NDArray[np.float64], NDArray[np.float64]] | None = None
+        """Round of the last fit, its candidates, and the mean and the deviation of their predicted accuracies."""
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
 
-    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose the ``n`` candidates with the highest accuracies in a draw from the ensemble's predictions."""
         candidates = self._candidates(rng)
         if not candidates:
             return Proposal([])
         predictions = self._predictions(self.labeled, candidates, int(rng.integers(2**62)))
         mean, deviation = predictions.mean(axis=0), predictions.std(axis=0, ddof=1)
+        self._predicted = self.round, candidates, mean, deviation
+        chosen = self._drawn(n, self.told, rng)
+        return Proposal(self.filled(list(chosen), n, rng), chosen)
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose the best candidates in another draw from the ensemble's predictions."""
+        known = self.known(pending)
+        has_predictions = self._predicted is not None and self._predicted[0] == self.round
+        chosen = self._drawn(n, known, rng) if has_predictions else {}
+        missing = n - len(chosen)
+        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
+        return Proposal([*chosen, *random], chosen)
+
+    def _drawn(self, n: int, known: Collection[A], rng: np.random.Generator) -> dict[A, float]:
+        """Return the best ``n`` unknown candidates in a draw, and the predicted accuracy of each, a fraction."""
+        assert self._predicted is not None
+        _, candidates, mean, deviation = self._predicted
         drawn = rng.normal(mean, deviation)  # Independent Thompson sampling: section 4 of the paper.
-        order = np.argsort(-drawn, kind="stable")[:n]
-        chosen = [candidates[i] for i in order]
-        return Proposal(self.filled(chosen, n, rng), dict(zip(chosen, mean[order].tolist(), strict=True)))
+        best_first = (i for i in np.argsort(-drawn, kind="stable") if candidates[i] not in known)
+        return {candidates[i]: float(mean[i]) for i in islice(best_first, n)}
 
     def _candidates(self, rng: np.random.Generator) -> list[A]:
         near = self.near_best(self.settings.num_parents)
         near = [near[i] for i in rng.permutation(len(near))[: self.settings.num_candidates]]
         return list(
-            dict.fromkeys([*near, *self.space.sample(self.settings.num_candidates, rng, exclude=self.told)])
+            dict.fromkeys(
+                [
+                    *near,
+                    *self.space.sample(
+                        self.settings.num_candidates, rng, exclude=Taken(self.told, self.pending)
+                    ),
+                ]
+            )
         )
 
     @one_thread()
@@ -65,6 +95,7 @@ class Bananas(FittedStrategy[A]):
             networks = Perceptrons(self.settings.ensemble_size, sizes)
         optimizer = torch.optim.Adam(networks.parameters(), self.settings.learning_rate, fused=True)
         for _ in range(self.settings.steps):
+            check_cancelled()
             predicted = networks(features) * scale + error.mean()
             # Mean absolute percentage error, relative to the bound. Better architectures get larger weights.
             loss = ((predicted - error).abs() / (error - bound).clamp_min(1e-6)).mean(dim=1).sum()

@@ -2,7 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple
 
@@ -44,19 +45,51 @@ class Proposal(Generic[A]):
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-class Strategy(ABC, Generic[A]):
-    """Base class of strategies. In each round, ``ask`` proposes architectures and ``tell`` receives their accuracies.
+class Taken(Collection[A]):
+    """The union of collections of architectures. It copies none of them."""
 
-    The arguments of the strategy and the accuracies so far determine a proposal. The seed and the round determine its
-    random numbers. So an interrupted search can continue exactly: a new strategy first receives the recorded rounds.
+    def __init__(self, *parts: Collection[A]) -> None:
+        self._parts: list[Collection[A]] = []
+        for part in parts:
+            if isinstance(part, Taken):
+                self._parts += part._parts
+            elif part:
+                self._parts.append(part if isinstance(part, dict | set | frozenset) else dict.fromkeys(part))
+
+    def __contains__(self, architecture: object) -> bool:
+        return any(architecture in part for part in self._parts)
+
+    def __iter__(self) -> Iterator[A]:
+        seen: list[Collection[A]] = []
+        for part in self._parts:
+            yield from (a for a in part if not any(a in earlier for earlier in seen))
+            seen.append(part)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self) if len(self._parts) > 1 else sum(map(len, self._parts))
+
+
+class Strategy(ABC, Generic[A]):
+    """Base class of strategies. ``ask`` proposes architectures and ``tell`` receives their accuracies.
+
+    A search of rounds asks for all architectures of a round at once. An asynchronous search asks for one architecture
+    whenever a worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with
+    the accuracies of earlier rounds, so it fits a model once in each round. The architectures that ``propose`` gives
+    for a round are handed out one by one. Then ``propose_more`` gives further ones.
+
+    A proposal is a function of the seed and of the events so far: the questions, and the accuracies in the order of
+    their arrival. So an interrupted search can continue exactly: a new strategy first receives the recorded events.
 
     Attributes:
         space: Search space.
         seed: Seed of all random numbers.
         round_sizes: Numbers of architectures that the strategy prefers in each round. None means any numbers.
         ends: Total number of received architectures at the end of each round.
-        told: Validation accuracy of each received architecture, in the order of evaluation. None means that its
-            evaluation failed.
+        told: Validation accuracy of each architecture of the finished rounds, in the order of arrival. None means that
+            its evaluation failed.
+        recent: Validation accuracy of each architecture that arrived after the last finished round.
+        pending: Architectures that were asked for and had not arrived when the current round began.
+        sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
@@ -65,15 +98,118 @@ class Strategy(ABC, Generic[A]):
         self.round_sizes: RoundSizes | None = None
         self.ends: list[int] = []
         self.told: dict[A, float | None] = {}
+        self.recent: dict[A, float | None] = {}
+        self.pending: Collection[A] = ()
+        self.sizes: Sequence[int] | None = None
+        self._noted_round = -1
+        self._made_round = -1
+        self._made: deque[A] = deque()
+        self._made_predictions: Mapping[A, float] = {}
+
+    @property
+    def size_of_round(self) -> int:
+        """Size of the current round of an asynchronous search. Rounds beyond the planned ones have the last size."""
+        assert self.sizes is not None
+        return self.sizes[min(self.round, len(self.sizes) - 1)]
+
+    @property
+    def has_made_round(self) -> bool:
+        """Whether ``propose`` has made the architectures of the current round, so that ``ask`` is fast."""
+        return self._made_round == self.round
+
+    def start(self, sizes: Sequence[int]) -> None:
+        """Prepare for an asynchronous search.
+
+        Args:
+            sizes: Number of architectures in each round. The first round is random.
+        """
+        self.sizes = sizes
+
+    def ask(self, n: int, pending: Collection[A] = ()) -> Proposal[A]:
+        """Propose ``n`` distinct new architectures, or fewer if the space has no more.
+
+        Args:
+            n: Number of architectures. In a search of rounds, it is the size of the round.
+            pending: Architectures that were asked for and whose evaluations have not ended. They are not proposed
+                again. A set or a dictionary is fast.
+        """
+        if self.sizes is None:
+            return self.propose(n, self.rng())
+        self.note_pending(pending)
+        metrics: Mapping[str, float] = {}
+        if not self.has_made_round:
+            made = self.propose(self.size_of_round, self.rng())
+            self._made_round, self._made = self.round, deque(made.architectures)
+            self._made_predictions, metrics = made.predictions, made.metrics
+        chosen: dict[A, None] = {}
+        while self._made and len(chosen) < n:
+            architecture = self._made.popleft()
+            if not self.is_known(architecture, pending):
+                chosen[architecture] = None
+        predictions = {a: self._made_predictions[a] for a in chosen if a in self._made_predictions}
+        if len(chosen) < n:
+            taken = Taken(pending, chosen) if chosen else pending
+            more = self.propose_more(n - len(chosen), taken, self.rng(len(taken)))
+            chosen |= dict.fromkeys(more.architectures)
+            predictions, metrics = {**predictions, **more.predictions}, {**metrics, **more.metrics}
+        return Proposal(list(chosen), predictions, metrics)
+
+    def note_pending(self, pending: Collection[A]) -> None:
+        """Keep the pending architectures if this is the first question of a round.
+
+        A resumed search calls this for each recorded question, because ``propose`` depends on them.
+        """
+        if self._noted_round != self.round:
+            self._noted_round, self.pending = self.round, tuple(pending)
 
     @abstractmethod
-    def ask(self, n: int) -> Proposal[A]:
-        """Propose ``n`` distinct new architectures, or fewer if the space has no more."""
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose ``n`` distinct new architectures for a round, or fewer if the space has no more.
+
+        The proposal is a function of the seed, ``told``, ``ends`` and ``pending``.
+        """
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further architectures, after all of the round have been handed out in an asynchronous search.
+
+        The default draws random architectures.
+
+        Args:
+            n: Number of architectures.
+            pending: Architectures that were asked for and whose evaluations have not ended.
+            rng: Random generator.
+        """
+        return Proposal(self.space.sample(n, rng, exclude=self.known(pending)))
+
+    def is_known(self, architecture: A, pending: Collection[A] = ()) -> bool:
+        """Return whether an architecture has arrived or is pending."""
+        return architecture in self.told or architecture in self.recent or architecture in pending
+
+    def known(self, *others: Collection[A]) -> Collection[A]:
+        """Return all architectures that have arrived, are pending, or are in ``others``."""
+        return Taken(self.told, self.recent, *others)
 
     def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Receive the validation accuracies of a whole round, fractions. None means that the evaluation failed."""
-        self.told.update(zip(architectures, accuracies, strict=True))
+        """Receive validation accuracies, fractions. None means that the evaluation failed.
+
+        In a search of rounds, they are those of a whole round.
+        """
+        self.recent.update(zip(architectures, accuracies, strict=True))
+        if self.sizes is None:
+            self._end_round(len(self.recent))
+            return
+        while self.round < len(self.sizes) and len(self.recent) >= self.sizes[self.round]:
+            self._end_round(self.sizes[self.round])
+
+    def _end_round(self, size: int) -> None:
+        arrived = list(self.recent)[:size]
+        self.told |= {a: self.recent.pop(a) for a in arrived}
         self.ends.append(len(self.told))
+        self.pending = ()
+        self.round_ended(arrived)
+
+    def round_ended(self, architectures: Sequence[A]) -> None:
+        """Handle the end of a round, whose architectures are in ``told`` now. The default does nothing."""
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Replace the accuracies of architectures that the strategy received earlier."""
@@ -92,13 +228,17 @@ class Strategy(ABC, Generic[A]):
     def filled(self, chosen: list[A], n: int, rng: np.random.Generator) -> list[A]:
         """Return the chosen architectures and random new ones, ``n`` in total or fewer if the space has no more."""
         missing = n - len(chosen)
-        return chosen + self.space.sample(missing, rng, exclude={*self.told, *chosen}) if missing else chosen
+        if not missing:
+            return chosen
+        return chosen + self.space.sample(missing, rng, exclude=Taken(self.told, self.pending, chosen))
 
     def near_best(self, number: int) -> list[A]:
         """Return the new neighbors of the best ``number`` architectures so far."""
         labeled = self.labeled
         best = sorted(labeled, key=lambda a: -labeled[a])[:number]
-        return list(dict.fromkeys(a for b in best for a in self.space.neighbors(b) if a not in self.told))
+        near = dict.fromkeys(a for b in best for a in self.space.neighbors(b))
+        taken = Taken(self.told, self.pending)
+        return [a for a in near if a not in taken]
 
     def sees_all(self, most: int) -> bool:
         """Return whether the space numbers its architectures and has at most ``most`` of them."""
@@ -114,11 +254,12 @@ class Strategy(ABC, Generic[A]):
         if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
             return self.space.at(np.arange(self.space.size))
         near = self.near_best(NUM_PARENTS) if most else []
-        return list(dict.fromkeys([*near, *self.space.sample(most, rng, exclude=self.told)]))
+        random = self.space.sample(most, rng, exclude=Taken(self.told, self.pending))
+        return list(dict.fromkeys([*near, *random]))
 
-    def rng(self) -> np.random.Generator:
-        """Return the random generator of the next round."""
-        return np.random.default_rng([self.seed, self.round])
+    def rng(self, *further: int) -> np.random.Generator:
+        """Return the random generator of the next round, or of its part that ``further`` numbers name."""
+        return np.random.default_rng([self.seed, self.round, *further])
 
 
 class FittedStrategy(Strategy[A]):
@@ -127,16 +268,15 @@ class FittedStrategy(Strategy[A]):
     The strategy proposes random architectures until two architectures have an accuracy.
     """
 
-    def ask(self, n: int) -> Proposal[A]:
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
-        rng = self.rng()
         if len(self.labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=self.told))
+            return Proposal(self.space.sample(n, rng, exclude=Taken(self.told, self.pending)))
         start = time.perf_counter()
-        proposal = self.propose(n, rng)
+        proposal = self.propose_fitted(n, rng)
         seconds = {"fit_s": time.perf_counter() - start}
         return replace(proposal, metrics={**seconds, **proposal.metrics})
 
     @abstractmethod
-    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Fit the model on the accuracies so far, two or more, and propose ``n`` new architectures."""

@@ -70,7 +70,7 @@ class ControllerStrategy(FittedStrategy[A]):
         self.pseudo_label_ratio = pseudo_label_ratio
         self._last: tuple[int, Controller[A]] | None = None
 
-    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Fit a controller, and propose the architectures that ``choose`` selects with it."""
         fit = self.fit()
         chosen, metrics = self.choose(n, fit, rng)

@@ -1,12 +1,13 @@
 """Regularized evolution (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019)."""
 
 from collections.abc import Collection
+from itertools import islice
 
 import numpy as np
 
 from seminas.config.strategies import EvolutionSettings
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.base import Proposal, RoundSizes, Strategy, Taken
 
 TRIES = 100
 """Number of tournaments in a row without a new child, after which random architectures fill the round."""
@@ -18,6 +19,9 @@ class Evolution(Strategy[A]):
     Each tournament draws some architectures from the population, and the best of them wins. A child is a mutation of
     the winner. The authors evaluate a child again if it is a known architecture. Here a child is always a new
     architecture. If all mutations of a winner are known, the strategy holds another tournament.
+
+    In an asynchronous search, each evaluation that ends changes the population at once, and each free worker gets a
+    child of it, as in section 3 of the paper. A child is never an architecture that is being evaluated.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: EvolutionSettings) -> None:
@@ -26,35 +30,47 @@ class Evolution(Strategy[A]):
         self.round_sizes = RoundSizes(max(2, settings.population_size), 1)
         self._neighbors: dict[A, list[A]] = {}
 
-    def ask(self, n: int) -> Proposal[A]:
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` children, or random architectures in the first round."""
-        rng = self.rng()
-        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng))
+        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng, self.pending))
 
-    def children(self, n: int, rng: np.random.Generator) -> list[A]:
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose children of the population of finished evaluations, as in a steady state."""
+        return Proposal(self.children(n, rng, pending))
+
+    def children(self, n: int, rng: np.random.Generator, pending: Collection[A] = ()) -> list[A]:
         """Return ``n`` distinct new children of the population, in the order of their creation.
 
         If tournaments give too few children, random new architectures follow them.
+
+        Args:
+            n: Number of children.
+            rng: Random generator.
+            pending: Architectures that are being evaluated. They are no children.
         """
+        known = self.known(pending)
         population = self.population()
         self._neighbors = {a: self._neighbors.get(a) or self.space.neighbors(a) for a in population}
         born: dict[A, None] = {}
         tries = 0
         while population and len(born) < n and tries < TRIES:
-            child = self._child(population, born, rng)
+            child = self._child(population, Taken(known, born), rng)
             tries += 1
             if child is not None:
                 born[child], tries = None, 0
-        return self.filled(list(born), n, rng)
+        chosen = list(born)
+        missing = n - len(chosen)
+        return chosen + self.space.sample(missing, rng, exclude=Taken(known, born)) if missing else chosen
 
     def population(self) -> list[A]:
         """Return the youngest ``population_size`` architectures that have an accuracy, oldest first."""
-        return list(self.labeled)[-self.settings.population_size :]
+        newest_first = (a for a, accuracy in reversed(self.told.items()) if accuracy is not None)
+        return list(islice(newest_first, self.settings.population_size))[::-1]
 
     def _child(self, population: list[A], taken: Collection[A], rng: np.random.Generator) -> A | None:
-        """Return a random new mutation of a tournament's winner, or None if all its mutations are known or taken."""
+        """Return a random new mutation of a tournament's winner, or None if all its mutations are taken."""
         size = min(self.settings.tournament_size, len(population))
         drawn = [population[i] for i in rng.choice(len(population), size=size, replace=False)]
         winner = max(drawn, key=lambda a: self.told[a] or 0.0)
-        new = [a for a in self._neighbors[winner] if a not in self.told and a not in taken]
+        new = [a for a in self._neighbors[winner] if a not in taken]
         return new[rng.integers(len(new))] if new else None

@@ -5,6 +5,7 @@ The inputs are the features of a space. These are one-hot choices, and also path
 """
 
 import warnings
+from collections.abc import Collection
 from itertools import islice
 
 import numpy as np
@@ -12,19 +13,23 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from seminas.config.strategies import GaussianProcessSettings
 from seminas.controller.targets import rank_quantiles
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes, Taken
 
 
 class GaussianProcess(FittedStrategy[A]):
     """Strategy that proposes the candidates with the highest expected improvement under a Gaussian process.
 
     The process has a Matérn 5/2 kernel on the features. Its targets are the quantiles of the accuracies' ranks.
+
+    In an asynchronous search, the strategy fits the parameters of the kernel once in each round. For each question it
+    conditions the process on all accuracies so far. It believes that a pending architecture will get its predicted
+    mean (the kriging believer of Ginsbourger et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010).
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
@@ -32,19 +37,51 @@ class GaussianProcess(FittedStrategy[A]):
         self.settings = settings
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
+        self._kernel: tuple[int, Kernel] | None = None
+        """Round and fitted kernel of the last fit."""
 
-    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Propose the ``n`` new candidates with the highest expected improvement."""
+    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose the ``n`` new candidates with the highest expected improvement.
+
+        In an asynchronous search, fit the kernel and leave all proposals to ``propose_more``.
+        """
         labeled = self.labeled
-        candidates, features = self._candidates(rng)
         targets = rank_quantiles(np.array(list(labeled.values())))
         with threadpool_limits(1):
             model = fit_gaussian_process(self.space.features(list(labeled)), targets)
+            if self.sizes is not None:
+                self._kernel = self.round, model.kernel_
+                return Proposal([])
+            candidates, features = self._candidates(rng)
             mean, deviation = model.predict(features, return_std=True)
-        gain = expected_improvement(mean, deviation, targets.max())
-        best_first = (candidates[i] for i in np.argsort(-gain, kind="stable"))
-        chosen = list(islice((a for a in best_first if a not in self.told), n))
+        chosen = self._best(candidates, expected_improvement(mean, deviation, targets.max()), self.told, n)
         return Proposal(self.filled(chosen, n, rng))
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose the candidates with the highest expected improvement, given the believed pending accuracies."""
+        if self._kernel is None or self._kernel[0] != self.round:
+            return super().propose_more(n, pending, rng)
+        labeled = {a: y for part in (self.told, self.recent) for a, y in part.items() if y is not None}
+        targets = rank_quantiles(np.array(list(labeled.values())))
+        features = self.space.features([*labeled, *pending])
+        candidates, of_candidates = self._candidates(rng)
+        with threadpool_limits(1):
+            model = GaussianProcessRegressor(self._kernel[1], optimizer=None)
+            model.fit(features[: len(labeled)], targets)
+            if len(pending):
+                model.fit(features, np.concatenate([targets, model.predict(features[len(labeled) :])]))
+            mean, deviation = model.predict(of_candidates, return_std=True)
+        gain = expected_improvement(mean, deviation, targets.max())
+        known = self.known(pending)
+        chosen = self._best(candidates, gain, known, n)
+        missing = n - len(chosen)
+        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
+        return Proposal([*chosen, *random])
+
+    def _best(self, candidates: list[A], gain: NDArray[np.float64], known: Collection[A], n: int) -> list[A]:
+        """Return the ``n`` candidates with the highest gain that are not known."""
+        best_first = (candidates[i] for i in np.argsort(-gain, kind="stable"))
+        return list(islice((a for a in best_first if a not in known), n))
 
     def _candidates(self, rng: np.random.Generator) -> tuple[list[A], NDArray[np.float32]]:
         if self._all is not None:

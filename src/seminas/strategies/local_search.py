@@ -1,10 +1,12 @@
 """Local search (White et al., "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+import numpy as np
 
 from seminas.config.strategies import LocalSearchSettings
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.base import Proposal, RoundSizes, Strategy, Taken
 
 
 class LocalSearch(Strategy[A]):
@@ -14,6 +16,9 @@ class LocalSearch(Strategy[A]):
     starts again with random architectures. Without ``first_improvement``, the search evaluates all neighbors before a
     move (algorithm 1 of the paper). With ``first_improvement``, the search moves as soon as a neighbor is better (the
     paper's variant "query until lower").
+
+    In an asynchronous search, free workers evaluate the next neighbors. If all neighbors are being evaluated, they
+    evaluate neighbors of the best neighbors so far, because the search may move to one of these.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: LocalSearchSettings) -> None:
@@ -24,16 +29,33 @@ class LocalSearch(Strategy[A]):
         """Architecture whose neighbors the search evaluates. None before the first round and after a local optimum."""
         self._neighbors: list[A] = []
 
-    def ask(self, n: int) -> Proposal[A]:
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose new neighbors of the current architecture, and random architectures if too few neighbors are new."""
-        rng = self.rng()
-        new = [a for a in self._neighbors if a not in self.told]
+        taken = Taken(self.told, self.pending)
+        new = [a for a in self._neighbors if a not in taken]
         chosen = [new[i] for i in rng.permutation(len(new))[:n]]
         return Proposal(self.filled(chosen, n, rng))
 
-    def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Receive the accuracies of a round, and move if the search has evaluated enough neighbors."""
-        super().tell(architectures, accuracies)
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose the next new neighbors of the current architecture, and then neighbors of its best neighbors.
+
+        The current architecture may move to one of them. Random architectures follow if these are too few.
+        """
+        known = self.known(pending)
+        new = [a for a in self._neighbors if a not in known]
+        chosen = dict.fromkeys(new[i] for i in rng.permutation(len(new))[:n])
+        done = [a for a in self._neighbors if self.told.get(a) is not None]
+        for best in sorted(done, key=self._value, reverse=True):
+            if len(chosen) == n:
+                break
+            further = [a for a in self.space.neighbors(best) if a not in known and a not in chosen]
+            chosen |= dict.fromkeys(further[i] for i in rng.permutation(len(further))[: n - len(chosen)])
+        missing = n - len(chosen)
+        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
+        return Proposal([*chosen, *random])
+
+    def round_ended(self, architectures: Sequence[A]) -> None:
+        """Move if the search has evaluated enough neighbors."""
         if self._center is None:
             self._move(self._best(architectures))
         while self._center is not None:

@@ -1,12 +1,14 @@
 """Random search, the baseline of all strategies."""
 
+import numpy as np
+
 from seminas.spaces.base import A
-from seminas.strategies.base import Proposal, Strategy
+from seminas.strategies.base import Proposal, Strategy, Taken
 
 
 class RandomSearch(Strategy[A]):
     """Strategy that draws uniformly from the architectures not evaluated yet (Li and Talwalkar, UAI 2019)."""
 
-    def ask(self, n: int) -> Proposal[A]:
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` random new architectures."""
-        return Proposal(self.space.sample(n, self.rng(), exclude=self.told))
+        return Proposal(self.space.sample(n, rng, exclude=Taken(self.told, self.pending)))

@@ -1,6 +1,7 @@
 """SemiNAS (Luo et al., NeurIPS 2020, algorithm 1), and NAO, which is SemiNAS without pseudo-labels."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
+from seminas.strategies.base import Proposal, Taken
 from seminas.strategies.controlled import ControllerStrategy, Fit
 
 DIGITS = 3
@@ -24,6 +26,10 @@ class SemiNAS(ControllerStrategy[A]):
     turns, and each member selects the candidate with its highest score. A member is similar to a random draw from the
     functions that fit the labels. So this selection explores like Thompson sampling (White et al., AAAI 2021). If all
     members give several architectures the same scores, a round takes only one of them.
+
+    In an asynchronous search, the members also answer the questions beyond a round. Their draws differ, so they
+    propose different architectures while evaluations are pending (Thompson sampling in parallel, Kandasamy et al.,
+    AISTATS 2018). Nothing is proposed that every member scores like a pending architecture.
     """
 
     def __init__(
@@ -36,6 +42,8 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
+        self._of_round: tuple[int, Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
+        """Round of the last fit, its controller, its candidates, each member's order of them, and the chosen ones."""
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return architectures from gradient steps and favorites of the members.
@@ -46,14 +54,31 @@ class SemiNAS(ControllerStrategy[A]):
         made = self._improved(controller, {**fit.labeled, **fit.pseudo_labeled}, n)
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
         scores = controller.scores(candidates)
-        choice = _Choice(candidates, scores, self.told)
-        row_of = {a: row for row, a in enumerate(candidates)}
-        choice.take(n - round(self.settings.favorites * n), [row_of[a] for a in made])
-        metrics = {"from_gradient": float(len(choice.rows))}
+        choice = _Choice(candidates, scores)
+        taken, kinds = Taken(self.told, self.pending), choice.kinds_of(self.pending)
+        of_gradient = choice.take(n - round(self.settings.favorites * n), choice.rows_of(made), taken, kinds)
+        chosen = list(of_gradient)
         orders = np.argsort(-scores, axis=1, kind="stable")
-        for k in range(n - len(choice.rows)):
-            choice.take(1, orders[(self.round + k) % len(orders)])
-        return self.filled([candidates[row] for row in choice.rows], n, rng), metrics
+        for k in range(n - len(chosen)):
+            chosen += choice.take(1, orders[(self.round + k) % len(orders)], taken, kinds)
+        self._of_round = self.round, controller, choice, orders, chosen
+        return self.filled(chosen, n, rng), {"from_gradient": float(len(of_gradient))}
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further favorites of the members of this round's controller, which take turns."""
+        if self._of_round is None or self._of_round[0] != self.round:
+            return super().propose_more(n, pending, rng)
+        _, controller, choice, orders, of_round = self._of_round
+        known = self.known(pending)
+        kinds = choice.kinds_of([*of_round, *self.recent, *pending])
+        chosen: list[A] = []
+        for k in range(n):
+            turn = self.round + len(self.recent) + len(pending) + k
+            chosen += choice.take(1, orders[turn % len(orders)], known, kinds)
+        predictions = dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)) if chosen else {}
+        missing = n - len(chosen)
+        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
+        return Proposal([*chosen, *random], predictions)
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:
         """Return new architectures from gradient steps.
@@ -65,7 +90,7 @@ class SemiNAS(ControllerStrategy[A]):
             return []
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.settings.num_seeds]
         wanted = round(self.settings.overgenerate * n)
-        return improve(controller, seeds, wanted, self.told, self.settings)
+        return improve(controller, seeds, wanted, Taken(self.told, self.pending), self.settings)
 
     def _candidates(self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator) -> list[A]:
         """Return the candidates of a round.
@@ -85,32 +110,42 @@ class NAO(SemiNAS[A]):
     """
 
 
-class _Choice:
+class _Choice(Generic[A]):
     """Selection of candidates. If several candidates have the same scores (see ``DIGITS``), it takes only one of them.
 
-    Attributes:
-        rows: Row of each selected candidate, in the order of selection.
+    Candidates with the same scores are of one kind, which is a number.
     """
 
-    def __init__(self, candidates: list[A], scores: NDArray[np.float64], told: dict[A, float | None]) -> None:
-        self.rows: list[int] = []
-        self._candidates, self._told = candidates, told
+    def __init__(self, candidates: list[A], scores: NDArray[np.float64]) -> None:
+        self._candidates = candidates
         self._kind = np.unique(scores.round(DIGITS), axis=1, return_inverse=True)[1].reshape(-1)
-        self._chosen_kinds: set[int] = set()
+        self._row_of = {a: row for row, a in enumerate(candidates)}
 
-    def take(self, n: int, order: Iterable[int]) -> None:
-        """Select ``n`` candidates, or fewer if the order has too few.
+    def rows_of(self, architectures: Collection[A]) -> list[int]:
+        """Return the rows of the architectures that are candidates."""
+        return [self._row_of[a] for a in architectures if a in self._row_of]
 
-        A selected candidate is a new architecture, and its scores differ from the scores of all other selected ones.
+    def kinds_of(self, architectures: Collection[A]) -> set[int]:
+        """Return the kinds of the architectures that are candidates."""
+        return {int(self._kind[row]) for row in self.rows_of(architectures)}
+
+    def take(self, n: int, order: Iterable[int], known: Collection[A], kinds: set[int]) -> list[A]:
+        """Return the first ``n`` selected candidates, or fewer if the order has too few.
+
+        A selected candidate is not known, and its kind is not among ``kinds``.
 
         Args:
             n: Number of candidates to select.
             order: Rows of the candidates in the order of preference.
+            known: Architectures that are not selected.
+            kinds: Kinds that are not selected. The kinds of the selected candidates are added.
         """
+        chosen: list[A] = []
         for row in order if n > 0 else ():
-            if self._kind[row] not in self._chosen_kinds and self._candidates[row] not in self._told:
-                self._chosen_kinds.add(self._kind[row])
-                self.rows.append(int(row))
-                n -= 1
-                if n == 0:
+            kind, architecture = int(self._kind[row]), self._candidates[row]
+            if kind not in kinds and architecture not in known:
+                kinds.add(kind)
+                chosen.append(architecture)
+                if len(chosen) == n:
                     break
+        return chosen

@@ -1,18 +1,23 @@
 """Evolution with SemiNAS: the controller selects some of many children (Luo et al., NeurIPS 2020, section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
+from seminas.controller.fitted import Controller
 from seminas.spaces.base import A, SearchSpace
+from seminas.strategies.base import Proposal, Taken
 from seminas.strategies.controlled import ControllerStrategy, Fit, ranked
 from seminas.strategies.evolution import Evolution
 
 
 class SemiNASEvolution(ControllerStrategy[A]):
-    """Strategy in which regularized evolution proposes children and the controller selects the best children."""
+    """Strategy in which regularized evolution proposes children and the controller selects the best children.
+
+    In an asynchronous search, a child is never an architecture that is being evaluated, as in steady-state evolution.
+    """
 
     decodes = False
 
@@ -26,15 +31,16 @@ class SemiNASEvolution(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
+        self._fitted: tuple[int, Controller[A]] | None = None
+        """Round of the last fit, and its controller."""
         sizes = EvolutionSettings(
             population_size=settings.population_size, tournament_size=settings.tournament_size
         )
         self.evolution = Evolution(space, seed, sizes)
 
-    def tell(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
-        """Receive the accuracies of a round."""
-        super().tell(architectures, accuracies)
-        self.evolution.tell(architectures, accuracies)
+    def round_ended(self, architectures: Sequence[A]) -> None:
+        """Pass the accuracies of a round on to the evolution."""
+        self.evolution.tell(architectures, [self.told[a] for a in architectures])
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Replace the accuracies of architectures that the strategy received earlier."""
@@ -43,5 +49,15 @@ class SemiNASEvolution(ControllerStrategy[A]):
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return the ``n`` children with the highest predicted accuracy."""
-        children = self.evolution.children(self.settings.children * n, rng)
+        self._fitted = self.round, fit.controller
+        children = self.evolution.children(self.settings.children * n, rng, self.pending)
         return ranked(fit.controller, children)[:n], {}
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose the best of further children, predicted by the controller of this round."""
+        if self._fitted is None or self._fitted[0] != self.round:
+            return super().propose_more(n, pending, rng)
+        controller = self._fitted[1]
+        children = self.evolution.children(self.settings.children * n, rng, Taken(self.recent, pending))
+        chosen = ranked(controller, children)[:n]
+        return Proposal(chosen, dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)))

@@ -110,8 +110,9 @@ class Table:
             return None
         names = [n for n, column in self.columns.items() if column.kind == ROLES[role]]
         if name not in names:
+            key = "seconds" if role == "cost" else role
             raise config_error(
-                f"evaluator.{role}", name, f"a column of {ROLES[role]}: {', '.join(names) or 'none'}"
+                f"evaluator.{key}", name, f"a column of {ROLES[role]}: {', '.join(names) or 'none'}"
             )
         return self.columns[name]
 

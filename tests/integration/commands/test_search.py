@@ -16,8 +16,8 @@ from seminas.config.compose import CONFIG_DIR
 from seminas.config.evaluators import TableSettings
 from seminas.errors import UserError
 from seminas.evaluators.table import TableEvaluator
-from seminas.runs.archive import read_history
 from seminas.runs.folder import RunFolder
+from seminas.runs.records import read_history
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.table import accuracy_column, load_table, save_table
 from support import SMALL_CONTROLLER, made_up_table, strategy_overrides

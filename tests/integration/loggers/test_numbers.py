@@ -10,8 +10,8 @@ from pictures import write_pictures
 
 from learning import SMALL, training_overrides
 from logged import ALL, LOGGERS, database, mlflow_runs, points, run, tensorboard
-from seminas.runs.archive import read_history
 from seminas.runs.folder import RunFolder
+from seminas.runs.records import read_history
 from support import command
 
 Overrides = dict[str, list[str]]

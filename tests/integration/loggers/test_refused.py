@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from logged import points, run
 from seminas.errors import UserError
-from seminas.runs.archive import read_history
+from seminas.runs.records import read_history
 from support import BIN
 
 Configure = Callable[..., dict[str, Any]]

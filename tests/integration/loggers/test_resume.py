@@ -22,9 +22,9 @@ from logged import (
     wandb_files,
     wandb_history,
 )
-from seminas.runs.archive import read_history
 from seminas.runs.csv import CSV
 from seminas.runs.logger_ids import read_logger_id, write_logger_id
+from seminas.runs.records import read_history
 from seminas.runs.wandb_file import read_records
 
 QUERIES, MORE = 20, 26

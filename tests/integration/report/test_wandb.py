@@ -17,8 +17,8 @@ from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.loop.wandb_media import COLUMNS, MOST_DRAWN
-from seminas.runs.archive import read_history
 from seminas.runs.folder import RunFolder
+from seminas.runs.records import read_history
 from seminas.runs.wandb import WandB
 from seminas.runs.wandb_file import item_values, read_records
 from support import command

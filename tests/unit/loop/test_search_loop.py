@@ -11,8 +11,10 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.loop.observers import Observer
+from seminas.loop.rounds import run_rounds
 from seminas.loop.search import Search
-from seminas.runs.archive import Archive, read_history
+from seminas.runs.archive import Archive
+from seminas.runs.records import read_history
 from seminas.spaces.sequence import SequenceSpace
 from seminas.strategies.random import RandomSearch
 
@@ -50,7 +52,7 @@ def run(folder: Path, evaluator: Evaluator[Any]) -> tuple[Archive, list[str]]:
     space = SequenceSpace("chain", {f"p{i}": ["a", "b", "c"] for i in range(3)})
     archive, tracebacks = Archive(folder), []  # type: ignore[var-annotated]
     search = Search(space, evaluator, RandomSearch(space, 0), archive, Observer(), 1, tracebacks.append)
-    search.run([4, 4])
+    run_rounds(search, [4, 4])
     archive.close()
     return archive, tracebacks
 
@@ -99,7 +101,7 @@ def test_a_failure_without_a_reason_has_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "line"),
     [
-        ([(0, Evaluation(0.5, 1.0))], "ended after 1 of 4 evaluations of round 0"),
+        ([(0, Evaluation(0.5, 1.0))], "ended after 1 of 4 evaluations"),
         ([(4, Evaluation(0.5, 1.0))], "yields position 4"),
         ([("x", Evaluation(0.5, 1.0))], "yields position 'x'"),
         ([(0, Evaluation(0.5, 1.0))] * 2, "yields position 0"),

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from seminas.config.messages import one_line
 from seminas.errors import UserError
-from seminas.runs.archive import HISTORY, REVISIONS, Archive, Record, read_history
+from seminas.runs.archive import Archive
 from seminas.runs.attempts import ATTEMPTS, read_attempts
 from seminas.runs.csv import METRICS, read_metrics
 from seminas.runs.folder import PLAN_FILE, RunFolder
 from seminas.runs.logger_ids import LOGGERS, read_logger_id
+from seminas.runs.records import HISTORY, REVISIONS, Record, read_history
 from seminas.runs.results import KINDS, SearchResult, read_result
 from seminas.runs.wandb_file import read_records
 from seminas.sweeps.folder import JOBS_FILE, SUBMITTED_FILE, SweepFolder

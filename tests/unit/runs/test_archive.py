@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from seminas.errors import UserError
-from seminas.runs.archive import Archive, Record, read_history
+from seminas.runs.archive import Archive
+from seminas.runs.records import Record, read_history
 
 
 def record(index: int, accuracy: float | None = 0.9) -> Record:

@@ -155,7 +155,7 @@ def test_a_search_sees_one_run_or_the_mean(space: NASBench101, small_table: Path
         cells
     )
     np.testing.assert_allclose(reported, table.columns["test"].at()[:, 0])
-    for role in ("val", "test", "cost"):
+    for role in ("val", "test", "seconds"):
         with pytest.raises(UserError, match=rf"evaluator.{role}=loss: must be a column of"):
             TableEvaluator(space, 0, TableSettings(path=str(small_table), **{role: "loss"}))  # type: ignore[arg-type]
 

@@ -1,0 +1,185 @@
+"""Lines of the files of a search: evaluations, questions and revisions. They are read, written and checked here."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, TypedDict, TypeVar
+
+from seminas.errors import UserError
+from seminas.storage.files import as_json, parse_json
+from seminas.storage.typed import typed
+from seminas.storage.values import Json
+
+HISTORY, PENDING, REVISIONS, ASKED = "history.jsonl", "pending.jsonl", "revisions.jsonl", "asked.jsonl"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation: a line of ``history.jsonl``.
+
+    Attributes:
+        index: Position in the history, from 0.
+        round: Round of the search, from 0.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        val_accuracy: Validation accuracy, a fraction. None if the evaluation failed.
+        cost_s: Cost of the evaluation in seconds.
+        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+        error: Reason of a failure, in one line. None if the evaluation succeeded.
+        number: Number of its question, in an asynchronous search. Otherwise None.
+        ended_s: Time of its end since the start of the search, in seconds of the clock or of the simulated clock. None
+            in a simulated search with one worker, in which the costs give the times.
+    """
+
+    index: int
+    round: int
+    architecture: Json
+    key: str
+    val_accuracy: float | None
+    cost_s: float
+    prediction: float | None = None
+    error: str | None = None
+    number: int | None = None
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of an asynchronous search: a line of ``asked.jsonl``.
+
+    The strategy answered it with an architecture. It knew the first ``known`` evaluations of the history, and all
+    earlier questions. So the log gives the order of all events.
+
+    Attributes:
+        number: Position in the order of the questions, from 0.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        known: Number of evaluations that the strategy knew.
+        asked_s: Time at which the evaluation began since the start of the search, in seconds of the clock or of the
+            simulated clock.
+        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+    """
+
+    number: int
+    architecture: Json
+    key: str
+    known: int
+    asked_s: float
+    prediction: float | None = None
+
+
+L = TypeVar("L", Record, Question)
+_NAMES: dict[type, str] = {Record: "record of an evaluation", Question: "question"}
+
+
+class _Revision(TypedDict):
+    round: int
+    val_accuracies: list[float | None]
+
+
+def read_history(folder: Path) -> list[Record]:
+    """Return the records of a run folder. The run may still be writing them.
+
+    Raises:
+        UserError: A line is no valid record. An incomplete last line is no error.
+    """
+    records = read_lines(folder / HISTORY, Record, repair=False)
+    apply_revision(folder, records)
+    return records
+
+
+def read_questions(folder: Path, records: Sequence[Record], repair: bool = False) -> list[Question]:
+    """Return the questions of an asynchronous search. The list is empty for a search of rounds.
+
+    Args:
+        folder: Run folder.
+        records: Records of the history.
+        repair: Whether to delete an incomplete last line.
+
+    Raises:
+        UserError: A line is no valid question, or the history does not fit the questions.
+    """
+    path = folder / ASKED
+    questions = read_lines(path, Question, repair)
+    for i, question in enumerate(questions):
+        if question.number != i or not 0 <= question.known <= len(records):
+            raise UserError(f"{path}: line {i + 1} has number {question.number} and known {question.known}")
+    for record in records if questions else ():
+        number = record.number
+        if number is None or number >= len(questions) or questions[number].key != record.key:
+            raise UserError(
+                f"{folder / HISTORY}: line {record.index + 1} is the answer to no line of {ASKED}"
+            )
+    return questions
+
+
+def line_of(line: Record | Question) -> bytes:
+    """Return a line of a file. Times and numbers that a search does not have are left out."""
+    values = asdict(line)
+    for name in ("number", "ended_s"):
+        if values.get(name, ...) is None:
+            del values[name]
+    return as_json(values)
+
+
+def apply_revision(folder: Path, records: list[Record]) -> int:
+    """Give the records the accuracies of the last revision.
+
+    Returns:
+        The round of the revision, or -1 if the folder has none.
+
+    Raises:
+        UserError: The last line of ``revisions.jsonl`` is no valid revision.
+    """
+    path = folder / REVISIONS
+    if not path.exists():
+        return -1
+    whole = path.read_bytes().rpartition(b"\n")[0].splitlines()
+    if not whole:
+        return -1
+    try:
+        last: _Revision = typed(parse_json(whole[-1]), _Revision)
+    except ValueError as error:
+        raise UserError(f"{path}: line {len(whole)} is no revision ({error})") from error
+    for i, (record, value) in enumerate(zip(records, last["val_accuracies"], strict=False)):
+        records[i] = replace(record, val_accuracy=value)
+    return last["round"]
+
+
+def append(file: BinaryIO, path: Path, data: bytes) -> None:
+    """Write a line, and wait until it is on disk. If only a part can be written, remove this part.
+
+    Raises:
+        UserError: The line cannot be written.
+    """
+    end = os.fstat(file.fileno()).st_size
+    try:
+        while data:
+            data = data[os.write(file.fileno(), data) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        os.ftruncate(file.fileno(), end)
+        raise UserError(f"{path}: cannot be written ({error.strerror}), {end} bytes are kept") from error
+
+
+def read_lines(path: Path, kind: type[L], repair: bool = True) -> list[L]:
+    """Return the lines of a file. Ignore an incomplete last line, and with ``repair`` also delete it from the file.
+
+    Raises:
+        UserError: Another line is no valid record.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data) and repair:
+        os.truncate(path, whole)
+    lines = []
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            lines.append(typed(parse_json(line), kind))
+        except ValueError as error:
+            raise UserError(f"{path}: line {number} is no {_NAMES[kind]} ({error})") from error
+    return lines
