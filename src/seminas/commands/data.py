@@ -86,7 +86,8 @@ def import_table(
         table = _import_official(space, file, trust_pickles)
     else:
         from seminas.spaces.base import EnumerableSpace
-        from seminas.tables.csv_import import SEPARATORS, import_csv
+        from seminas.tables.csv_file import SEPARATORS
+        from seminas.tables.csv_import import import_csv
 
         if not isinstance(space, EnumerableSpace):
             raise UserError(f"space={name}: its architectures are not numbered, a table cannot hold them")

@@ -12,10 +12,13 @@ from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError
 from seminas.runs.folder import RunFolder
+from seminas.runs.records import Record, read_imported, write_imported
 from seminas.runs.results import SearchResult
 from seminas.storage.values import Config
 
 if TYPE_CHECKING:
+    from seminas.runs.archive import Archive
+    from seminas.spaces.base import SearchSpace
     from seminas.strategies.base import Strategy
 
 
@@ -60,7 +63,6 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.loop.rounds import run_rounds
     from seminas.loop.screen import Screen
     from seminas.loop.search import Search
-    from seminas.runs.archive import Archive
     from seminas.runs.loggers import LogsFigures, LogsRows, build_loggers
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.subset import Subset
@@ -78,8 +80,9 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
-        sizes = _round_sizes(settings, folder, candidates.size, strategy)
-        with folder.claim(config), closing(Archive(folder.path)) as archive:
+        imported = _imported(settings, folder, candidates, config)
+        sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
+        with folder.claim(config), closing(_archive(folder, imported)) as archive:
             folder.write_plan(sizes)
             num_recorded = len(archive)
             loggers = build_loggers(config["logger"], folder.path, lambda: num_recorded)
@@ -123,7 +126,11 @@ def _stopwatch(earlier_s: float) -> Callable[[], float]:
 
 
 def _round_sizes(
-    settings: SearchSettings, folder: RunFolder, num_candidates: int, strategy: "Strategy"
+    settings: SearchSettings,
+    folder: RunFolder,
+    num_candidates: int,
+    strategy: "Strategy",
+    num_imported: int,
 ) -> list[int]:
     """Return the size of each round. Keep the rounds that an earlier command planned.
 
@@ -132,6 +139,7 @@ def _round_sizes(
     """
     from seminas.loop.plan import make_plan
 
+    num_candidates -= num_imported
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()
     if planned is None and recorded is not None:  # Version 0.1 wrote no plan.
@@ -142,7 +150,35 @@ def _round_sizes(
             f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
             f"ask for at least as many, or choose another hydra.run.dir"
         )
-    return plan.sizes(planned or ())
+    return plan.sizes(planned or (), num_imported)
+
+
+def _imported(
+    settings: SearchSettings, folder: RunFolder, candidates: "SearchSpace", config: Config
+) -> list[Record]:
+    """Return the evaluations to import. A search that has begun keeps what it imported.
+
+    Raises:
+        UserError: A source cannot be imported.
+    """
+    from seminas.loop.imports import read_imports
+
+    if folder.history() or not settings.import_from:
+        return read_imported(folder.path)
+    return read_imports(settings.import_from, candidates, config)
+
+
+def _archive(folder: RunFolder, imported: list[Record]) -> "Archive":
+    """Return the archive of a folder. If no evaluation has ended, it begins with the imported ones.
+
+    Raises:
+        UserError: The history cannot be read or written.
+    """
+    from seminas.runs.archive import Archive
+
+    if imported and not folder.history() and read_imported(folder.path) != imported:
+        write_imported(folder.path, imported)
+    return Archive(folder.path)
 
 
 main = command_line("search", run)

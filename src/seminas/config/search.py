@@ -30,6 +30,8 @@ class SearchSettings(Settings):
         asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
             works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
             runs at the same time.
+        import_from: Run folders and CSV files with evaluations of the same task. They are labels and no queries.
+            A CSV file has a column ``val_accuracy``, and the columns of an architecture as for ``seminas data import``.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
@@ -45,5 +47,6 @@ class SearchSettings(Settings):
     target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
     asynchronous: bool | None = setting(None)
+    import_from: list[str] = setting([])
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")

@@ -60,7 +60,7 @@ class Evaluator(ABC, Generic[A]):
         The default evaluates in this process, one evaluation at a time. If ``simulates_time`` is true, it does so on a
         simulated clock.
         """
-        return Simulated(self) if self.simulates_time else InProcess(self)
+        return Simulated(self.evaluate) if self.simulates_time else InProcess(self.evaluate)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return new accuracies of architectures evaluated earlier, fractions, in the order of ``architectures``.

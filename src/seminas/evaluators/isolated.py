@@ -107,7 +107,7 @@ class IsolatedEvaluator(Evaluator[A]):
     def workers(self) -> Workers[A]:
         """Return the workers: the processes, or simulated workers for an evaluator that simulates time."""
         if self.simulates_time:
-            return Simulated(self, self._local.workers().num_workers)
+            return Simulated(self.evaluate, self._local.workers().num_workers)
         return OnEngine(self._engine, "evaluate", lambda architecture: (architecture,), lambda result: result)
 
     def test(self, architecture: A) -> float | None:

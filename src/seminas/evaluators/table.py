@@ -70,7 +70,7 @@ class TableEvaluator(Evaluator[A]):
 
     def workers(self) -> Workers[A]:
         """Return workers on a simulated clock, which moves by the seconds of the table."""
-        return Simulated(self, self._num_workers)
+        return Simulated(self.evaluate, self._num_workers)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return validation accuracies, fractions ``[n]``. Repeated calls return the same accuracies."""

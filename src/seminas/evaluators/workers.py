@@ -5,8 +5,8 @@ Evaluations run in this process, on an engine, or on a simulated clock.
 
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from seminas.evaluators.evaluation import Evaluation, checked, failed
 from seminas.execution.base import Engine, LostError, Raised
 from seminas.spaces.base import A
 
-if TYPE_CHECKING:
-    from seminas.evaluators.base import Evaluator
+Evaluate = Callable[[Sequence[A]], Iterator[tuple[int, Evaluation]]]
 
 
 class Workers(ABC, Generic[A]):
@@ -60,8 +59,9 @@ class Workers(ABC, Generic[A]):
 class InProcess(Workers[A]):
     """Workers for an evaluator that works in this process. It evaluates all waiting architectures in one call."""
 
-    def __init__(self, evaluator: "Evaluator[A]") -> None:
-        self._evaluator = evaluator
+    def __init__(self, evaluate: Evaluate[A]) -> None:
+        """Initialize the workers with the evaluator's method ``evaluate``."""
+        self._evaluate = evaluate
         self._waiting: list[tuple[int, A]] = []
         self._batch: list[tuple[int, A]] = []
         self._open: set[int] = set()
@@ -78,7 +78,7 @@ class InProcess(Workers[A]):
                 return []
             self._batch, self._waiting = self._waiting, []
             self._open = set(range(len(self._batch)))
-            self._answers = self._evaluator.evaluate([architecture for _, architecture in self._batch])
+            self._answers = self._evaluate([architecture for _, architecture in self._batch])
         raised = False
         try:
             position, evaluation = next(self._answers)
@@ -183,8 +183,9 @@ class Simulated(Workers[A]):
     of trainings passes in seconds, and the order of the ends is the order that the recorded times give.
     """
 
-    def __init__(self, evaluator: "Evaluator[A]", num_workers: int = 1) -> None:
-        self._evaluator, self._number = evaluator, num_workers
+    def __init__(self, evaluate: Evaluate[A], num_workers: int = 1) -> None:
+        """Initialize the workers with the evaluator's method ``evaluate``, and their number."""
+        self._evaluate, self._number = evaluate, num_workers
         self._now = 0.0
         self._waiting: list[tuple[int, A]] = []
         self._running: list[tuple[float, int, Evaluation]] = []
@@ -212,7 +213,7 @@ class Simulated(Workers[A]):
 
     def _begin_at(self, start_s: float, ticket: int, architecture: A) -> None:
         try:
-            ((_, answer),) = self._evaluator.evaluate([architecture])
+            ((_, answer),) = self._evaluate([architecture])
             evaluation = checked(answer)
         except UserError:
             raise

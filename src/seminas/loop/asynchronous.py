@@ -50,7 +50,7 @@ class _Asynchronous:
         self.running: dict[int, tuple[Question, Any]] = {}
         self.metrics: defaultdict[int, dict[str, float]] = defaultdict(dict)
         self.starving_since: float | None = None
-        search.strategy.start(sizes)
+        search.strategy.start([len(self.archive.imported), *sizes] if self.archive.imported else sizes)
         self.proposals = self._make_proposals()
 
     def _make_proposals(self) -> Proposals:
@@ -77,6 +77,8 @@ class _Asynchronous:
     def _go_on(self) -> None:
         """Give the strategy the recorded events, and begin the evaluations again that had not ended."""
         search, archive = self.search, self.archive
+        imported = [search.space.from_json(record.architecture) for record in archive.imported]
+        search.strategy.tell(imported, [record.val_accuracy for record in archive.imported])
         questions = archive.questions
         if questions:
             self._check_first(questions[0])
@@ -146,7 +148,8 @@ class _Asynchronous:
             asked_s=self.search.now_s(),
             prediction=asked.prediction,
         )
-        self.metrics[asked.round] |= asked.metrics
+        # The imported evaluations are the strategy's first round.
+        self.metrics[asked.round - bool(self.archive.imported)] |= asked.metrics
         self.archive.ask(question)
         self._begin(question, asked.architecture)
 

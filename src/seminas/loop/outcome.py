@@ -41,7 +41,7 @@ def search_result(
     """
     best = archive.best
     if best is None or best.val_accuracy is None:
-        error = archive.failures[-1].error
+        error = archive.failures[-1].error if archive.failures else None
         raise UserError(
             f"{archive.folder}: no evaluation succeeded, the last one failed with {error}; "
             f"{HISTORY} has all errors"
@@ -71,6 +71,7 @@ def search_result(
         makespan_s=makespan_s,
         utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
         ended_by=ended_by,
+        num_imported=len(archive.imported),
     )
 
 

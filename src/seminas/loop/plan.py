@@ -26,16 +26,19 @@ class Plan:
     first: int
     step: Callable[[int, int], int]
 
-    def sizes(self, planned: Sequence[int] = ()) -> list[int]:
+    def sizes(self, planned: Sequence[int] = (), num_imported: int = 0) -> list[int]:
         """Return the size of each round.
 
         Args:
             planned: Sizes of the rounds of an earlier plan. They are kept, and new rounds follow them.
+            num_imported: Number of imported evaluations. They take the place of the random round.
         """
-        sizes = list(planned) or [min(self.first, self.total)]
-        while (done := sum(sizes)) < self.total:
-            sizes.append(min(self.step(done, sizes[0]), self.total - done))
-        return sizes
+        imported = [num_imported] if num_imported else []
+        sizes = [*imported, *planned] or [min(self.first, self.total)]
+        total = num_imported + self.total
+        while (done := sum(sizes)) < total:
+            sizes.append(min(self.step(done, sizes[0]), total - done))
+        return sizes[len(imported) :]
 
 
 def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes | None = None) -> Plan:

@@ -22,6 +22,9 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
     """
     archive, space = search.archive, search.space
     last = archive.records[-1].round if len(archive) else -1
+    if archive.imported:
+        imported = [space.from_json(record.architecture) for record in archive.imported]
+        search.strategy.tell(imported, [record.val_accuracy for record in archive.imported])
     for number, size in enumerate(sizes):
         recorded = archive.round(number)
         _set_clock(search, number)

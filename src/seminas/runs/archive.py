@@ -34,6 +34,7 @@ class Archive:
 
     Attributes:
         folder: Run folder.
+        imported: Imported evaluations, which come before the history.
         records: Records of the history, in order.
         questions: Questions of an asynchronous search, in order.
         failures: Records of the evaluations that failed.
@@ -56,10 +57,12 @@ class Archive:
             sync_folder(folder)
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
-        self.records = read_lines(self._path, Record)
+        lines = read_lines(self._path, Record)
+        self.imported = [record for record in lines if record.index < 0]
+        self.records = lines[len(self.imported) :]
         for i, record in enumerate(self.records):
             if record.index != i:
-                raise UserError(f"{self._path}: line {i + 1} has index {record.index}")
+                raise UserError(f"{self._path}: line {len(self.imported) + i + 1} has index {record.index}")
         self._pending = {
             r.index: r for r in read_lines(self._pending_path, Record) if r.index >= len(self.records)
         }
@@ -74,6 +77,8 @@ class Archive:
         self.best: Record | None = None
         """The record with the highest validation accuracy, the first of equal ones. None without a success."""
         self._first_of_round: dict[int, int] = {}
+        for record in self.imported:
+            self._compare(record)
         for record in self.records:
             self._include(record)
 
@@ -83,7 +88,13 @@ class Archive:
         self.cost_s += record.cost_s
         if record.val_accuracy is None:
             self.failures.append(record)
-        elif self.best is None or record.val_accuracy > (self.best.val_accuracy or 0.0):
+        self._compare(record)
+
+    def _compare(self, record: Record) -> None:
+        """Keep the record if it is the best so far."""
+        if record.val_accuracy is not None and (
+            self.best is None or record.val_accuracy > (self.best.val_accuracy or 0.0)
+        ):
             self.best = record
 
     def __len__(self) -> int:

@@ -32,12 +32,7 @@ STATES = ("done", "running", "failed", "stopped", "missing")
 
 
 class Timing(TypedDict):
-    """The time of a run, in the fields that every result has.
-
-    Attributes:
-        wall_s: Duration of all attempts together, in seconds.
-        num_resumed: Number of attempts after the first.
-    """
+    """Duration of all attempts of a run together in seconds, and number of attempts after the first."""
 
     wall_s: float
     num_resumed: int
@@ -63,7 +58,7 @@ class RunFolder(Folder):
 
     def state(self) -> State:
         """Return the state of the run. This takes no lock."""
-        if (self.path / RESULT_FILE).exists() and not self._goes_on():
+        if self._is_final():
             return State("done")
         if self.is_held():
             return State("running")
@@ -72,12 +67,12 @@ class RunFolder(Folder):
             return State("failed", error)
         return State("stopped" if self.is_claimed() else "missing")
 
-    def _goes_on(self) -> bool:
-        """Return whether the run has a result, but the same command goes on with it."""
-        with contextlib.suppress(UserError):  # A result that cannot be read is an error of its reader.
+    def _is_final(self) -> bool:
+        """Return whether the run has a result with which the same command does not go on."""
+        with contextlib.suppress(UserError):  # The reader of the result raises it again.
             result = self.result()
-            return result is not None and not result.is_final
-        return False
+            return result is not None and result.is_final
+        return True
 
     def is_claimed(self) -> bool:
         """Return whether a run has begun in this folder."""

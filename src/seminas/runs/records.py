@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, TypedDict, TypeVar
 
 from seminas.errors import UserError
-from seminas.storage.files import as_json, parse_json
+from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
@@ -19,7 +19,7 @@ class Record:
     """One evaluation: a line of ``history.jsonl``.
 
     Attributes:
-        index: Position in the history, from 0.
+        index: Position in the history, from 0. Imported evaluations come before it and have negative positions.
         round: Round of the search, from 0.
         architecture: Architecture in the JSON form of its space.
         key: Name of the architecture in its space.
@@ -30,6 +30,7 @@ class Record:
         number: Number of its question, in an asynchronous search. Otherwise None.
         ended_s: Time of its end since the start of the search, in seconds of the clock or of the simulated clock. None
             in a simulated search with one worker, in which the costs give the times.
+        source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
     """
 
     index: int
@@ -42,6 +43,7 @@ class Record:
     error: str | None = None
     number: int | None = None
     ended_s: float | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,35 @@ class _Revision(TypedDict):
 
 
 def read_history(folder: Path) -> list[Record]:
-    """Return the records of a run folder. The run may still be writing them.
+    """Return the evaluations of a run folder, without imported ones. The run may still be writing them.
 
     Raises:
         UserError: A line is no valid record. An incomplete last line is no error.
     """
-    records = read_lines(folder / HISTORY, Record, repair=False)
+    records = [record for record in read_lines(folder / HISTORY, Record, repair=False) if record.index >= 0]
     apply_revision(folder, records)
     return records
+
+
+def read_imported(folder: Path) -> list[Record]:
+    """Return the imported evaluations of a run folder.
+
+    Raises:
+        UserError: A line is no valid record. An incomplete last line is no error.
+    """
+    return [record for record in read_lines(folder / HISTORY, Record, repair=False) if record.index < 0]
+
+
+def write_imported(folder: Path, imported: Sequence[Record]) -> None:
+    """Begin the history of a run folder with imported evaluations. An existing file is replaced as a whole.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    try:
+        write_file(folder / HISTORY, b"".join(map(line_of, imported)))
+    except OSError as error:
+        raise UserError(f"{folder / HISTORY}: cannot be written ({error.strerror})") from error
 
 
 def read_questions(folder: Path, records: Sequence[Record], repair: bool = False) -> list[Question]:
@@ -115,9 +138,9 @@ def read_questions(folder: Path, records: Sequence[Record], repair: bool = False
 
 
 def line_of(line: Record | Question) -> bytes:
-    """Return a line of a file. Times and numbers that a search does not have are left out."""
+    """Return a line of a file. Fields that only some searches have are left out if they are None."""
     values = asdict(line)
-    for name in ("number", "ended_s"):
+    for name in ("number", "ended_s", "source"):
         if values.get(name, ...) is None:
             del values[name]
     return as_json(values)

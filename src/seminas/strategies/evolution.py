@@ -32,13 +32,14 @@ class Evolution(Strategy[A]):
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` children, or random architectures in the first round."""
-        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng, self.pending))
+        taken = Taken(self.told, self.pending)
+        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng, taken))
 
     def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose children of the population of finished evaluations, as in a steady state."""
-        return Proposal(self.children(n, rng, pending))
+        return Proposal(self.children(n, rng, self.known(pending)))
 
-    def children(self, n: int, rng: np.random.Generator, pending: Collection[A] = ()) -> list[A]:
+    def children(self, n: int, rng: np.random.Generator, taken: Collection[A]) -> list[A]:
         """Return ``n`` distinct new children of the population, in the order of their creation.
 
         If tournaments give too few children, random new architectures follow them.
@@ -46,21 +47,20 @@ class Evolution(Strategy[A]):
         Args:
             n: Number of children.
             rng: Random generator.
-            pending: Architectures that are being evaluated. They are no children.
+            taken: Architectures that are no children, because they are known or are being evaluated.
         """
-        known = self.known(pending)
         population = self.population()
         self._neighbors = {a: self._neighbors.get(a) or self.space.neighbors(a) for a in population}
         born: dict[A, None] = {}
         tries = 0
         while population and len(born) < n and tries < TRIES:
-            child = self._child(population, Taken(known, born), rng)
+            child = self._child(population, Taken(taken, born), rng)
             tries += 1
             if child is not None:
                 born[child], tries = None, 0
         chosen = list(born)
         missing = n - len(chosen)
-        return chosen + self.space.sample(missing, rng, exclude=Taken(known, born)) if missing else chosen
+        return chosen + self.space.sample(missing, rng, exclude=Taken(taken, born)) if missing else chosen
 
     def population(self) -> list[A]:
         """Return the youngest ``population_size`` architectures that have an accuracy, oldest first."""

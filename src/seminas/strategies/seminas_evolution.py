@@ -50,7 +50,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return the ``n`` children with the highest predicted accuracy."""
         self._fitted = self.round, fit.controller
-        children = self.evolution.children(self.settings.children * n, rng, self.pending)
+        children = self.evolution.children(self.settings.children * n, rng, Taken(self.told, self.pending))
         return ranked(fit.controller, children)[:n], {}
 
     def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
@@ -58,6 +58,6 @@ class SemiNASEvolution(ControllerStrategy[A]):
         if self._fitted is None or self._fitted[0] != self.round:
             return super().propose_more(n, pending, rng)
         controller = self._fitted[1]
-        children = self.evolution.children(self.settings.children * n, rng, Taken(self.recent, pending))
+        children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
         chosen = ranked(controller, children)[:n]
         return Proposal(chosen, dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)))

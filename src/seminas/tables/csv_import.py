@@ -1,23 +1,17 @@
 """Import of CSV files with one row for each architecture. The space must number its architectures."""
 
-import csv
-import gzip
 import hashlib
-import io
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from seminas.errors import UserError
-from seminas.spaces.base import EnumerableSpace
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.tables.csv_file import CsvFile, read_csv
 from seminas.tables.table import Column, Table, accuracy_column, seconds_column
 
 SCALES = {"fraction": 1.0, "percent": 100.0}
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_STEP = 5_000
-"""Number of rows between two reports of progress."""
 
 
 def import_csv(
@@ -66,52 +60,21 @@ def import_csv(
         if name in (*accuracies, "cost") or not group:
             raise UserError(f"--column={name}: needs columns, and a name of its own")
         accuracies[name] = list(group)
-    data = _read(path)
-    text = data.decode("utf-8-sig", errors="replace")
-    separator = _separator(text)
-    file = io.StringIO(text, newline="")
-    reader = csv.DictReader(file, delimiter=separator)
-    try:
-        header = list(reader.fieldnames or [])
-    except csv.Error as error:
-        raise UserError(f"{path}: line 1: {error}") from error
-    measured_columns = [c for group in (*accuracies.values(), cost) for c in group]
-    for column in measured_columns:
-        if column not in header:
-            raise UserError(f"{path}: has no column {column!r}, its columns are {', '.join(header)}")
-    if not any(set(names) <= set(header) for names in space.csv_columns):
-        allowed = " or ".join(", ".join(names) for names in space.csv_columns)
-        raise UserError(
-            f"{path}: an architecture of {space.name} needs columns {allowed}, not {', '.join(header)}"
-        )
-    lines, rows, values = [], [], []
-    for row in _rows(reader, path):
-        lines.append(reader.line_num)
-        rows.append({name: row[name] or "" for name in header})  # Missing values of a short row are None.
-        if len(rows) % _STEP == 0:
-            progress(file.tell(), len(text))
-        measured_row = (
-            {c: rows[-1][c].replace(",", ".") for c in measured_columns} if separator == ";" else rows[-1]
-        )
+    file = read_csv(path, progress)
+    file.require([c for group in (*accuracies.values(), cost) for c in group])
+    architectures = architectures_of(file, space)
+    values = []
+    for row, line in enumerate(file.lines):
         try:
-            numbers = [
-                _fraction(measured_row, c, SCALES[scale]) for group in accuracies.values() for c in group
-            ]
-            values.append([*numbers, *(_seconds(measured_row, c) for c in cost)])
+            numbers = [_fraction(file, row, c, SCALES[scale]) for group in accuracies.values() for c in group]
+            values.append([*numbers, *(_seconds(file, row, c) for c in cost)])
         except ValueError as error:
-            raise UserError(f"{path}: line {lines[-1]}: {error}") from error
-    if not rows:
-        raise UserError(f"{path}: has no rows")
-    progress(len(text), len(text))
-    architectures = space.from_rows(rows)
-    for line, architecture in zip(lines, architectures, strict=True):
-        if isinstance(architecture, ValueError):
-            raise UserError(f"{path}: line {line}: {architecture}")
-    index = space.index([a for a in architectures if not isinstance(a, ValueError)])
+            raise UserError(f"{path}: line {line}: {error}") from error
+    index = space.index(architectures)
     order = np.argsort(index, kind="stable")
     again = np.flatnonzero(np.diff(index[order]) == 0)
     if len(again):
-        first, second = sorted(lines[order[again[0] + k]] for k in (0, 1))
+        first, second = sorted(file.lines[order[again[0] + k]] for k in (0, 1))
         raise UserError(f"{path}: line {second}: the same architecture as line {first}")
     measured = np.array(values)[order]
     if scale == "percent" and measured[:, : len(val)].max() * SCALES[scale] <= 1:
@@ -134,52 +97,42 @@ def import_csv(
         {
             "file": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "separator": separator,
+            "separator": file.separator,
             "columns": {**accuracies, **({"cost": list(cost)} if cost else {})},
             "licence": licence or "not stated",
         },
     )
 
 
-def _rows(reader: "csv.DictReader[str]", path: Path) -> Iterator[dict[str, str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise UserError(f"{path}: line {reader.line_num}: {error}") from error
+def architectures_of(file: CsvFile, space: SearchSpace[A]) -> list[A]:
+    """Return the architecture of each row. The space names the columns that it needs.
+
+    Raises:
+        UserError: A column is missing, or a row is no architecture of the space.
+    """
+    if not any(set(names) <= set(file.header) for names in space.csv_columns):
+        allowed = " or ".join(", ".join(names) for names in space.csv_columns)
+        raise UserError(
+            f"{file.path}: an architecture of {space.name} needs columns {allowed}, not {', '.join(file.header)}"
+        )
+    architectures: list[A] = []
+    for line, architecture in zip(file.lines, space.from_rows(file.rows), strict=True):
+        if isinstance(architecture, ValueError):
+            raise UserError(f"{file.path}: line {line}: {architecture}")
+        architectures.append(architecture)
+    return architectures
 
 
-def _separator(text: str) -> str:
-    """Return the character that separates columns. It is the most frequent separator in the header."""
-    header = text.partition("\n")[0]
-    return max(SEPARATORS, key=header.count)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-
-
-def _fraction(row: Mapping[str, str], column: str, scale: float) -> float:
-    value = _number(row, column) / scale
+def _fraction(file: CsvFile, row: int, column: str, scale: float) -> float:
+    value = file.number(row, column) / scale
     if not 0 <= value <= 1:
-        raise ValueError(f"{column}={row[column]}: is no accuracy between 0 and {scale:g}, see --scale")
+        text = file.rows[row][column]
+        raise ValueError(f"{column}={text}: is no accuracy between 0 and {scale:g}, see --scale")
     return value
 
 
-def _seconds(row: Mapping[str, str], column: str) -> float:
-    value = _number(row, column)
+def _seconds(file: CsvFile, row: int, column: str) -> float:
+    value = file.number(row, column)
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{column}={row[column]}: is no number of seconds")
+        raise ValueError(f"{column}={file.rows[row][column]}: is no number of seconds")
     return value
-
-
-def _number(row: Mapping[str, str], column: str) -> float:
-    try:
-        return float(row[column])
-    except ValueError as error:
-        raise ValueError(f"{column}={row[column]}: is no number") from error

@@ -1,10 +1,6 @@
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from seminas.config.controller import ControllerSettings, EncoderSettings, StudentSettings, TeacherSettings
 from seminas.config.fields import Settings
 from seminas.config.search import SearchSettings
 from seminas.config.strategies import (
@@ -22,52 +18,12 @@ from seminas.spaces.nasbench201.space import NASBench201
 from seminas.spaces.subset import Subset
 from seminas.strategies import controlled
 from seminas.strategies.bananas import Bananas
-from seminas.strategies.base import Strategy
 from seminas.strategies.evolution import Evolution
-from seminas.strategies.gaussian_process import GaussianProcess, expected_improvement
+from seminas.strategies.gaussian_process import expected_improvement
 from seminas.strategies.local_search import LocalSearch
-from seminas.strategies.random import RandomSearch
-from seminas.strategies.seminas import NAO, SemiNAS
+from seminas.strategies.seminas import SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
-from support import with_sections
-
-SMALL = ControllerSettings(
-    EncoderSettings(hidden=16),
-    teachers=TeacherSettings(members=2, steps=20),
-    student=StudentSettings(steps=20),
-)
-LONGER = ControllerSettings(teachers=TeacherSettings(steps=150), student=StudentSettings(steps=100))
-PAPER = replace(
-    with_sections(SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}),
-    warm_start=True,
-)
-FEW_STEPS = SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
-AS_THE_PAPER = SemiNASSettings(step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
-Make = Callable[[NASBench101, int], Strategy[Cell]]
-
-
-def semi(space: NASBench101, seed: int, ratio: float = 10) -> SemiNAS[Cell]:
-    return SemiNAS(space, seed, FEW_STEPS, SMALL, ratio)
-
-
-MAKERS: dict[str, Make] = {
-    "random": RandomSearch,
-    "seminas": semi,
-    "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
-    "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),
-    "seminas_evolution": lambda space, seed: SemiNASEvolution(
-        space, seed, SemiNASEvolutionSettings(children=3), SMALL, 10
-    ),
-    "evolution": lambda space, seed: Evolution(space, seed, EvolutionSettings()),
-    "local_search": lambda space, seed: LocalSearch(space, seed, LocalSearchSettings()),
-    "local_search_first": lambda space, seed: LocalSearch(
-        space, seed, LocalSearchSettings(first_improvement=True)
-    ),
-    "bananas": lambda space, seed: Bananas(space, seed, BananasSettings(steps=20, num_candidates=100)),
-    "gaussian_process": lambda space, seed: GaussianProcess(
-        space, seed, GaussianProcessSettings(max_candidates=500)
-    ),
-}
+from strategies import LONGER, MAKERS, SMALL, semi
 
 
 def accuracy(cell: Cell) -> float | None:
@@ -214,7 +170,7 @@ def test_children_that_the_controller_picks_are_better_than_those_proposed(space
     strategy = SemiNASEvolution(space, 0, SemiNASEvolutionSettings(), LONGER, 5)
     first = strategy.ask(40).architectures
     strategy.tell(first, [good(cell) for cell in first])
-    proposed = strategy.evolution.children(200, strategy.rng())
+    proposed = strategy.evolution.children(200, strategy.rng(), strategy.told)
     proposal = strategy.ask(10)
     picked = proposal.architectures
     assert set(proposal.predictions) == set(picked)
