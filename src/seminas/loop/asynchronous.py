@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from seminas.errors import UserError
 from seminas.evaluators.workers import Simulated
+from seminas.loop.durations import predicted_seconds
 from seminas.loop.proposals import Asked, Proposals, ProposalsAhead
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.archive import Archive
-from seminas.runs.records import ASKED, Question
+from seminas.runs.records import ASKED, Question, Record
 
 STARVING_S = 0.05
 """Seconds between two looks at the evaluations while a worker waits for a proposal."""
@@ -40,6 +43,8 @@ class _Asynchronous:
 
     Attributes:
         running: Questions whose evaluations run, by number.
+        waiting: Questions whose evaluations begin next, in this order.
+        architectures: Architecture of each question.
     """
 
     def __init__(self, search: Search, sizes: Sequence[int]) -> None:
@@ -47,7 +52,9 @@ class _Asynchronous:
         self.total = sum(sizes)
         self.ends = list(accumulate(sizes))
         self.round = 0
-        self.running: dict[int, tuple[Question, Any]] = {}
+        self.running: dict[int, Question] = {}
+        self.waiting: list[Question] = []
+        self.architectures: list[Any] = []
         self.metrics: defaultdict[int, dict[str, float]] = defaultdict(dict)
         self.starving_since: float | None = None
         search.strategy.start([len(self.archive.imported), *sizes] if self.archive.imported else sizes)
@@ -86,6 +93,7 @@ class _Asynchronous:
         known = 0
         for question in questions:
             architecture = search.space.from_json(question.architecture)
+            self.architectures.append(architecture)
             self.proposals.replay(architecture, results[known : question.known])
             known = question.known
         for architecture, accuracy in results[known:]:
@@ -93,8 +101,31 @@ class _Asynchronous:
         if isinstance(search.workers, Simulated) and archive.records:
             search.workers.go_on_from(archive.records[-1].ended_s or 0.0)
         self._end_rounds()
-        for question in archive.open_questions():
-            self._begin(question, search.space.from_json(question.architecture))
+        self._begin_open()
+
+    def _begin_open(self) -> None:
+        """Begin the evaluations again that had begun and not ended. The others wait as before.
+
+        On a simulated clock, they begin at the times at which they began before.
+        """
+        questions, records = self.archive.questions, self.archive.records
+        opened = {question.number for question in self.archive.open_questions()}
+        last = [q for q in questions if (q.known, q.asked_s) == (questions[-1].known, questions[-1].asked_s)]
+        for question in questions[: len(questions) - len(last)]:
+            if question.number in opened:
+                self._begin(question, self._architecture(question), question.asked_s)
+        if not last:
+            return
+        # The questions that were asked last were asked together. Some workers were free then, and others became free
+        # when an evaluation ended.
+        self.waiting = last
+        self._sort_waiting(records[: last[0].known])
+        free = self.search.workers.num_workers - (last[0].number - last[0].known)
+        times = [last[0].asked_s] * free + [record.ended_s or 0.0 for record in records[last[0].known :]]
+        begun, self.waiting = self.waiting[: len(times)], self.waiting[len(times) :]
+        for question, at_s in zip(begun, times, strict=False):
+            if question.number in opened:
+                self._begin(question, self._architecture(question), at_s)
 
     def _check_first(self, first: Question) -> None:
         """Check that this search would ask the first recorded question.
@@ -113,32 +144,66 @@ class _Asynchronous:
         search = self.search
         if search.ends():
             return False
-        wants = not search.interrupted() and len(self.archive.questions) < self.total
-        while wants and len(self.running) < search.workers.num_workers:
-            asked = self.proposals.next()
-            if asked is None:
-                break
-            self._ask(asked)
-            wants = len(self.archive.questions) < self.total
-        free = wants and len(self.running) < search.workers.num_workers and not self.proposals.exhausted
-        self._note_starving(free)
+        goes_on = not search.interrupted()
+        if goes_on:
+            self._ask_for_free_workers()
+            while self.waiting and len(self.running) < search.workers.num_workers:
+                question = self.waiting.pop(0)
+                self._begin(question, self._architecture(question), search.now_s())
+        starving = goes_on and self._num_left() > 0 and self._num_free() > 0 and not self.proposals.exhausted
+        self._note_starving(starving)
         if not self.running:
-            if not free:
-                if wants:
+            if not starving:
+                if goes_on and self._num_left():
                     search.ended_by = "space"
                 return False
             self.proposals.wait(POLL_S)
             return True
-        for number, evaluation in search.workers.wait(STARVING_S if free else POLL_S):
-            question, architecture = self.running.pop(number)
-            index = len(self.archive)
+        for number, evaluation in search.workers.wait(STARVING_S if starving else POLL_S):
+            question = self.running.pop(number)
+            architecture, index = self._architecture(question), len(self.archive)
             search.add(index, self._round_of(index), architecture, evaluation, question.prediction, number)
             self.proposals.tell(architecture, self.archive.records[index].val_accuracy)
             self._end_rounds()
         return True
 
+    def _num_left(self) -> int:
+        """Return the number of questions that are planned and not asked yet."""
+        return self.total - len(self.archive.questions)
+
+    def _num_free(self) -> int:
+        """Return the number of workers for which no question waits."""
+        return self.search.workers.num_workers - len(self.running) - len(self.waiting)
+
+    def _ask_for_free_workers(self) -> None:
+        """Ask a question for each free worker.
+
+        The last questions, at most one for each worker, are asked together. The evaluation that seems to take longest
+        begins first, so that all workers end at about the same time.
+        """
+        before = len(self.waiting)
+        together = self._num_left() <= self.search.workers.num_workers and (
+            self._num_free() > 0 or before > 0
+        )
+        while self._num_left() > 0 and (together or self._num_free() > 0):
+            asked = self.proposals.next()
+            if asked is None:
+                break
+            self._ask(asked)
+        if len(self.waiting) > max(1, before):
+            self._sort_waiting(self.archive.records)
+
+    def _sort_waiting(self, records: Sequence[Record]) -> None:
+        """Put the longest evaluations first, as far as the records tell."""
+        architectures = [self._architecture(question) for question in self.waiting]
+        seconds = predicted_seconds(self.search.space, records, architectures)
+        self.waiting = [self.waiting[i] for i in np.argsort(-seconds, kind="stable")]
+
+    def _architecture(self, question: Question) -> Any:
+        return self.architectures[question.number]
+
     def _ask(self, asked: Asked) -> None:
-        """Store a question, and begin its evaluation."""
+        """Store a question. Its evaluation waits for a free worker."""
         space = self.search.space
         question = Question(
             number=len(self.archive.questions),
@@ -151,11 +216,12 @@ class _Asynchronous:
         # The imported evaluations are the strategy's first round.
         self.metrics[asked.round - bool(self.archive.imported)] |= asked.metrics
         self.archive.ask(question)
-        self._begin(question, asked.architecture)
+        self.architectures.append(asked.architecture)
+        self.waiting.append(question)
 
-    def _begin(self, question: Question, architecture: Any) -> None:
-        self.running[question.number] = question, architecture
-        self.search.workers.begin(question.number, architecture, question.asked_s)
+    def _begin(self, question: Question, architecture: Any, at_s: float) -> None:
+        self.running[question.number] = question
+        self.search.workers.begin(question.number, architecture, at_s)
         self.search.observer.running(len(self.running))
 
     def _note_starving(self, starving: bool) -> None:

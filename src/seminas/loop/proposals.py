@@ -163,12 +163,13 @@ class ProposalsAhead(Proposals):
 
     def _wanted(self) -> int:
         """Return the number of proposals that the queue should hold."""
-        if self._num_asked >= self._total:
-            return 0
+        num_left = self._total - self._num_asked
+        if num_left <= self._num_workers():  # The last questions are asked together.
+            return len(self._ready) + num_left
         seconds_between_ends = (time.monotonic() - self._began) / max(1, self._num_told)
         during_fit = math.ceil(self._fit_s / seconds_between_ends) if self._num_told else 1
         most = max(self._num_workers(), self._strategy.size_of_round)
-        return min(max(1, during_fit), most, len(self._ready) + self._total - self._num_asked)
+        return min(max(1, during_fit), most, len(self._ready) + num_left)
 
     def _work(self) -> None:
         """Make proposals until the end of the search."""

@@ -58,8 +58,7 @@ class Question:
         architecture: Architecture in the JSON form of its space.
         key: Name of the architecture in its space.
         known: Number of evaluations that the strategy knew.
-        asked_s: Time at which the evaluation began since the start of the search, in seconds of the clock or of the
-            simulated clock.
+        asked_s: Time of the question since the start of the search, in seconds of the clock or of the simulated clock.
         prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
     """
 

@@ -56,6 +56,14 @@ class Recorded(Evaluator[Cell]):
             yield i, Evaluation(value, 1.0 + cell.edges % 5, None if value else "broken")
 
 
+class Sized(Recorded):
+    """An evaluator whose seconds follow from the number of edges of a cell."""
+
+    def evaluate(self, architectures: Sequence[Cell]) -> Iterator[tuple[int, Evaluation]]:
+        for i, cell in enumerate(architectures):
+            yield i, Evaluation(0.5, float(cell.edges.bit_count() ** 2))
+
+
 class InThreads(Evaluator[Cell], Workers[Cell]):
     """An evaluator in real time. The test decides when an evaluation ends."""
 
@@ -222,10 +230,21 @@ def test_proposals_of_a_thread_can_be_replayed_too(tmp_path: Path, part: Subset[
 
 def test_no_worker_is_idle_while_there_is_work(tmp_path: Path, part: Subset[Cell]) -> None:
     archive, _ = searched(tmp_path, MAKERS["evolution"](part, 0), Recorded(4), sizes=[10] + [1] * 50)  # type: ignore[arg-type]
-    begins = sorted(q.asked_s for q in archive.questions)
-    ends = sorted(r.ended_s for r in archive.records if r.ended_s is not None)
+    ends = [r.ended_s for r in archive.records if r.ended_s is not None]
+    begins = sorted(end - r.cost_s for end, r in zip(ends, archive.records, strict=True))
+    assert ends == sorted(ends)
     assert begins[:4] == [0.0] * 4 and begins[4:] == ends[: len(begins) - 4]
-    assert [r.ended_s for r in archive.records] == ends
+
+
+def test_the_longest_of_the_last_evaluations_begin_first(tmp_path: Path, part: Subset[Cell]) -> None:
+    archive, _ = searched(tmp_path, MAKERS["random"](part, 0), Sized(8), sizes=[60, 20])  # type: ignore[arg-type]
+    last = archive.questions[-8:]
+    assert {(q.known, q.asked_s) for q in last} == {(last[0].known, last[0].asked_s)}
+    records = {r.number: r for r in archive.records}
+    begins = {q.number: (records[q.number].ended_s or 0.0) - records[q.number].cost_s for q in last}
+    order = sorted(last, key=lambda q: begins[q.number])
+    costs = [records[q.number].cost_s for q in order]
+    assert sum(costs[:4]) > sum(costs[4:])
 
 
 def test_an_exhausted_space_ends_the_search(tmp_path: Path, space: NASBench101) -> None:
