@@ -66,6 +66,7 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
     digits += ["search.max_queries=6", "search.num_labeled=6", "strategy=random"]
     train = ["seminas-train", seed, *SMALL_NETWORK, "trainer.checkpoint_every=3", "trainer.max_epochs=4"]
     slow = ["evaluator=slow", "evaluator.isolate=true", "strategy=evolution"]
+    three = ["evaluator=slow", "evaluator.isolate=3", "strategy=seminas", *SMALL_STRATEGY]
     fit = ["seminas-predictor", seed, f"evaluator.path={table}", "predictor.num_labeled=100"]
     fit += SMALL_CONTROLLER
     supernet = ["seminas-supernet", seed, "space=mobilenet_small", "data=digits", "num_measured=4"]
@@ -81,6 +82,19 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
             "search-isolated", [*search, "--config-dir", ".", *slow, "search.max_queries=40"], 2, is_own=True
         ),
         Scenario("search-trainings", [*digits, "evaluator.num_workers=2"], 3),
+        Scenario("search-rounds", [*digits, "evaluator.num_workers=2", "search.asynchronous=false"], 2),
+        Scenario(
+            "search-asynchronous",
+            [*search, "--config-dir", ".", *three, "search.max_queries=60"],
+            3,
+            is_own=True,
+        ),
+        Scenario(
+            "search-simulated",
+            [*on_table, "evaluator.num_workers=4", "strategy=evolution"],
+            2,
+            is_own=True,
+        ),
         Scenario("train", train, 3),
         Scenario("train-ranks", [*train, *RANKS], 2),
         Scenario("predictor", fit),
@@ -101,7 +115,9 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
 def facts_of(job: Path) -> Facts:
     """Return the facts of one run folder."""
     result = json.loads((job / "result.json").read_text())
-    for name in ("wall_s", "config", "num_resumed", "cost_s", "fit_s"):
+    if not _in_order(result):
+        return _facts_of_any_order(job)
+    for name in ("wall_s", "config", "num_resumed", "cost_s", "fit_s", "makespan_s", "utilization"):
         result.pop(name, None)
     found: Facts = {"result": result}
     if (job / "history.jsonl").exists():
@@ -109,6 +125,26 @@ def facts_of(job: Path) -> Facts:
     for weights in sorted(job.glob("*.safetensors")):
         found[weights.name] = {name: value.tobytes() for name, value in load_file(weights).items()}
     return found
+
+
+def _in_order(result: Facts) -> bool:
+    """Return whether the order of a search's evaluations does not depend on how long they take."""
+    if result.get("num_workers", 1) == 1 or result["config"]["search"]["asynchronous"] is False:
+        return True
+    return str(result["config"]["names"]["evaluator"]) == "table"
+
+
+def _facts_of_any_order(job: Path) -> Facts:
+    """Return the facts of an asynchronous search in real time."""
+    lines = history(job)
+    facts: Facts = {
+        "questions": sorted(line["number"] for line in lines),
+        "indices": [line["index"] for line in lines],
+        "distinct": len({line["key"] for line in lines}),
+    }
+    if "strategy: random" in (job / "config.yaml").read_text():  # It asks for the same in any order.
+        facts["accuracies"] = sorted((line["key"], line["val_accuracy"]) for line in lines)
+    return facts
 
 
 def history(job: Path, names: tuple[str, ...] = ("history",)) -> list[Facts]:
@@ -122,4 +158,4 @@ def history(job: Path, names: tuple[str, ...] = ("history",)) -> list[Facts]:
 
 def without_seconds(record: Facts) -> Facts:
     """Return a record without its measured seconds."""
-    return {name: value for name, value in record.items() if name != "cost_s"}
+    return {name: value for name, value in record.items() if name not in ("cost_s", "ended_s")}
