@@ -19,7 +19,7 @@ from seminas.config.messages import one_line
 from seminas.config.names import job_names, pinned
 from seminas.errors import UserError
 from seminas.execution.processes import end_ray, end_with_parent
-from seminas.sweeps.attempts import Attempts
+from seminas.sweeps.attempts import Attempts, unrecorded_failure
 from seminas.sweeps.folder import SweepFolder
 
 
@@ -68,7 +68,12 @@ class JobsSweeper(BasicSweeper):
         not_done = [job for job in map(folder.job, jobs) if job.state.name != "done"]
         for result in (result for results in returns for result in results):
             if result.status == JobStatus.FAILED and not_done and not any(j.state.error for j in not_done):
-                _ = result.return_value  # Raise an error that no job's folder holds.
+                try:
+                    _ = result.return_value  # Raises an error that no job's folder holds.
+                except (UserError, HydraException, OSError):
+                    raise
+                except Exception as error:
+                    raise unrecorded_failure(folder, error) from error
         if not_done:
             for job in not_done:
                 reason = "a file is in its place" if job.name in in_the_way else job.state.error

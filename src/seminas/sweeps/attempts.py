@@ -1,6 +1,8 @@
 """Decide which jobs of a sweep are launched again."""
 
+import contextlib
 import logging
+import re
 import time
 import traceback
 from collections.abc import Sequence
@@ -18,6 +20,21 @@ MOST_FAILED_LAUNCHES = 2
 """Number of launches without a begun job after which the launcher is at fault."""
 LET_GO_S = 30.0
 """Seconds to wait until a killed process has released its run folder."""
+
+
+def unrecorded_failure(folder: SweepFolder, error: Exception) -> UserError:
+    """Return the error of a job that failed before it could write into its folder, such as on a broken disk.
+
+    The traceback goes into the sweep's ``error.log``.
+    """
+    text = "".join(traceback.format_exception(error))
+    # submitit's exception has the traceback of the job's own exception as its text.
+    reasons = re.findall(r"^[\w.]*(?:Error|Exception|Exit): .+$", text, re.MULTILINE)
+    reason = next((r for r in reversed(reasons) if "FailedJobError" not in r), one_line(error))
+    file = folder.path / TRACEBACK_FILE
+    with contextlib.suppress(OSError, UserError):
+        write_file(file, text.encode())
+    return UserError(f"{file}: a job failed before its folder could hold the error ({reason})")
 
 
 class Attempts:

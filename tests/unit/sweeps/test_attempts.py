@@ -6,7 +6,7 @@ import pytest
 
 from seminas.errors import UserError
 from seminas.runs.folder import RESULT_FILE
-from seminas.sweeps.attempts import MOST_ATTEMPTS, Attempts
+from seminas.sweeps.attempts import MOST_ATTEMPTS, Attempts, unrecorded_failure
 from seminas.sweeps.folder import SweepFolder
 
 NAMES = ["a", "b", "c"]
@@ -74,3 +74,17 @@ def test_of_a_sweep_that_is_stopped_no_job_goes_on(
     assert Attempts(sweep).left(NAMES, None) == []
     assert not caplog.records
     assert [sweep.job(name).state.name for name in NAMES] == ["failed", "stopped", "missing"]
+
+
+def test_a_failure_that_no_job_holds_is_one_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
+    from submitit.core.utils import FailedJobError
+
+    text = "Job (task=0) failed during processing with trace:\n---\nTraceback (most recent call last):\n"
+    text += "  File x\nOSError: [Errno 5] Input/output error\n\n---\nYou can check full logs\n"
+    error = unrecorded_failure(SweepFolder(tmp_path), FailedJobError(text))
+    line = "a job failed before its folder could hold the error (OSError: [Errno 5] Input/output error)"
+    assert str(error) == f"{tmp_path}/error.log: {line}"
+    assert text in (tmp_path / "error.log").read_text()
+    assert str(unrecorded_failure(SweepFolder(tmp_path), RuntimeError("it broke\nhere"))).endswith(
+        "(RuntimeError: it broke)"
+    )
