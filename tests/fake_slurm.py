@@ -53,7 +53,7 @@ def supervise(script: str, number: str, index: str) -> None:
         environment["SLURM_JOB_ID"] = str(10 * int(number) + int(index))
     again = STATE / f"requeue-{name}"
     at_once = re.search(r"--array=0-\d+%(\d+)", text)
-    slot = (STATE / f"slot-{int(index) % int(at_once[1]) if at_once else name}").open("w")
+    slot = (STATE / f"slot-{number}-{int(index) % int(at_once[1]) if at_once else name}").open("w")
     fcntl.flock(slot, fcntl.LOCK_EX)
     ended = STATE / f"ended-{name}"
     while not ended.exists():

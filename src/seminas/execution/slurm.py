@@ -295,8 +295,8 @@ class SlurmJobs(Engine):
         if self._executor is None:  # The jobs of the folder may be those of another process.
             return
         self._end_running()
-        if self._settings.executor == "slurm":  # This includes jobs whose submission Slurm has not confirmed.
-            self._unknown = not scancel(f"--name={self._name}")
+        if self._unknown and scancel(f"--name={self._name}"):
+            self._unknown = False
             self._record()
         self._executor = None
         self._jobs.remove_inputs()

@@ -3,11 +3,12 @@
 import contextlib
 import pickle
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seminas.errors import UserError
 from seminas.execution.base import LostError, Raised
 from seminas.storage.files import write_json
 from seminas.storage.typed import read_typed
@@ -17,6 +18,7 @@ NOT_ITS_FAULT = ("BOOT_FAIL", "LAUNCH_FAILED", "NODE_FAIL", "PREEMPTED", "RECONF
 """Slurm's states of jobs that have ended without a fault of their calls."""
 ENDED = (*NOT_ITS_FAULT, "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT")
 """Slurm's states of jobs that run no more. A job that Slurm itself has requeued has none of them."""
+NO_ANSWER = "scancel did not cancel the jobs; run the same command again, on a machine with Slurm"
 UNKNOWN = "UNKNOWN"
 """State of a job that Slurm does not know, or does not know yet."""
 
@@ -168,8 +170,9 @@ class JobsFolder:
         (self.path / CANCELLED).touch()
         _, alive = self.divided(submitted, settings="")
         self.cancel(alive)
-        if any(job.executor == "slurm" for job in submitted.jobs) or submitted.unknown:
-            scancel(f"--name={submitted.name}")
+        in_slurm = any(job.executor == "slurm" for job in submitted.jobs) or submitted.unknown
+        if in_slurm and not scancel(f"--name={submitted.name}"):
+            raise UserError(NO_ANSWER)
         return len(alive)
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> bool:
@@ -188,6 +191,22 @@ def cancel_mark(folder: Path, job_id: str) -> Path:
     Such processes outlive the search, and later processes may have their ids. So no signal ends them.
     """
     return folder / f"{job_id}_cancelled"
+
+
+def cancel_sweep(submitted: Mapping[str, Sequence[str]]) -> int:
+    """Cancel the Slurm jobs of a sweep. Return how many had not ended.
+
+    Args:
+        submitted: Submitit's folder and Slurm's job id for each submitted job, by the job's name.
+
+    Raises:
+        UserError: Slurm does not answer.
+    """
+    states = slurm_states(job_id for _, job_id in submitted.values())
+    alive = [job_id for job_id, state in states.items() if state not in (UNKNOWN, *ENDED)]
+    if alive and not scancel(*alive):
+        raise UserError(NO_ANSWER)
+    return len(alive)
 
 
 def scancel(*arguments: str) -> bool:
