@@ -175,7 +175,7 @@ class SlurmJobs(Engine):
         import cloudpickle
 
         executor, unknown = self._settings.executor, self._unknown
-        self._unknown = executor == "slurm"
+        self._unknown = executor == "slurm"  # Until the record has the ids of the jobs.
         self._record()
         try:
             with submission(), self._executor.batch():
@@ -197,8 +197,8 @@ class SlurmJobs(Engine):
             return
         self._accepted, self._unknown = True, unknown
         for call, job in zip(calls, jobs, strict=True):
-            name, part = self._call_name(call), self._folder.name
-            record = SubmittedJob(job.job_id, part, executor, name, self._digest)
+            place = self._folder.name, executor
+            record = SubmittedJob(job.job_id, *place, self._call_name(call), self._digest)
             self._running[job.job_id] = _Job(call, record, job if executor == "local" else None)
         self._record()
 
@@ -244,8 +244,8 @@ class SlurmJobs(Engine):
             if time.monotonic() < job.ended_s + (0.0 if local else LAG_S):
                 return []
             limit = f" (evaluator.slurm.timeout_min={self._settings.timeout_min})"
-            reason = state + limit if state in ("TIMEOUT", "DEADLINE") else state
-            answer = self._jobs.answer(job.record) or Answer(None, "a signal or an exit" if local else reason)
+            reason = "a signal or an exit" if local else state + limit * (state == "TIMEOUT")
+            answer = self._jobs.answer(job.record) or Answer(None, reason)
         del self._running[job.record.id]
         if answer.error is None:
             self._returned.append(job)
@@ -265,8 +265,7 @@ class SlurmJobs(Engine):
         """Remove the results that the last ``wait`` has returned, and cancel jobs of earlier processes."""
         earlier = [job for same_call in self._earlier.values() for job in same_call]
         self._jobs.cancel(earlier)
-        removed = [*earlier, *(job.record for job in self._returned)]
-        if not removed:
+        if not (removed := [*earlier, *(job.record for job in self._returned)]):
             return
         self._earlier.clear()
         self._returned.clear()
@@ -275,8 +274,7 @@ class SlurmJobs(Engine):
             self._jobs.remove_files(job)
 
     def _end_running(self) -> None:
-        jobs = [*self._running.values()]
-        if not jobs:
+        if not (jobs := [*self._running.values()]):
             return
         cancelled = self._jobs.cancel([job.record for job in jobs])
         self._unknown = self._unknown or not cancelled
