@@ -16,7 +16,7 @@ from seminas.execution.processes import become_quiet
 from seminas.execution.submitted import cancel_mark
 
 WATCH_EVERY_S = 0.2
-"""Seconds between two looks at a file that tells this process to end."""
+"""Seconds between two looks at the file that tells this process to end."""
 
 
 def run_call(target: Path, paths: Sequence[str], call: bytes, timeout_s: float | None) -> bytes:
@@ -37,7 +37,8 @@ def run_call(target: Path, paths: Sequence[str], call: bytes, timeout_s: float |
 
     job = JobEnvironment()
     if os.environ.get("SUBMITIT_EXECUTOR") == "local":  # Slurm itself ends a job that is cancelled.
-        _end_with(cancel_mark(job.paths.folder, job.job_id), daemon=True)
+        mark = cancel_mark(job.paths.folder, job.job_id)
+        threading.Thread(target=_end_with, args=(mark,), daemon=True).start()
     sys.path += [path for path in paths if path not in sys.path]
     method, arguments = cloudpickle.loads(call)
     function = getattr(cloudpickle.loads(target.read_bytes()), method)
@@ -48,7 +49,7 @@ def run_call(target: Path, paths: Sequence[str], call: bytes, timeout_s: float |
     except Exception as error:
         outcome = Raised(error)
     if isinstance(outcome, LostError):  # The call goes on in its thread, and would disturb the end of Python.
-        _end_with(job.paths.result_pickle, daemon=False)
+        threading.Thread(target=_end_after_main).start()
     return _pickled(method, outcome)
 
 
@@ -65,17 +66,14 @@ def _pickled(method: str, outcome: Any) -> bytes:
     return data
 
 
-def _end_with(file: Path, daemon: bool) -> None:
-    """End this process soon after a file exists.
+def _end_with(mark: Path) -> None:
+    """End this process soon after a file exists."""
+    while not mark.exists():
+        time.sleep(WATCH_EVERY_S)
+    os._exit(1)
 
-    Args:
-        file: The file.
-        daemon: Whether the process may end before. Otherwise Python waits for the file at its end.
-    """
 
-    def watch() -> None:
-        while not file.exists():
-            time.sleep(WATCH_EVERY_S)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=daemon).start()
+def _end_after_main() -> None:
+    """End this process when its main thread has ended. Submitit has then written the outcome of the call."""
+    threading.main_thread().join()
+    os._exit(0)

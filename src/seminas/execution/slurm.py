@@ -191,7 +191,7 @@ class SlurmJobs(Engine):
                 ]
         except (RuntimeError, OSError) as error:
             if not self._accepted:
-                raise UserError(f"evaluator.slurm: sbatch refuses a job ({refusal(error)})") from error
+                raise UserError(f"evaluator.slurm: sbatch refuses a job ({refusal(str(error))})") from error
             self._waiting.extendleft(reversed(calls))
             self._next_submission = time.monotonic() + RETRY_S
             return

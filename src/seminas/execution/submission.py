@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -47,9 +48,18 @@ def make_executor(settings: SlurmSettings, folder: Path, name: str) -> Any:
         settings: What a job needs.
         folder: Folder of submitit's files.
         name: Name of the jobs in Slurm.
+
+    Raises:
+        UserError: Slurm does not tell the states of jobs.
     """
     import submitit
 
+    if (
+        settings.executor == "slurm"
+    ):  # Without the states, the search would wait forever for a job that has died.
+        asked = subprocess.run(["sacct", "-n", "-X", "-j", "1"], capture_output=True, text=True)
+        if asked.returncode:
+            raise UserError(f"evaluator.engine=slurm: sacct does not answer ({refusal(asked.stderr)})")
     executor = submitit.AutoExecutor(folder, cluster=settings.executor)
     needs: dict[str, Any] = {
         "timeout_min": settings.timeout_min,
@@ -91,8 +101,8 @@ def submission() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def refusal(error: BaseException) -> str:
-    """Return in one line why ``sbatch`` has refused a job."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line.removeprefix("sbatch: error: ") for line in lines if "error" in line.lower()]
-    return "; ".join(said or lines[:1]) or type(error).__name__
+def refusal(said: str) -> str:
+    """Return in one line why a command of Slurm has failed, from its error output."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("sbatch: error: ") for line in lines if "error" in line.lower()]
+    return "; ".join(errors or lines[:1]) or "it does not say why"

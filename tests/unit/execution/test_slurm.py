@@ -309,6 +309,17 @@ def test_refused_jobs_are_an_error_at_first_and_wait_later(
     assert ended == [(0, 4)]
 
 
+def test_slurm_without_accounting_is_one_line(make: Make, fake: FakeSlurm, tmp_path: Path) -> None:
+    (tmp_path / "bin" / "sacct").write_text(
+        "#!/bin/sh\necho 'Slurm accounting storage is disabled' >&2; exit 1\n"
+    )
+    engine = make()
+    engine.submit(0, "twice", (1,))
+    with pytest.raises(UserError, match=r"sacct does not answer \(Slurm accounting storage is disabled\)"):
+        engine.wait()
+    assert fake.jobs() == {}
+
+
 # ------------------------------------------------------------------------------------------ settings
 
 
