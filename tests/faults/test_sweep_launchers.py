@@ -4,11 +4,11 @@ import json
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
+from fake_slurm_commands import FakeSlurm
 from integration.sweeps.running import (
     RANKS,
     Gate,
@@ -26,7 +26,7 @@ from integration.sweeps.running import (
     until,
 )
 from seminas.sweeps.folder import SweepFolder
-from support import ROOT, background, command
+from support import background, command
 
 
 @pytest.mark.long
@@ -117,16 +117,7 @@ def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> 
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put the imitated Slurm commands on the path, and return the folder of their state."""
     pytest.importorskip("submitit")
-    bin_folder, state = tmp_path / "bin", tmp_path / "state"
-    bin_folder.mkdir()
-    state.mkdir()
-    for name in ("sbatch", "srun", "sacct", "scontrol"):
-        file = bin_folder / name
-        file.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/fake_slurm.py {name} "$@"\n')
-        file.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_SLURM", str(state))
-    return state
+    return FakeSlurm(tmp_path, monkeypatch).state
 
 
 def slurms(state: Path) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from seminas.commands.arch import arch
+from seminas.commands.cancel import cancel
 from seminas.commands.data import data
 from seminas.commands.experiments import add_experiments
 from seminas.commands.report import dashboard, report
@@ -21,6 +22,7 @@ add_experiments(app)
 RUNS, SPACES = "Runs and sweeps", "Spaces, architectures and tables"
 COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
     "status": (RUNS, status, "Print the state of a run. Example: seminas status RUN"),
+    "cancel": (RUNS, cancel, "Cancel the Slurm jobs of a run or a sweep. Example: seminas cancel RUN"),
     "report": (RUNS, report, "Compare runs on one page. Example: seminas report runs"),
     "dashboard": (RUNS, dashboard, "Save a W&B view of ablations. Example: seminas dashboard"),
 }

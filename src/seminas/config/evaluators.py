@@ -1,5 +1,6 @@
 """Settings of evaluators."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,12 @@ from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
 
-ENGINES = ("processes", "ray")
+ENGINES = ("processes", "ray", "slurm")
+"""Engines that run trainings."""
+MEASURING_ENGINES = ("processes", "ray")
+"""Engines that measure the architectures of a supernet."""
+OURS = ("array", "error", "job-name", "nodes", "ntasks-per-node", "open-mode", "output", "signal", "time")
+"""Options of sbatch that the engine sets itself."""
 
 
 @dataclass
@@ -84,15 +90,55 @@ class RaySettings(Settings):
 
 
 @dataclass
+class SlurmSettings(Settings):
+    """Section ``slurm`` of an evaluator. Each evaluation is a job of its own, on one node.
+
+    Attributes:
+        max_jobs: Largest number of jobs at once, queued or running.
+        executor: Executor of submitit. ``slurm``: jobs in Slurm's queue. ``local``: processes of this machine.
+        partition: Slurm's partition. Null means the default partition of the cluster.
+        account: Slurm's account. Null means the default account of the user.
+        timeout_min: Time limit of a job in Slurm. A job that reaches it is submitted once more.
+        cpus_per_task: Number of CPU cores for each job.
+        gpus_per_node: Number of GPUs for each job. With ``executor=local`` all jobs share the first GPUs.
+        mem_gb: Memory of each job. Null means the default of the cluster.
+        setup: Shell commands to run before each job, such as ``module load cuda``.
+        additional: Further options of ``sbatch``, by name, such as ``{qos: long, constraint: a100}``.
+    """
+
+    KEY: ClassVar[str] = "evaluator.slurm"
+
+    max_jobs: int = setting(8, at_least=1, may_change=True, unit="jobs")
+    executor: str = setting("slurm", choices=("slurm", "local"), may_change=True)
+    partition: str | None = setting(None, may_change=True)
+    account: str | None = setting(None, may_change=True)
+    timeout_min: int = setting(1440, at_least=1, may_change=True, unit="minutes")
+    cpus_per_task: int = setting(2, at_least=1, may_change=True, unit="cores")
+    gpus_per_node: int = setting(0, at_least=0, may_change=True, unit="GPUs")
+    mem_gb: float | None = setting(None, above=0, may_change=True, unit="GB")
+    setup: list[str] = setting([], may_change=True)
+    additional: dict[str, Any] = setting({}, may_change=True)
+
+    def check_together(self, key: str) -> None:
+        """Refuse further options that ``sbatch`` cannot have, or that the engine sets itself."""
+        for name, value in self.additional.items():
+            if not re.fullmatch("[a-z][a-z_-]*", name) or name.replace("_", "-") in OURS:
+                raise config_error(f"{key}.additional.{name}", value, "an option of sbatch that is not ours")
+            if not isinstance(value, str | int | float):
+                raise config_error(f"{key}.additional.{name}", value, "a text, a number or true")
+
+
+@dataclass
 class TrainingEvaluatorSettings(EvaluatorSettings):
     """Real training of each architecture on the images of ``data``, by ``data.recipe``.
 
     Attributes:
-        engine: Engine that runs the trainings: ``processes`` on this machine, or ``ray``.
+        engine: Engine that runs the trainings: ``processes`` on this machine, ``ray``, or ``slurm`` (a job for each).
         num_workers: Number of processes of ``engine=processes``. Each process has one thread and at most one GPU. Null
             means one process for each GPU, or for each core without a GPU.
         accelerator: Lightning's accelerator: ``auto``, ``cpu``, ``gpu`` or ``cuda``.
         ray: Settings of ``engine=ray``.
+        slurm: Settings of ``engine=slurm``.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -103,6 +149,7 @@ class TrainingEvaluatorSettings(EvaluatorSettings):
     num_workers: int | None = setting(None, at_least=1, may_change=True, unit="processes")
     accelerator: str = setting("auto", choices=("auto", "cpu", "gpu", "cuda"))
     ray: RaySettings = setting(RaySettings)
+    slurm: SlurmSettings = setting(SlurmSettings)
 
 
 @dataclass
@@ -134,7 +181,7 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
     sandwich: bool = False
     calibrate: bool = True
     start_from: str | None = setting(None)
-    engine: str = setting("processes", choices=ENGINES, may_change=True)
+    engine: str = setting("processes", choices=MEASURING_ENGINES, may_change=True)
     recipe: Recipe = setting(Recipe)
     trainer: TrainerSettings = setting(TrainerSettings)
     ray: RaySettings = setting(RaySettings)

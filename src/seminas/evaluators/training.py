@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class TrainingEvaluator(Evaluator[A]):
         settings: TrainingEvaluatorSettings,
         images: Mapping[str, Any],
         recipe: Recipe,
+        folder: Path | None = None,
     ) -> None:
         """Initialize the evaluator. The worker processes start with the first evaluations.
 
@@ -51,6 +53,7 @@ class TrainingEvaluator(Evaluator[A]):
             settings: Settings of the engine and its workers.
             images: Section ``data.images`` of the config. Each process loads the images once.
             recipe: Settings of the training of each architecture.
+            folder: Run folder, for the files of Slurm jobs. Only ``engine=slurm`` needs it.
 
         Raises:
             UserError: The space builds no networks, or cannot build them for these images and this recipe. Or the
@@ -72,6 +75,8 @@ class TrainingEvaluator(Evaluator[A]):
             settings.ray,
             settings.accelerator,
             settings.timeout_s,
+            settings.slurm,
+            folder,
         )
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -166,6 +171,10 @@ class Trial:
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the images. Another process loads its own images."""
         return {name: value for name, value in vars(self).items() if name != "images"}
+
+    def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
+        """Return the name of a call. Within one run, calls of the same name have the same result."""
+        return f"{method} {','.join(splits)} {self._space.key(architecture)}"
 
     @cached_property
     def images(self) -> Any:

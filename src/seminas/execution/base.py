@@ -125,11 +125,13 @@ class Engine(ABC):
     def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call a method once for each tuple of arguments. Yield the index and the result of each call when it ends.
 
-        No other call may be open. A lost call yields its ``LostError``.
+        Other calls that are still open are dropped first. A lost call yields its ``LostError``.
 
         Raises:
             Exception: A call raised it.
         """
+        self.drop_waiting()
+        self._end_running()  # A search that has reached a limit leaves calls behind.
         try:
             for i, call in enumerate(arguments):
                 self.submit(i, method, call)

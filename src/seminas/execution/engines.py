@@ -1,11 +1,13 @@
-"""Choice of the engine that runs evaluations: processes of this machine, or a Ray cluster."""
+"""Choice of the engine that runs evaluations: processes of this machine, a Ray cluster, or Slurm jobs."""
 
 import os
+from pathlib import Path
 from typing import Any
 
-from seminas.config.evaluators import RaySettings
+from seminas.config.evaluators import RaySettings, SlurmSettings
 from seminas.execution.base import Engine
 from seminas.execution.ray_tasks import RayTasks
+from seminas.execution.slurm import SlurmJobs
 from seminas.execution.workers import WorkerProcesses
 
 
@@ -31,21 +33,29 @@ def make_engine(
     ray: RaySettings,
     accelerator: str = "cpu",
     timeout_s: float | None = None,
+    slurm: SlurmSettings | None = None,
+    folder: Path | None = None,
 ) -> Engine:
     """Return an engine that calls methods of an object.
 
     Args:
-        name: ``processes`` or ``ray``.
+        name: ``processes``, ``ray`` or ``slurm``.
         target: Object whose methods are called.
         num_workers: Number of processes. None means one process for each GPU, or for each CPU core without GPUs. Ray
-            ignores this argument.
+            and Slurm ignore this argument.
         ray: Settings of Ray.
-        accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray assigns GPUs itself.
+        accelerator: Lightning's name of an accelerator. Processes share its GPUs evenly. Ray and Slurm assign GPUs
+            themselves.
         timeout_s: Largest duration of a call in seconds. None means no limit.
+        slurm: Settings of Slurm. None means the defaults.
+        folder: Run folder, for the files of Slurm jobs.
 
     Raises:
-        UserError: Ray is not installed, its cluster does not answer, or its cluster is too small for a call.
+        UserError: Ray is not installed, its cluster does not answer, or its cluster is too small for a call. Or
+            submitit or Slurm's commands are not installed, or ``slurm`` has no run folder.
     """
+    if name == "slurm":
+        return SlurmJobs(target, slurm or SlurmSettings(), folder, timeout_s)
     if name == "ray":
         return RayTasks(target, ray, timeout_s)
     return WorkerProcesses(target, num_workers, visible_gpus(accelerator), timeout_s)

@@ -5,13 +5,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from seminas.config.evaluators import RaySettings
 from seminas.errors import UserError
-from seminas.execution.base import Call, Engine, LostError, Raised, took_too_long
+from seminas.execution.base import Call, Engine, LostError, Raised
+from seminas.execution.deadline import call_in_thread
 from seminas.execution.processes import become_quiet, end_ray
 
 LOOK_EVERY_S = 5.0
@@ -150,20 +149,8 @@ def _within(timeout_s: float | None, call: Callable[..., Any], arguments: tuple[
     """Return the result of a call, or a ``LostError`` after so many seconds; the process ends soon after that."""
     if timeout_s is None:
         return call(*arguments)
-    ended: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            ended.set_result(call(*arguments))
-        except BaseException as error:
-            ended.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return ended.result(timeout_s)
-    except FutureTimeout:
-        if ended.done():  # The call itself raised it.
-            raise
+    outcome = call_in_thread(timeout_s, call, arguments)
+    if isinstance(outcome, LostError):
         # A call that Ray gives to this process before it ends is made again elsewhere.
         threading.Timer(1.0, os._exit, (1,)).start()
-        return LostError(took_too_long(timeout_s))
+    return outcome

@@ -25,7 +25,7 @@ def test_help_has_groups_and_an_example_for_each_command() -> None:
     assert done.exit_code == 0
     for group in ("Experiments", "Runs and sweeps", "Spaces, architectures and tables"):
         assert group in done.output
-    for name in (*EXPERIMENTS, "status", "report", "dashboard", "sweep", "space", "arch", "data"):
+    for name in (*EXPERIMENTS, "status", "cancel", "report", "dashboard", "sweep", "space", "arch", "data"):
         assert f"Example: seminas {name}" in done.output
 
 

@@ -100,3 +100,14 @@ def test_no_process_outlives_a_program_that_forgets_to_close_it(tmp_path: Path) 
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0 and not Path(f"/proc/{done.stdout.strip()}").exists(), done.stderr
+
+
+def test_calls_that_a_search_has_left_behind_do_not_answer_for_others(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A search that reaches a limit has open calls, and then tests its best architecture."""
+    engine = WorkerProcesses(Doubles(), 1)
+    request.addfinalizer(engine.close)
+    engine.submit(5, "hang", (tmp_path, 0.5))
+    engine.submit(6, "twice", (1,))
+    assert list(engine.calls("twice", [(4,)])) == [(0, 8)]

@@ -75,6 +75,18 @@ class Doubles:
         time.sleep(seconds)
         return "done"
 
+    def wait_for(self, folder: Path, name: str) -> str:
+        """Add a line to a file, and return when a second file exists."""
+        with (folder / f"{name}.begun").open("a") as file:
+            file.write("begun\n")
+        while not (folder / f"{name}.go").exists():
+            time.sleep(0.02)
+        return name
+
+    def call_name(self, method: str, *arguments: object) -> str:
+        """Return the name of a call."""
+        return f"{method} {arguments}"
+
     def give_a_lock(self) -> object:
         """Return what cannot be sent to another process."""
         return threading.Lock()
