@@ -26,15 +26,18 @@ class Plan:
     first: int
     step: Callable[[int, int], int]
 
-    def sizes(self, planned: Sequence[int] = ()) -> list[int]:
+    def sizes(self, planned: Sequence[int] = (), until: int | None = None) -> list[int]:
         """Return the size of each round.
 
         Args:
             planned: Sizes of the rounds of an earlier plan. They are kept, and new rounds follow them.
+            until: Number of evaluations from which no further round begins. None means the whole plan.
         """
         sizes = list(planned) or [min(self.first, self.total)]
-        while (done := sum(sizes)) < self.total:
+        done, most = sum(sizes), self.total if until is None else min(until, self.total)
+        while done < most:
             sizes.append(min(self.step(done, sizes[0]), self.total - done))
+            done += sizes[-1]
         return sizes
 
 

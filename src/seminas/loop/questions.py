@@ -1,0 +1,62 @@
+"""Questions to a strategy: store new ones, and give a new strategy the recorded ones."""
+
+from typing import Any
+
+from seminas.errors import UserError
+from seminas.loop.proposals import Asked, Proposals
+from seminas.runs.archive import Archive
+from seminas.runs.records import ASKED, Question
+from seminas.spaces.base import SearchSpace
+from seminas.strategies.base import Strategy
+
+
+def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, asked_s: float) -> Question:
+    """Store a question in the archive, and return it.
+
+    Args:
+        archive: Archive of the search.
+        space: Space of the candidates.
+        asked: Proposal of the strategy.
+        asked_s: Time since the start of the search, in seconds.
+
+    Raises:
+        UserError: The question cannot be written.
+    """
+    question = Question(
+        number=len(archive.questions),
+        architecture=space.to_json(asked.architecture),
+        key=space.key(asked.architecture),
+        known=asked.known,
+        asked_s=asked_s,
+        prediction=asked.prediction,
+    )
+    archive.ask(question)
+    return question
+
+
+def replay(
+    archive: Archive, space: SearchSpace[Any], strategy: Strategy[Any], proposals: Proposals, refusal: str
+) -> None:
+    """Give a new strategy the recorded questions and accuracies, in their order.
+
+    Args:
+        archive: Archive of the search.
+        space: Space of the candidates.
+        strategy: The strategy. ``start`` has been called.
+        proposals: Proposals of the strategy.
+        refusal: End of the error message if the questions are of another search.
+
+    Raises:
+        UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
+    """
+    if archive.questions:
+        asked = strategy.ask(1).architectures
+        if not asked or space.key(asked[0]) != archive.questions[0].key:
+            raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
+    results = [(space.from_json(r.architecture), r.val_accuracy) for r in archive.records]
+    known = 0
+    for question in archive.questions:
+        proposals.replay(space.from_json(question.architecture), results[known : question.known])
+        known = question.known
+    for architecture, accuracy in results[known:]:
+        proposals.tell(architecture, accuracy)
