@@ -82,7 +82,7 @@ def _config(space: object, strategy: object, seed: int) -> Config:
     named = {n: v for n, v in (("space", space), ("strategy", strategy)) if isinstance(v, str)}
     with composed("search", as_overrides({"seed": seed, **named}), None) as (config, _):
         with open_dict(config):
-            config.evaluator, config.names.evaluator = None, NAME
+            config.evaluator, config.data, config.names.evaluator = None, None, NAME
         values = checked(config, "search")
     return {**values, "evaluator": {}}  # Reports need the section.
 
