@@ -1,9 +1,10 @@
 """An experiment framework for semi-supervised neural architecture search (SemiNAS).
 
 ``seminas.search(…)`` runs a search. ``seminas.train(…)`` trains one network to the end. ``seminas.load_run(folder)``
-reads the result of a run. Your own space derives from ``SearchSpace``, ``EnumerableSpace`` or ``SequenceSpace``. Your
-own evaluator derives from ``Evaluator``, and your own strategy from ``Strategy``. A ``UserError`` explains in one line
-what you must change.
+reads the result of a run. ``seminas.Study(space)`` is for a loop of your own: it proposes architectures and takes their
+accuracies. Your own space derives from ``SearchSpace``, ``EnumerableSpace`` or ``SequenceSpace``. Your own evaluator
+derives from ``Evaluator``, and your own strategy from ``Strategy``. A ``UserError`` explains in one line what you must
+change.
 
 Python imports each name when you first use it. It imports PyTorch only when a search or a training needs it.
 """
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seminas.commands.api import load_run, search, train
+    from seminas.commands.study import Study
     from seminas.errors import UserError
     from seminas.evaluators.base import Evaluator
     from seminas.evaluators.evaluation import Evaluation
+    from seminas.loop.study import Trial
     from seminas.runs.records import Record
     from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
     from seminas.spaces.base import EnumerableSpace, SearchSpace
@@ -35,8 +38,10 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "Strategy",
+    "Study",
     "SupernetResult",
     "TrainingResult",
+    "Trial",
     "UserError",
     "__version__",
     "load_run",
@@ -45,9 +50,11 @@ __all__ = [
 ]
 _MODULES = {
     "seminas.commands.api": ("load_run", "search", "train"),
+    "seminas.commands.study": ("Study",),
     "seminas.errors": ("UserError",),
     "seminas.evaluators.base": ("Evaluator",),
     "seminas.evaluators.evaluation": ("Evaluation",),
+    "seminas.loop.study": ("Trial",),
     "seminas.runs.archive": ("Record",),
     "seminas.runs.results": ("PredictorResult", "SearchResult", "SupernetResult", "TrainingResult"),
     "seminas.spaces.base": ("EnumerableSpace", "SearchSpace"),

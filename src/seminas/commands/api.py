@@ -127,7 +127,7 @@ def _run(
     extra = None if config_dir is None else Path(config_dir)
     if extra is not None and not extra.is_dir():
         raise UserError(f"config_dir={extra}: is no folder")
-    with _composed(command, [*(overrides or ()), *as_overrides(settings)], extra) as (config, hydra):
+    with composed(command, [*(overrides or ()), *as_overrides(settings)], extra) as (config, hydra):
         values = checked(config, command)
         run_folder = RunFolder(Path(hydra.run.dir if folder is None else folder))
         origin: Any = OmegaConf.to_container(hydra, resolve=False)
@@ -143,7 +143,7 @@ def _run(
 
 
 @contextmanager
-def _composed(
+def composed(
     command: str, overrides: Sequence[str], config_dir: Path | None
 ) -> Iterator[tuple[DictConfig, DictConfig]]:
     """Compose a command's config, and yield the config and its ``hydra`` section.

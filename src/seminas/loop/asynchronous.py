@@ -12,9 +12,10 @@ from seminas.errors import UserError
 from seminas.evaluators.workers import Simulated
 from seminas.loop.durations import predicted_seconds
 from seminas.loop.proposals import Asked, Proposals, ProposalsAhead
+from seminas.loop.questions import replay, store_question
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.archive import Archive
-from seminas.runs.records import ASKED, Question, Record
+from seminas.runs.records import Question, Record
 
 STARVING_S = 0.05
 """Seconds between two looks at the evaluations while a worker waits for a proposal."""
@@ -84,20 +85,8 @@ class _Asynchronous:
     def _go_on(self) -> None:
         """Give the strategy the recorded events, and begin the evaluations again that had not ended."""
         search, archive = self.search, self.archive
-        imported = [search.space.from_json(record.architecture) for record in archive.imported]
-        search.strategy.tell(imported, [record.val_accuracy for record in archive.imported])
-        questions = archive.questions
-        if questions:
-            self._check_first(questions[0])
-        results = [(search.space.from_json(r.architecture), r.val_accuracy) for r in archive.records]
-        known = 0
-        for question in questions:
-            architecture = search.space.from_json(question.architecture)
-            self.architectures.append(architecture)
-            self.proposals.replay(architecture, results[known : question.known])
-            known = question.known
-        for architecture, accuracy in results[known:]:
-            self.proposals.tell(architecture, accuracy)
+        refusal = "this search; choose another hydra.run.dir"
+        self.architectures = replay(archive, search.space, search.strategy, self.proposals, refusal)
         if isinstance(search.workers, Simulated) and archive.records:
             search.workers.go_on_from(archive.records[-1].ended_s or 0.0)
         self._end_rounds()
@@ -126,18 +115,6 @@ class _Asynchronous:
         for question, at_s in zip(begun, times, strict=False):
             if question.number in opened:
                 self._begin(question, self._architecture(question), at_s)
-
-    def _check_first(self, first: Question) -> None:
-        """Check that this search would ask the first recorded question.
-
-        Raises:
-            UserError: The questions are of another search, for example of another seed.
-        """
-        asked = self.search.strategy.ask(1).architectures
-        if not asked or self.search.space.key(asked[0]) != first.key:
-            raise UserError(
-                f"{self.archive.folder}: its {ASKED} is not of this search; choose another hydra.run.dir"
-            )
 
     def _step(self) -> bool:
         """Begin evaluations, and wait for one to end. Return whether the search goes on."""
@@ -204,18 +181,9 @@ class _Asynchronous:
 
     def _ask(self, asked: Asked) -> None:
         """Store a question. Its evaluation waits for a free worker."""
-        space = self.search.space
-        question = Question(
-            number=len(self.archive.questions),
-            architecture=space.to_json(asked.architecture),
-            key=space.key(asked.architecture),
-            known=asked.known,
-            asked_s=self.search.now_s(),
-            prediction=asked.prediction,
-        )
+        question = store_question(self.archive, self.search.space, asked, self.search.now_s())
         # The imported evaluations are the strategy's first round.
         self.metrics[asked.round - bool(self.archive.imported)] |= asked.metrics
-        self.archive.ask(question)
         self.architectures.append(asked.architecture)
         self.waiting.append(question)
 

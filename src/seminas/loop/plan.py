@@ -26,18 +26,23 @@ class Plan:
     first: int
     step: Callable[[int, int], int]
 
-    def sizes(self, planned: Sequence[int] = (), num_imported: int = 0) -> list[int]:
+    def sizes(
+        self, planned: Sequence[int] = (), num_imported: int = 0, until: int | None = None
+    ) -> list[int]:
         """Return the size of each round.
 
         Args:
             planned: Sizes of the rounds of an earlier plan. They are kept, and new rounds follow them.
             num_imported: Number of imported evaluations. They take the place of the random round.
+            until: Number of evaluations from which no further round begins. None means the whole plan.
         """
         imported = [num_imported] if num_imported else []
         sizes = [*imported, *planned] or [min(self.first, self.total)]
-        total = num_imported + self.total
-        while (done := sum(sizes)) < total:
+        done, total = sum(sizes), num_imported + self.total
+        most = total if until is None else min(num_imported + until, total)
+        while done < most:
             sizes.append(min(self.step(done, sizes[0]), total - done))
+            done += sizes[-1]
         return sizes[len(imported) :]
 
 

@@ -191,3 +191,26 @@ class Archive:
         self._file.close()
         if self._asked_file is not None:
             self._asked_file.close()
+
+
+class MemoryArchive(Archive):
+    """An archive without a folder, for questions and evaluations that end with the process."""
+
+    def __init__(self) -> None:
+        self.folder = Path()
+        self.imported, self.records, self.questions, self.revised = [], [], [], -1
+        self._pending: dict[int, Record] = {}
+        self._count()
+
+    def add(self, record: Record) -> list[Record]:
+        """Keep an evaluation, and return it in a list."""
+        self.records.append(record)
+        self._include(record)
+        return [record]
+
+    def ask(self, question: Question) -> None:
+        """Keep a question."""
+        self.questions.append(question)
+
+    def close(self) -> None:
+        """Do nothing, as there is no file."""

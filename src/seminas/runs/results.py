@@ -94,7 +94,7 @@ class SearchResult(Result):
             the simulated clock. None for runs of version 0.1.
         utilization: Fraction of the workers' time that they spent in evaluations, until ``makespan_s``.
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``max_hours``, ``interrupt``
-            (Ctrl-C), or ``space`` if there are no more architectures.
+            (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
     """
 
@@ -122,7 +122,7 @@ class SearchResult(Result):
     @property
     def is_final(self) -> bool:
         """Whether the same command does not go on with the search."""
-        return self.ended_by != "interrupt"
+        return self.ended_by not in ("interrupt", "close")
 
     @property
     def history(self) -> list[Record]:

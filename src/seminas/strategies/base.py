@@ -89,7 +89,8 @@ class Strategy(ABC, Generic[A]):
             its evaluation failed.
         recent: Validation accuracy of each architecture that arrived after the last finished round.
         pending: Architectures that were asked for and had not arrived when the current round began.
-        sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds.
+        sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds. A study
+            appends further rounds as it grows.
     """
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:

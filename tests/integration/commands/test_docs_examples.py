@@ -11,6 +11,7 @@ import pytest
 
 import seminas
 from pages import PAGES, blocks, commands, page_name
+from seminas.runs.records import read_history
 from support import ROOT, SMALL_CONTROLLER, command
 
 DOCS = ROOT / "docs"
@@ -61,6 +62,22 @@ def test_the_own_space_of_the_page_is_the_example() -> None:
     example = ROOT / "examples" / "own_space"
     for name in ("widths.py", "space/widths.yaml", "evaluator/perceptron.yaml"):
         assert files[name] == (example / name).read_text()
+
+
+def test_the_loop_of_the_page_is_the_example_and_goes_on_in_a_folder(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks(DOCS / "ask_tell.md") if block.title]
+    example = ROOT / "examples" / "ask_tell.py"
+    assert block.text == example.read_text()
+    shown = [
+        subprocess.run(
+            [sys.executable, example, *folder], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        for folder in ([], ["mine"], ["mine"])
+    ]
+    assert shown[0] == shown[1] == shown[2]
+    assert shown[0].startswith("best of 60: 0.9") and "'kernel': 5" in shown[0]
+    failures = [r for r in read_history(tmp_path / "mine") if r.error is not None]
+    assert all("are too large" in str(record.error) for record in failures) and failures
 
 
 @pytest.mark.long

@@ -1,0 +1,151 @@
+"""``seminas.Study``: ask and tell from Python, for people with a loop of their own."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import open_dict
+
+from seminas.commands.api import PathLike, as_overrides, composed
+from seminas.config.build import TARGET, build_section, read_section
+from seminas.config.check import checked
+from seminas.config.controller import ControllerSettings
+from seminas.config.fields import Settings
+from seminas.errors import UserError, config_error
+from seminas.loop.study import AskTell
+from seminas.runs.folder import RunFolder
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.dictionary import DictionarySpace, Scalar
+from seminas.storage.values import Config
+from seminas.strategies.base import Strategy
+
+NAME = "study"
+"""Name of the evaluator in the config of a study."""
+
+
+class Study(AskTell[A]):
+    """A search that your own loop runs: ``ask`` gives architectures, and ``tell`` takes their accuracies.
+
+    With a folder, a study survives a kill. A new ``Study`` with the same arguments continues it. Without a folder, a
+    study leaves nothing on disk. Use a study in one thread. A ``with`` statement closes it.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[A] | str | Mapping[str, Sequence[Scalar]],
+        strategy: Strategy[A] | str = "seminas",
+        seed: int = 0,
+        folder: PathLike | None = None,
+    ) -> None:
+        """Begin a study, or continue the study in a folder.
+
+        Args:
+            space: A space, the name of a config in ``conf/space`` such as ``nasbench101``, or a dictionary. The
+                dictionary maps the name of each position to its choices: ``{"kernel": [3, 5], "width": [16, 32]}``.
+            strategy: The name of a config in ``conf/strategy`` with its default settings, or a new strategy for the
+                space.
+            seed: Seed of all random numbers. A strategy that is no name has a seed itself.
+            folder: Folder of the study. ``seminas status`` and ``seminas report`` read it. None means memory only.
+
+        Raises:
+            UserError: An argument is not valid, the folder belongs to another space, strategy or seed, another process
+                holds the folder, or it cannot be written.
+        """
+        config = _config(space, strategy, seed)
+        candidates: SearchSpace[A] = _space(space, config)
+        chosen: Strategy[A] = _strategy(strategy, candidates, config)
+        if isinstance(candidates, DictionarySpace):
+            config["space"] = candidates.section()
+        elif folder is not None and not isinstance(space, str):
+            config["space"] = _recorded_space(candidates)
+        choices: Any = candidates.choices if isinstance(candidates, DictionarySpace) else lambda _: {}
+        super().__init__(
+            candidates, chosen, config, None if folder is None else RunFolder(Path(folder)), choices
+        )
+
+    def __enter__(self) -> "Study[A]":
+        return self
+
+
+def _config(space: object, strategy: object, seed: int) -> Config:
+    """Return the checked config of a study. Its sections ``space`` and ``strategy`` are those of the given names.
+
+    Raises:
+        UserError: A name is unknown, or the seed is not valid.
+    """
+    if isinstance(strategy, Strategy):
+        if seed not in (0, strategy.seed):
+            raise config_error("seed", seed, f"{strategy.seed}, the seed of the strategy")
+        seed = strategy.seed
+    named = {n: v for n, v in (("space", space), ("strategy", strategy)) if isinstance(v, str)}
+    with composed("search", as_overrides({"seed": seed, **named}), None) as (config, _):
+        with open_dict(config):
+            config.evaluator, config.data, config.names.evaluator = None, None, NAME
+        values = checked(config, "search")
+    return {**values, "evaluator": {}}  # Reports need the section.
+
+
+def _space(space: object, config: Config) -> Any:
+    """Return the space that the user gave, and write its name into the config.
+
+    Raises:
+        UserError: It is no space, or it cannot be made.
+    """
+    if isinstance(space, str):
+        return build_section(config, "space", SearchSpace)
+    if isinstance(space, Mapping):
+        space = DictionarySpace(space)
+    if not isinstance(space, SearchSpace):
+        raise config_error("space", repr(space), "a SearchSpace, a name, or a dictionary of choices")
+    config["names"]["space"] = space.name
+    return space
+
+
+def _recorded_space(space: SearchSpace[Any]) -> Config:
+    """Return the section of a config that identifies a space, whose arguments are not known."""
+    fingerprint = None
+    if isinstance(space, EnumerableSpace):
+        with suppress(UserError):  # It is too large to list.
+            fingerprint = space.fingerprint()
+    sizes: Config = {"name": space.name, "size": space.size, "max_length": space.max_length}
+    return {"class": _name_of(space), **sizes, "num_tokens": space.num_tokens, "fingerprint": fingerprint}
+
+
+def _strategy(strategy: object, space: SearchSpace[Any], config: Config) -> Any:
+    """Return the strategy that the user gave, and write it into the config if it is an object.
+
+    Raises:
+        UserError: It is no strategy, cannot be made, has been used, or is not for this space.
+    """
+    if isinstance(strategy, str):
+        ratio = config["search"]["pseudo_label_ratio"]
+        context = {"space": space, "seed": config["seed"], "pseudo_label_ratio": ratio}
+        context["controller"] = read_section(config, "controller", ControllerSettings)
+        return build_section(config, "strategy", Strategy, **context)
+    if not isinstance(strategy, Strategy):
+        raise config_error("strategy", repr(strategy), "a Strategy or a name")
+    if strategy.space is not space:
+        raise UserError("strategy: its space must be the space of the study, the same object")
+    if strategy.sizes is not None or strategy.told or strategy.recent:
+        raise UserError("strategy: has been used; make a new one for each study")
+    config["names"]["strategy"] = type(strategy).__name__
+    config["strategy"] = {TARGET: _name_of(strategy), "attributes": _plain_attributes(strategy)}
+    config["controller"] = config["search"]["pseudo_label_ratio"] = None
+    return strategy
+
+
+def _plain_attributes(strategy: Strategy[Any]) -> Config:
+    """Return the public attributes of a new strategy that are settings, numbers, texts or truth values."""
+    attributes: Config = {}
+    for name, value in vars(strategy).items():
+        if isinstance(value, Settings):
+            attributes[name] = asdict(value)
+        elif isinstance(value, str | int | float) and not name.startswith("_"):
+            attributes[name] = value
+    return attributes
+
+
+def _name_of(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -1,0 +1,69 @@
+"""Questions to a strategy: store new ones, and give a new strategy the recorded ones."""
+
+from typing import Any
+
+from seminas.errors import UserError
+from seminas.loop.proposals import Asked, Proposals
+from seminas.runs.archive import Archive
+from seminas.runs.records import ASKED, Question
+from seminas.spaces.base import SearchSpace
+from seminas.strategies.base import Strategy
+
+
+def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, asked_s: float) -> Question:
+    """Store a question in the archive, and return it.
+
+    Args:
+        archive: Archive of the search.
+        space: Space of the candidates.
+        asked: Proposal of the strategy.
+        asked_s: Time since the start of the search, in seconds.
+
+    Raises:
+        UserError: The question cannot be written.
+    """
+    question = Question(
+        number=len(archive.questions),
+        architecture=space.to_json(asked.architecture),
+        key=space.key(asked.architecture),
+        known=asked.known,
+        asked_s=asked_s,
+        prediction=asked.prediction,
+    )
+    archive.ask(question)
+    return question
+
+
+def replay(
+    archive: Archive, space: SearchSpace[Any], strategy: Strategy[Any], proposals: Proposals, refusal: str
+) -> list[Any]:
+    """Give a new strategy the imported accuracies, and the recorded questions and accuracies in their order.
+
+    Args:
+        archive: Archive of the search.
+        space: Space of the candidates.
+        strategy: The strategy. ``start`` has been called.
+        proposals: Proposals of the strategy.
+        refusal: End of the error message if the questions are of another search.
+
+    Returns:
+        The architecture of each question.
+
+    Raises:
+        UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
+    """
+    imported = [space.from_json(record.architecture) for record in archive.imported]
+    strategy.tell(imported, [record.val_accuracy for record in archive.imported])
+    if archive.questions:
+        asked = strategy.ask(1).architectures
+        if not asked or space.key(asked[0]) != archive.questions[0].key:
+            raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
+    results = [(space.from_json(r.architecture), r.val_accuracy) for r in archive.records]
+    architectures = [space.from_json(question.architecture) for question in archive.questions]
+    known = 0
+    for question, architecture in zip(archive.questions, architectures, strict=True):
+        proposals.replay(architecture, results[known : question.known])
+        known = question.known
+    for architecture, accuracy in results[known:]:
+        proposals.tell(architecture, accuracy)
+    return architectures
