@@ -150,7 +150,7 @@ def _round_sizes(
             f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
             f"ask for at least as many, or choose another hydra.run.dir"
         )
-    return plan.sizes(planned or (), num_imported)
+    return plan.sizes(planned or (), num_imported=num_imported)
 
 
 def _imported(

@@ -47,6 +47,6 @@ class SearchSettings(Settings):
     target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
     asynchronous: bool | None = setting(None)
-    import_from: list[str] = setting([])
+    import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")

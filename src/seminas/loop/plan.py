@@ -27,7 +27,7 @@ class Plan:
     step: Callable[[int, int], int]
 
     def sizes(
-        self, planned: Sequence[int] = (), num_imported: int = 0, until: int | None = None
+        self, planned: Sequence[int] = (), *, num_imported: int = 0, until: int | None = None
     ) -> list[int]:
         """Return the size of each round.
 

@@ -88,7 +88,7 @@ class AskTell(Generic[A]):
                 make_plan(SearchSettings(), space.size, strategy.round_sizes), total=space.size
             )
             self._planned = PLANNED
-            strategy.start(self._plan.sizes((), PLANNED))
+            strategy.start(self._plan.sizes(until=PLANNED))
             self._plan_for(len(self._archive))
             replay(self._archive, space, strategy, self._proposals, "this study; choose another folder")
             if folder is not None:
@@ -247,7 +247,7 @@ class AskTell(Generic[A]):
         """Give the strategy further rounds, unless it has more than a number of evaluations. Planned rounds stay."""
         if number >= self._planned:
             self._planned = 2 * number
-            self._strategy.sizes = self._plan.sizes(self._strategy.sizes or (), self._planned)
+            self._strategy.sizes = self._plan.sizes(self._strategy.sizes or (), until=self._planned)
 
     def _now_s(self) -> float:
         """Return the time since the start of the study without the time between processes, in seconds."""

@@ -243,11 +243,11 @@ def test_a_wrong_strategy_is_one_line() -> None:
 def test_a_plan_that_grows_keeps_its_rounds() -> None:
     for wanted in (None, SIZES, seminas.Study(KERNELS, "seminas")._strategy.round_sizes):
         plan = replace(make_plan(SearchSettings(), 10**30, wanted), total=10**30)
-        long = plan.sizes((), 3000)
+        long = plan.sizes(until=3000)
         for number in (1, 25, 26, 100, 999):
-            sizes = plan.sizes((), number)
+            sizes = plan.sizes(until=number)
             assert number <= sum(sizes) and sum(sizes[:-1]) < number and sizes == long[: len(sizes)]
-            assert plan.sizes(sizes, 3000) == long
+            assert plan.sizes(sizes, until=3000) == long
 
 
 def test_a_study_goes_on_beyond_its_first_plan() -> None:
