@@ -150,7 +150,7 @@ def digits_accuracy(
     space: Any, architecture: Any, recipe: Recipe, seed: int = 0, split: str = "val"
 ) -> float:
     """Return the accuracy of the same training in this process. It has as many threads as a worker."""
-    return Trial(space, DIGITS, recipe, seed, "cpu").run(architecture, (split,))[split]
+    return Trial(space, DIGITS, recipe, seed, "cpu").run(architecture, (split,))[0][split]
 
 
 def chain(space: NASBench101, length: int) -> Cell:

@@ -137,6 +137,8 @@ class TrainingEvaluatorSettings(EvaluatorSettings):
         num_workers: Number of processes of ``engine=processes``. Each process has one thread and at most one GPU. Null
             means one process for each GPU, or for each core without a GPU.
         accelerator: Lightning's accelerator: ``auto``, ``cpu``, ``gpu`` or ``cuda``.
+        checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
+            of an epoch. A training that was killed or preempted continues from its checkpoint.
         ray: Settings of ``engine=ray``.
         slurm: Settings of ``engine=slurm``.
     """
@@ -148,6 +150,7 @@ class TrainingEvaluatorSettings(EvaluatorSettings):
     engine: str = setting("processes", choices=ENGINES, may_change=True)
     num_workers: int | None = setting(None, at_least=1, may_change=True, unit="processes")
     accelerator: str = setting("auto", choices=("auto", "cpu", "gpu", "cuda"))
+    checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
     ray: RaySettings = setting(RaySettings)
     slurm: SlurmSettings = setting(SlurmSettings)
 

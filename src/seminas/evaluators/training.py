@@ -1,6 +1,7 @@
 """Evaluator that trains each architecture from scratch. Several trainings can run in parallel."""
 
 import hashlib
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ from seminas.training.data.make import make_images
 if TYPE_CHECKING:
     from torch import nn
 
+TRAININGS = "trainings"
+"""Folder in the run folder with the checkpoints of unfinished trainings."""
+
 
 class TrainingEvaluator(Evaluator[A]):
     """Evaluator that trains architectures from scratch and measures them on the validation images.
@@ -53,14 +57,23 @@ class TrainingEvaluator(Evaluator[A]):
             settings: Settings of the engine and its workers.
             images: Section ``data.images`` of the config. Each process loads the images once.
             recipe: Settings of the training of each architecture.
-            folder: Run folder, for the files of Slurm jobs. Only ``engine=slurm`` needs it.
+            folder: Run folder, for the files of Slurm jobs and for the checkpoints of unfinished trainings. None means
+                no checkpoints. ``engine=slurm`` needs it.
 
         Raises:
             UserError: The space builds no networks, or cannot build them for these images and this recipe. Or the
                 engine cannot start.
         """
         require(space, BuildsNetworks, "evaluator=training")
-        self._trial = Trial(space, images, recipe, seed, settings.accelerator)
+        self._trial = Trial(
+            space,
+            images,
+            recipe,
+            seed,
+            settings.accelerator,
+            None if folder is None else folder.absolute() / TRAININGS,
+            settings.checkpoint_every_s,
+        )
         # Find errors of the networks and of the images now, before the trainings.
         try:
             self._trial.network(space.sample(1, np.random.default_rng(0))[0])
@@ -164,9 +177,12 @@ class Trial:
         recipe: Recipe,
         seed: int,
         accelerator: str,
+        folder: Path | None = None,
+        checkpoint_every_s: float = math.inf,
     ) -> None:
         self._space, self._images_section, self._recipe = space, images, recipe
         self._seed, self._accelerator = seed, accelerator
+        self._folder, self._checkpoint_every_s = folder, checkpoint_every_s
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the images. Another process loads its own images."""
@@ -189,13 +205,23 @@ class Trial:
         )
         return network
 
-    def run(self, architecture: Any, splits: Sequence[str]) -> dict[str, float]:
-        """Train an architecture from its own seed, and return its accuracy on each split, a fraction."""
+    def run(self, architecture: Any, splits: Sequence[str]) -> tuple[dict[str, float], float]:
+        """Train an architecture from its own seed, or continue its unfinished training.
+
+        Returns:
+            Its accuracy on each split, a fraction, and the duration of the training in earlier processes, in seconds.
+        """
         import pytorch_lightning as pl
         import torch
 
+        from seminas.training.checkpoints import SafeCheckpoints
         from seminas.training.classifier import Classifier
+        from seminas.training.epoch_checkpoints import EpochCheckpoints
 
+        name = hashlib.sha256(self.call_name("run", architecture, splits).encode()).hexdigest()[:32]
+        checkpoints = None
+        if self._folder is not None:
+            checkpoints = EpochCheckpoints(self._folder / name, self._checkpoint_every_s)
         digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
         module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
@@ -210,8 +236,11 @@ class Trial:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 limit_val_batches=0.0,
+                callbacks=[] if checkpoints is None else [checkpoints],
+                plugins=[SafeCheckpoints()],
             )
-            trainer.fit(module, self.images.train_dataloader())
+            start = None if checkpoints is None else checkpoints.start_from()
+            trainer.fit(module, self.images.train_dataloader(), ckpt_path=start, weights_only=True)
             trainer.limit_val_batches = 1.0
             accuracies = {}
             if "val" in splits:
@@ -220,14 +249,19 @@ class Trial:
             if "test" in splits:
                 measured = trainer.test(module, self.images.test_dataloader(), verbose=False)
                 accuracies["test"] = measured[0]["test_accuracy"]
-            return accuracies
+        if checkpoints is None:
+            return accuracies, 0.0
+        checkpoints.remove()
+        return accuracies, checkpoints.earlier_s
 
     def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
         """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""
         start, cpu_start = time.perf_counter(), time.process_time()
-        accuracies, error, trace = {}, None, None
+        accuracies: dict[str, float] = {}
+        earlier_s, error, trace = 0.0, None, None
         try:
-            accuracies = self.run(architecture, splits)
+            accuracies, earlier_s = self.run(architecture, splits)
         except Exception as raised:
             error, trace = one_line(raised), whole_traceback(raised)
-        return Outcome(accuracies, time.perf_counter() - start, time.process_time() - cpu_start, error, trace)
+        cost_s = earlier_s + time.perf_counter() - start
+        return Outcome(accuracies, cost_s, time.process_time() - cpu_start, error, trace)

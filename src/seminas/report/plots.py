@@ -12,7 +12,7 @@ from seminas.report.statistics import final_accuracy, stacked, standard_error
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
-MOST_LINES, MOST_POINTS = 16, 2_000
+MOST_LINES, MOST_POINTS, MOST_TIMES = 16, 2_000, 200
 
 
 def curves(settings: Sequence[Setting]) -> Figure:
@@ -39,6 +39,39 @@ def curves(settings: Sequence[Setting]) -> Figure:
         ax.set(xlabel="evaluations", ylabel=f"{split} accuracy of the best so far")
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def curves_over_time(settings: Sequence[Setting]) -> Figure | None:
+    """Return a figure of the best validation accuracy so far against the time since the start of the search.
+
+    A line is the mean over the seeds of a setting, from the time at which all of them have an accuracy to the end of
+    the longest. Its band is the standard error. Return None if all searches had one worker, or if the times are not
+    known.
+    """
+    runs = [run for setting in settings for run in setting.runs.values()]
+    if all(run.result.num_workers == 1 for run in runs) or any(run.times_s[-1:].sum() <= 0 for run in runs):
+        return None
+    figure = Figure(figsize=(6.5, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    lows, highs = [], []
+    for i, setting in enumerate(settings[:MOST_LINES]):
+        lines = [(np.maximum.accumulate(run.times_s), run.best_val) for run in setting.runs.values()]
+        first, last = max(times[0] for times, _ in lines), max(times[-1] for times, _ in lines)
+        times = np.linspace(first, last, MOST_TIMES)
+        best = np.array([best[np.searchsorted(ends, times, side="right") - 1] for ends, best in lines])
+        mean, error = best.mean(axis=0), standard_error(best)
+        axes.plot(times / 3600, mean, label=setting.label, **_style(i))
+        axes.fill_between(
+            times / 3600, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0
+        )
+        lows.append(mean[len(mean) // 5])
+        highs.append((mean + error)[-1])
+    margin = 0.05 * (max(highs) - min(lows)) + 1e-4
+    axes.set_ylim(min(lows) - margin, max(highs) + margin)
+    axes.set(xlabel="hours since the start of the search", ylabel="validation accuracy of the best so far")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="lower right")
     return figure
 
 

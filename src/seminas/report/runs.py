@@ -58,6 +58,17 @@ class Run:
         return np.fmax.accumulate(np.array(values, dtype=np.float64))
 
     @cached_property
+    def times_s(self) -> NDArray[np.float64]:
+        """Time of the end of each evaluation since the start of the search, in seconds, ``[q]``.
+
+        If the run states no times, they are the sums of the costs, as with one worker.
+        """
+        ends = [record.ended_s for record in self.records]
+        if any(end is None for end in ends):
+            return np.cumsum([record.cost_s for record in self.records], dtype=np.float64)
+        return np.array(ends, dtype=np.float64)
+
+    @cached_property
     def best_test(self) -> NDArray[np.float64] | None:
         """Test accuracy of the best architecture so far after each evaluation, ``[q]``. None if it is not known.
 

@@ -118,6 +118,10 @@ def _plain(row: Row) -> list[Any]:
 
 def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     figures = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
+    over_time = plots.curves_over_time(settings)
+    if over_time is not None:
+        caption = "Best so far over the time since the start of the search, simulated on tables."
+        figures.append(("curves-over-time", caption, over_time))
     for key in plots.swept_keys(settings):
         name = key.replace(".", "-")
         figures.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))

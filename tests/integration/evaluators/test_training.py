@@ -18,11 +18,12 @@ from seminas.config.evaluators import RaySettings
 from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.training import TrainingEvaluator
+from seminas.evaluators.training import TrainingEvaluator, Trial
 from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.sequence import SequenceSpace
+from seminas.training.classifier import Classifier
 from seminas.training.data.memory import cifar10, digits
 
 RECIPE = digits_recipe(epochs=4)
@@ -95,7 +96,7 @@ def test_every_space_with_networks_has_a_skeleton_that_trains(
         "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
     )
     assert isinstance(evaluator, TrainingEvaluator)
-    assert evaluator._trial.run(best, ("val",))["val"] > 0.3
+    assert evaluator._trial.run(best, ("val",))[0]["val"] > 0.3
     networks = configure("search", "data=cifar10")["data"]["recipe"]["networks"]
     assert set(networks) == set(config["data"]["recipe"]["networks"])
 
@@ -155,3 +156,35 @@ def test_cifar10_is_read_from_the_binary_release(tmp_path: Path, monkeypatch: py
     np.testing.assert_array_equal(data.splits["test"][1], records["test_batch"][:, 0])
     images, labels = next(iter(data.train_dataloader()))
     assert images.shape == (8, 3, 32, 32) and labels.shape == (8,) and images.abs().max() < 3
+
+
+class Killed(BaseException):
+    """A simulated kill of a training."""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_killed_training_continues_from_its_checkpoint(
+    space: NASBench101, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    """Check that it computes what the undisturbed one computes, and that nothing of it is left."""
+    images = {"_target_": "seminas.training.data.memory.digits", "batch_size": 64}
+    cell, begun = chain(space, 2), []
+    recipe = replace(RECIPE, epochs=5)
+
+    def note(module: Classifier) -> None:
+        begun.append(module.current_epoch)
+        if begun == [0, 1, 2, 3]:
+            raise Killed
+
+    monkeypatch.setattr(Classifier, "on_train_epoch_start", note)
+    trial = Trial(space, images, recipe, 0, "cpu", tmp_path / "trainings", 0.0)
+    with pytest.raises(Killed):
+        trial.run(cell, ("val",))
+    (folder,) = (tmp_path / "trainings").iterdir()
+    last = folder / "checkpoints" / "last.ckpt"
+    if damaged:
+        last.write_bytes(last.read_bytes()[:1000])
+    outcome = Trial(space, images, recipe, 0, "cpu", tmp_path / "trainings", 0.0).outcome(cell, ("val",))
+    assert begun[4:] == ([2, 3, 4] if damaged else [3, 4])
+    assert outcome.accuracies == Trial(space, images, recipe, 0, "cpu").run(cell, ("val",))[0]
+    assert not folder.exists() and outcome.error is None and outcome.cost_s > 0

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.report import page
+from seminas.report.plots import curves_over_time
 from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
@@ -282,3 +283,23 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
     assert float(rows[3]["kendall_tau_mean"]) == pytest.approx(0.7)
     assert float(rows[3]["kendall_tau_sd"]) == pytest.approx(0.1)
     assert page.write_report(runs, tmp_path / "out").read_text().count("<img") == 1
+
+
+def test_curves_over_time_are_drawn_if_several_workers_evaluated(study: Path) -> None:
+    assert curves_over_time(group(read_runs([study]).searches)) is None
+    for folder in study.glob("evolution*"):
+        lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        ended = [line | {"ended_s": 9.0 * (i + 1)} for i, line in enumerate(lines)]
+        (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ended))
+        result = json.loads((folder / "result.json").read_text())
+        (folder / "result.json").write_text(json.dumps(result | {"num_workers": 4}))
+    settings = group(read_runs([study]).searches)
+    figure = curves_over_time(settings)
+    assert figure is not None
+    ends = {line.get_label(): line.get_xdata()[-1] for line in figure.axes[0].get_lines()}
+    assert ends["evolution"] == pytest.approx(9 * QUERIES / 3600)  # The times that the history states.
+    assert ends["random"] == pytest.approx(36 * QUERIES / 3600)  # One worker: the sum of the costs.
+    run = next(run for run in read_runs([study]).searches if run.strategy == "evolution")
+    first = next(line for line in figure.axes[0].get_lines() if line.get_label() == "evolution")
+    finals = [r.best_val[-1] for r in read_runs([study]).searches if r.strategy == "evolution"]
+    assert first.get_ydata()[-1] == pytest.approx(np.mean(finals)) and run.times_s[0] == 9.0

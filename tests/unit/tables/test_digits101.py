@@ -33,7 +33,7 @@ def test_it_says_what_training_says(
     config = configure("search", "evaluator=training")
     recipe = read(config["data"]["recipe"], "data.recipe", Recipe)
     trial = Trial(space, config["data"]["images"], recipe, 1, "cpu")
-    accuracies = [trial.run(cell, ("val", "test")) for cell in space.at(table.index[rows])]
+    accuracies = [trial.run(cell, ("val", "test"))[0] for cell in space.at(table.index[rows])]
     for split in ("val", "test"):
         trained = np.array([of_cell[split] for of_cell in accuracies])
         assert np.abs(trained - table.columns[split].at(rows)[:, 1]).max() <= 0.03
