@@ -16,7 +16,8 @@ from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
 from seminas.config.spaces import MobileNetSettings
 from seminas.config.trainer import TrainerSettings
-from seminas.evaluators.training import TrainingEvaluator, Trial
+from seminas.evaluators.training import TrainingEvaluator
+from seminas.evaluators.trial import Trial
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import TrainingResult
 from seminas.spaces.mobilenet import MobileNet

@@ -1,14 +1,8 @@
 """Evaluator that trains each architecture from scratch. Several trainings can run in parallel."""
 
-import hashlib
-import math
-import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +10,14 @@ from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.evaluation import Evaluation, one_line, whole_traceback
+from seminas.evaluators.evaluation import Evaluation, one_line
+from seminas.evaluators.trial import Outcome, Trial
 from seminas.evaluators.workers import OnEngine, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import make_engine
-from seminas.execution.processes import raising_interrupts
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters
-from seminas.training.data.make import make_images
-
-if TYPE_CHECKING:
-    from torch import nn
 
 TRAININGS = "trainings"
 """Folder in the run folder with the checkpoints of unfinished trainings."""
@@ -73,6 +63,7 @@ class TrainingEvaluator(Evaluator[A]):
             settings.accelerator,
             None if folder is None else folder.absolute() / TRAININGS,
             settings.checkpoint_every_s,
+            settings.num_devices,
         )
         # Find errors of the networks and of the images now, before the trainings.
         try:
@@ -90,6 +81,7 @@ class TrainingEvaluator(Evaluator[A]):
             settings.timeout_s,
             settings.slurm,
             folder,
+            settings.num_devices,
         )
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -143,125 +135,6 @@ class TrainingEvaluator(Evaluator[A]):
         self._engine.close()
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Outcome of one training.
-
-    Attributes:
-        accuracies: Accuracy on each requested split, a fraction. Empty if the training failed.
-        cost_s: Duration of the training and the measurements, in seconds.
-        cpu_s: Processor time of the training process, in seconds. Other programs on the machine hardly affect it.
-        error: Reason of a failure, in one line. None without a failure.
-        traceback: Whole traceback of a failure. None if no exception caused a failure.
-    """
-
-    accuracies: dict[str, float]
-    cost_s: float
-    cpu_s: float
-    error: str | None = None
-    traceback: str | None = None
-
-
 def _as_evaluation(outcome: Outcome) -> Evaluation:
     """Return the outcome of a training on the validation images as an evaluation."""
     return Evaluation(outcome.accuracies.get("val"), outcome.cost_s, outcome.error, outcome.traceback)
-
-
-class Trial:
-    """Object that trains single architectures. Each worker process holds a copy."""
-
-    def __init__(
-        self,
-        space: Any,
-        images: Mapping[str, Any],
-        recipe: Recipe,
-        seed: int,
-        accelerator: str,
-        folder: Path | None = None,
-        checkpoint_every_s: float = math.inf,
-    ) -> None:
-        self._space, self._images_section, self._recipe = space, images, recipe
-        self._seed, self._accelerator = seed, accelerator
-        self._folder, self._checkpoint_every_s = folder, checkpoint_every_s
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the images. Another process loads its own images."""
-        return {name: value for name, value in vars(self).items() if name != "images"}
-
-    def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
-        """Return the name of a call. Within one run, calls of the same name have the same result."""
-        return f"{method} {','.join(splits)} {self._space.key(architecture)}"
-
-    @cached_property
-    def images(self) -> Any:
-        """Images. Each process loads them once."""
-        return make_images(self._images_section)
-
-    def network(self, architecture: Any) -> "nn.Module":
-        """Return the untrained network of an architecture."""
-        skeleton = self._recipe.networks.get(self._space.name, {})
-        network: nn.Module = self._space.build_network(
-            architecture, self.images.num_classes, self.images.in_channels, **skeleton
-        )
-        return network
-
-    def run(self, architecture: Any, splits: Sequence[str]) -> tuple[dict[str, float], float]:
-        """Train an architecture from its own seed, or continue its unfinished training.
-
-        Returns:
-            Its accuracy on each split, a fraction, and the duration of the training in earlier processes, in seconds.
-        """
-        import pytorch_lightning as pl
-        import torch
-
-        from seminas.training.checkpoints import SafeCheckpoints
-        from seminas.training.classifier import Classifier
-        from seminas.training.epoch_checkpoints import EpochCheckpoints
-
-        name = hashlib.sha256(self.call_name("run", architecture, splits).encode()).hexdigest()[:32]
-        checkpoints = None
-        if self._folder is not None:
-            checkpoints = EpochCheckpoints(self._folder / name, self._checkpoint_every_s)
-        digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
-        torch.manual_seed(int.from_bytes(digest[:7], "big"))
-        module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
-        with warnings.catch_warnings(), raising_interrupts():
-            warnings.simplefilter("ignore")
-            trainer = pl.Trainer(
-                max_epochs=self._recipe.epochs,
-                accelerator=self._accelerator,
-                devices=1,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                limit_val_batches=0.0,
-                callbacks=[] if checkpoints is None else [checkpoints],
-                plugins=[SafeCheckpoints()],
-            )
-            start = None if checkpoints is None else checkpoints.start_from()
-            trainer.fit(module, self.images.train_dataloader(), ckpt_path=start, weights_only=True)
-            trainer.limit_val_batches = 1.0
-            accuracies = {}
-            if "val" in splits:
-                measured = trainer.validate(module, self.images.val_dataloader(), verbose=False)
-                accuracies["val"] = measured[0]["val_accuracy"]
-            if "test" in splits:
-                measured = trainer.test(module, self.images.test_dataloader(), verbose=False)
-                accuracies["test"] = measured[0]["test_accuracy"]
-        if checkpoints is None:
-            return accuracies, 0.0
-        checkpoints.remove()
-        return accuracies, checkpoints.earlier_s
-
-    def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
-        """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""
-        start, cpu_start = time.perf_counter(), time.process_time()
-        accuracies: dict[str, float] = {}
-        earlier_s, error, trace = 0.0, None, None
-        try:
-            accuracies, earlier_s = self.run(architecture, splits)
-        except Exception as raised:
-            error, trace = one_line(raised), whole_traceback(raised)
-        cost_s = earlier_s + time.perf_counter() - start
-        return Outcome(accuracies, cost_s, time.process_time() - cpu_start, error, trace)

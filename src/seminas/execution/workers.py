@@ -67,7 +67,7 @@ class WorkerProcesses(Engine):
         Args:
             target: Object whose methods are called. Each process gets a pickled copy.
             num_workers: Number of processes. None means one process for each GPU, or for each CPU core without GPUs.
-            gpus: Names of the GPUs for ``CUDA_VISIBLE_DEVICES``. The slots share the GPUs evenly.
+            gpus: GPUs of a slot, as values of ``CUDA_VISIBLE_DEVICES``. The slots share them evenly.
             timeout_s: Largest duration of a call in seconds, without the start of its process. None means no limit.
         """
         super().__init__()

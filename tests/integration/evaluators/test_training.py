@@ -18,7 +18,8 @@ from seminas.config.evaluators import RaySettings
 from seminas.config.recipe import Recipe
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.training import TrainingEvaluator, Trial
+from seminas.evaluators.training import TrainingEvaluator
+from seminas.evaluators.trial import Trial
 from seminas.execution.workers import WorkerProcesses
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.nasbench101 import NASBench101
@@ -188,3 +189,17 @@ def test_a_killed_training_continues_from_its_checkpoint(
     assert begun[4:] == ([2, 3, 4] if damaged else [3, 4])
     assert outcome.accuracies == Trial(space, images, recipe, 0, "cpu").run(cell, ("val",))[0]
     assert not folder.exists() and outcome.error is None and outcome.cost_s > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_training_on_two_devices_gives_an_accuracy_and_leaves_no_process(space: NASBench101) -> None:
+    cell, recipe = chain(space, 2), replace(RECIPE, epochs=2)
+    evaluator = digits_evaluator(space, recipe, num_workers=1, num_devices=2)
+    try:
+        ((_, first),) = evaluator.evaluate([cell])
+        ((_, second),) = evaluator.evaluate([cell])
+    finally:
+        evaluator.close()
+    assert first.error is None and first.val_accuracy is not None and 0.2 < first.val_accuracy < 1
+    assert first.val_accuracy == second.val_accuracy

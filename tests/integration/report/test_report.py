@@ -286,14 +286,15 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
 
 
 def test_curves_over_time_are_drawn_if_several_workers_evaluated(study: Path) -> None:
-    assert curves_over_time(group(read_runs([study]).searches)) is None
+    (settings,) = group(read_runs([study]).searches).values()
+    assert curves_over_time(settings) is None
     for folder in study.glob("evolution*"):
         lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
         ended = [line | {"ended_s": 9.0 * (i + 1)} for i, line in enumerate(lines)]
         (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ended))
         result = json.loads((folder / "result.json").read_text())
         (folder / "result.json").write_text(json.dumps(result | {"num_workers": 4}))
-    settings = group(read_runs([study]).searches)
+    (settings,) = group(read_runs([study]).searches).values()
     figure = curves_over_time(settings)
     assert figure is not None
     ends = {line.get_label(): line.get_xdata()[-1] for line in figure.axes[0].get_lines()}

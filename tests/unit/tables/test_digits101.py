@@ -6,7 +6,7 @@ import pytest
 
 from seminas.config.build import read
 from seminas.config.recipe import Recipe
-from seminas.evaluators.training import Trial
+from seminas.evaluators.trial import Trial
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables import find_table
