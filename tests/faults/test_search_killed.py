@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from seminas.commands import search
-from seminas.execution.base import Engine
+from seminas.execution.base import Call, Engine
 from seminas.runs.folder import RunFolder
 from support import BIN
 
@@ -139,12 +139,22 @@ class Started:
             if event in missing:
                 missing.remove(event)
 
+    def reach_error(self, text: str) -> None:
+        """Wait until the command has printed a text on its error output."""
+        assert self._process.stderr is not None
+        while text not in (line := self._process.stderr.readline()):
+            assert line, f"ended before {text!r}"
+
+    def send(self, sent: signal.Signals) -> None:
+        """Send a signal to the process."""
+        os.kill(self._process.pid, sent)
+
     def end(self, sent: signal.Signals) -> tuple[int, str]:
         """Send a signal to the process, and return its exit status and its error output.
 
         This waits until all processes that the command started have ended, because each of them holds the pipes.
         """
-        os.kill(self._process.pid, sent)
+        self.send(sent)
         error = self._process.communicate()[1]
         return self._process.returncode, error
 
@@ -155,29 +165,41 @@ class ThisProcess(Engine):
     num_workers = 1
 
     def __init__(self, target: Any) -> None:
+        super().__init__()
         self._target = target
         self.num_calls = 0
 
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    def _begin_waiting(self) -> None:
+        pass
+
+    def _num_running(self) -> int:
+        return 0
+
+    def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            for i, call in enumerate(arguments):
-                self.num_calls += 1
-                yield i, getattr(self._target, method)(*call)
+            call = self._waiting.popleft()
+            self.num_calls += 1
+            return [(call, getattr(self._target, call.method)(*call.arguments))]
         finally:
             torch.set_num_threads(threads)
+
+    def _end_running(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
 
 
+@pytest.mark.parametrize("asynchronous", ["false", "true"])
 def test_a_killed_search_on_trainings_goes_on(
-    configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch
+    configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: str
 ) -> None:
     """Kill a search while its workers are training. The resumed run has the same accuracies as an uninterrupted run."""
     overrides = ["search.num_labeled=5", "search.num_rounds=0", "data.recipe.epochs=1", "strategy=random"]
     overrides += ["data.images._target_=waiting.images", "evaluator.num_workers=2"]
+    overrides += [f"search.asynchronous={asynchronous}"]
     started = Started("seminas-search", *overrides, "hydra.run.dir=killed", cwd=folder)
     # Both workers have trained one architecture and are training another.
     started.reach("written", "written", "waits", "waits")
@@ -201,6 +223,8 @@ def test_a_killed_search_on_trainings_goes_on(
     assert [engine.num_calls for engine in engines] == [3 + 1, 5 + 1]
     assert set(kept) < set(lines_of(killed.path / "history.jsonl"))
     told = [[(r.key, r.val_accuracy) for r in run.history()] for run in (killed, whole)]
+    # The order of an asynchronous search is the order in which its trainings end.
+    told = told if asynchronous == "false" else [sorted(pairs) for pairs in told]
     assert told[0] == told[1] and len(told[0]) == 5
     assert len({accuracy for _, accuracy in told[0]}) > 1
 
@@ -214,11 +238,13 @@ def test_an_interrupted_search_says_how_it_goes_on(configure: Configure, folder:
     arguments = ["--config-dir", ".", *overrides, "evaluator=slow", "hydra.run.dir=run"]
     started = Started("seminas-search", *arguments, cwd=folder)
     started.reach("waits")
+    started.send(signal.SIGINT)
+    started.reach_error("interrupted: the search ends after its running evaluations")
     status, said = started.end(signal.SIGINT)
     run = RunFolder(folder / "run")
     assert status == 130 and "Traceback" not in said
     assert said.endswith(f"interrupted: the same command with hydra.run.dir={run} goes on\n")
-    assert len(run.history()) == 2 and run.state().name == "stopped"
+    assert len(run.history()) == 2 and run.state().name == "stopped" and run.result() is None
 
 
 def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(folder: Path) -> None:

@@ -206,7 +206,7 @@ class Simulated(Workers[A]):
 
     def begin(self, ticket: int, architecture: A, at_s: float | None = None) -> None:
         """See the base class."""
-        if len(self._running) < self._number:
+        if len(self._running) < self._number and not self._waiting:
             self._begin_at(self._now if at_s is None else at_s, ticket, architecture)
         else:
             self._waiting.append((ticket, architecture))
@@ -223,12 +223,13 @@ class Simulated(Workers[A]):
 
     def wait(self, timeout_s: float | None = None) -> list[tuple[int, Evaluation]]:
         """Move the clock to the next end of an evaluation. This ignores ``timeout_s``."""
+        # Only now, because the caller has stored the evaluation that freed the worker.
+        while self._waiting and len(self._running) < self._number:
+            self._begin_at(self._now, *self._waiting.pop(0))
         if not self._running:
             return []
         end_s, ticket, evaluation = heapq.heappop(self._running)
         self._now = max(self._now, end_s)
-        if self._waiting:
-            self._begin_at(self._now, *self._waiting.pop(0))
         return [(ticket, evaluation)]
 
     def drop_waiting(self) -> list[int]:

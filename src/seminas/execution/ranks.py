@@ -34,6 +34,8 @@ LONGEST = 20_000
 """Largest number of characters of a failed rank's log that the job's log repeats."""
 SAVE_S = 120.0
 """Seconds that ranks have to save their work and end after this process receives SIGTERM."""
+SETTLE_S = 2.0
+"""Seconds in which other ranks may fail too, after one has failed."""
 GRACE_S = 10.0
 """Seconds that ranks have to end after SIGTERM before they are killed."""
 
@@ -73,6 +75,7 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
                 processes[rank].join()
                 code = processes[rank].exitcode
                 if code and not told:
+                    rank, code = _first_cause(processes, errors, rank)
                     raise _failure(rank, code, logs / f"rank{rank}.log", errors[rank])
     if told:
         sys.exit(TOLD_TO_END)
@@ -103,6 +106,25 @@ def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
         _end(processes)
         if listens:
             signal.signal(signal.SIGTERM, before)
+
+
+def _first_cause(processes: list[Any], errors: list[connection.Connection], rank: int) -> tuple[int, int]:
+    """Return the failed rank that most likely made the others fail, and its exit code.
+
+    If a rank fails, the others lose their connection to it, and may end before it. A rank that states its error is the
+    cause, and after it a rank that a signal ended.
+
+    Args:
+        processes: Processes of all ranks.
+        errors: Pipes for the errors of all ranks.
+        rank: Rank that ended first.
+    """
+    until = time.monotonic() + SETTLE_S
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+    failed = [i for i, process in enumerate(processes) if process.exitcode]
+    best = min(failed, key=lambda i: (not errors[i].poll(), processes[i].exitcode > 0, i != rank))
+    return best, processes[best].exitcode
 
 
 def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") -> UserError:

@@ -111,7 +111,8 @@ class _Asynchronous:
         self._sort_waiting(records[: last[0].known])
         free = self.search.workers.num_workers - (last[0].number - last[0].known)
         times = [last[0].asked_s] * free + [record.ended_s or 0.0 for record in records[last[0].known :]]
-        begun, self.waiting = self.waiting[: len(times)], self.waiting[len(times) :]
+        begun = self.waiting[: len(times)]
+        self.waiting = [q for q in self.waiting[len(times) :] if q.number in opened]
         for question, at_s in zip(begun, times, strict=False):
             if question.number in opened:
                 self._begin(question, self._architecture(question), at_s)

@@ -58,7 +58,7 @@ class RunFolder(Folder):
 
     def state(self) -> State:
         """Return the state of the run. This takes no lock."""
-        if self._is_final():
+        if (self.path / RESULT_FILE).exists() and self._is_final():
             return State("done")
         if self.is_held():
             return State("running")

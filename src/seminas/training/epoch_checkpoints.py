@@ -32,7 +32,6 @@ class EpochCheckpoints(Callback):
         """
         self._folder, self._every_s = folder, every_s
         self._start = self._saved = time.monotonic()
-        self._generators: dict[str, Any] | None = None
         self.earlier_s = 0.0
 
     def start_from(self) -> Path | None:
@@ -65,13 +64,8 @@ class EpochCheckpoints(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state until the first epoch starts."""
-        self.earlier_s, self._generators = float(state_dict["spent_s"]), state_dict
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore the random generators before the first continued epoch."""
-        if self._generators is not None:
-            torch.set_rng_state(self._generators["cpu"])
-            if self._generators["cuda"]:
-                torch.cuda.set_rng_state_all(self._generators["cuda"])
-            self._generators = None
+        """Restore the random generators. Lightning calls this before it makes the iterator of the images."""
+        self.earlier_s = float(state_dict["spent_s"])
+        torch.set_rng_state(state_dict["cpu"])
+        if state_dict["cuda"]:
+            torch.cuda.set_rng_state_all(state_dict["cuda"])

@@ -1,6 +1,6 @@
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.evaluators.supernet import SupernetEvaluator
-from seminas.execution.base import Engine, LostError
+from seminas.execution.base import Call, Engine, LostError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import SearchResult, SupernetResult, TrainingResult
@@ -177,12 +177,22 @@ class TwoWorkers(Engine):
     num_workers = 2
 
     def __init__(self, answer: Callable[[list[Any]], Any]) -> None:
+        super().__init__()
         self.answer = answer
 
-    def calls(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        assert method == "accuracies" and len(arguments) <= 2
-        for i in reversed(range(len(arguments))):
-            yield i, self.answer(*arguments[i])
+    def _begin_waiting(self) -> None:
+        """Do nothing, because ``_ended`` answers all calls."""
+
+    def _num_running(self) -> int:
+        return 0
+
+    def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
+        calls = [self._waiting.pop() for _ in range(len(self._waiting))]
+        assert len(calls) <= 2 and {call.method for call in calls} == {"accuracies"}
+        return [(call, self.answer(*call.arguments)) for call in calls]
+
+    def _end_running(self) -> None:
+        """Do nothing, because no call runs."""
 
     def close(self) -> None:
         """Do nothing, because the engine has started nothing."""

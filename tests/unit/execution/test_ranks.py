@@ -52,6 +52,13 @@ def test_a_rank_that_fails_ends_the_others(how: str, message: str, tmp_path: Pat
     assert ("Traceback" in (tmp_path / "logs" / "rank1.log").read_text()) is (how == "raised")
 
 
+def test_the_rank_that_states_its_error_is_the_cause(tmp_path: Path) -> None:
+    """A rank that loses its connection to a failed one may end before it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"rank0.log: rank 0 failed: the disk is full$"):
+        launch(fail_on_second, (tmp_path, "lost"), 2, tmp_path / "logs")
+
+
 TOLD = """
 import sys
 from pathlib import Path

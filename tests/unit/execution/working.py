@@ -28,10 +28,17 @@ def fail_on_second(folder: Path, how: str) -> None:
     pipe = folder / "pipe"
     if os.environ["LOCAL_RANK"] == "0":
         (folder / "first").write_text(str(os.getpid()))
+        if how == "lost":  # The other rank fails first, because it loses this one.
+            pipe.write_text("begun")
+            assert pipe.read_text() == "failing"
+            raise UserError("the disk is full")
         pipe.write_text("begun")
         while True:
             signal.pause()
     assert pipe.read_text() == "begun"
+    if how == "lost":
+        pipe.write_text("failing")
+        raise RuntimeError("Connection closed by peer")
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "interrupted":
