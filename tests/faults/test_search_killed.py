@@ -247,6 +247,19 @@ def test_an_interrupted_search_says_how_it_goes_on(configure: Configure, folder:
     assert len(run.history()) == 2 and run.state().name == "stopped" and run.result() is None
 
 
+def test_a_signal_during_an_import_ends_the_process_at_once(folder: Path) -> None:
+    """C++ code of a module that is being imported would swallow the exception of a signal, or abort."""
+    importing = "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    (folder / "importing.py").write_text(
+        importing + "except BaseException:\n    raise ImportError from None\n"
+    )
+    program = "from seminas.commands.job import start\nstart(lambda: __import__('importing'), [])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 128 + signal.SIGTERM and done.stderr == b""
+
+
 def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(folder: Path) -> None:
     """Check the exit status. Lightning handles the signal during a fit, and would exit with 0 or ignore the signal."""
     fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.teachers.steps=1000000"]

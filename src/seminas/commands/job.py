@@ -134,7 +134,14 @@ def options_last(arguments: Sequence[str]) -> list[str]:
 
 
 def _exit(number: int, frame: Any) -> NoReturn:
-    """End as on Ctrl-C: files are closed, and processes that this one started are ended."""
+    """End as on Ctrl-C: files are closed, and processes that this one started are ended.
+
+    During an import, end at once. C++ code of a module that is being imported would swallow the exception, or abort.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(128 + number)
+        frame = frame.f_back
     sys.exit(128 + number)
 
 
