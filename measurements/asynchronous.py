@@ -123,12 +123,12 @@ def _best_at(run: dict[str, Any], times: Any) -> Any:
 @app.command()
 def found(
     table: Table,
-    space: Space = "nasbench201",
-    strategy: Annotated[str, typer.Option(help="Strategy.")] = "seminas",
     workers: Annotated[str, typer.Option(help="Numbers of simulated workers.")] = "1,8",
-    queries: Annotated[int, typer.Option(help="Evaluations.")] = 100,
-    seeds: Seeds = 50,
+    space: Space = "nasbench201",
     jobs: Jobs = 2,
+    seeds: Seeds = 50,
+    queries: Annotated[int, typer.Option(help="Evaluations.")] = 100,
+    strategy: Annotated[str, typer.Option(help="Strategy.")] = "seminas",
 ) -> None:
     """Measure how often a search finds the best architecture of a table."""
     for number in map(int, workers.split(",")):

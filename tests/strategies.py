@@ -3,15 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from seminas.config import strategies as settings
 from seminas.config.controller import ControllerSettings, EncoderSettings, StudentSettings, TeacherSettings
-from seminas.config.strategies import (
-    BananasSettings,
-    EvolutionSettings,
-    GaussianProcessSettings,
-    LocalSearchSettings,
-    SemiNASEvolutionSettings,
-    SemiNASSettings,
-)
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.strategies.bananas import Bananas
 from seminas.strategies.base import Strategy
@@ -33,8 +26,8 @@ PAPER = replace(
     with_sections(SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}),
     warm_start=True,
 )
-FEW_STEPS = SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
-AS_THE_PAPER = SemiNASSettings(step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
+FEW_STEPS = settings.SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
+AS_THE_PAPER = settings.SemiNASSettings(step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
 
 
@@ -48,15 +41,17 @@ MAKERS: dict[str, Make] = {
     "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
     "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),
     "seminas_evolution": lambda space, seed: SemiNASEvolution(
-        space, seed, SemiNASEvolutionSettings(children=3), SMALL, 10
+        space, seed, settings.SemiNASEvolutionSettings(children=3), SMALL, 10
     ),
-    "evolution": lambda space, seed: Evolution(space, seed, EvolutionSettings()),
-    "local_search": lambda space, seed: LocalSearch(space, seed, LocalSearchSettings()),
+    "evolution": lambda space, seed: Evolution(space, seed, settings.EvolutionSettings()),
+    "local_search": lambda space, seed: LocalSearch(space, seed, settings.LocalSearchSettings()),
     "local_search_first": lambda space, seed: LocalSearch(
-        space, seed, LocalSearchSettings(first_improvement=True)
+        space, seed, settings.LocalSearchSettings(first_improvement=True)
     ),
-    "bananas": lambda space, seed: Bananas(space, seed, BananasSettings(steps=20, num_candidates=100)),
+    "bananas": lambda space, seed: Bananas(
+        space, seed, settings.BananasSettings(steps=20, num_candidates=100)
+    ),
     "gaussian_process": lambda space, seed: GaussianProcess(
-        space, seed, GaussianProcessSettings(max_candidates=500)
+        space, seed, settings.GaussianProcessSettings(max_candidates=500)
     ),
 }

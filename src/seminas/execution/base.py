@@ -63,14 +63,14 @@ class Engine(ABC):
     def __init__(self) -> None:
         self._waiting: deque[Call] = deque()
 
+    @abstractmethod
+    def _begin_waiting(self) -> None:
+        """Begin calls of ``_waiting``, as many as there are free workers."""
+
     @property
     @abstractmethod
     def num_workers(self) -> int:
         """Number of calls that run at once. It may change while the engine works."""
-
-    @abstractmethod
-    def _begin_waiting(self) -> None:
-        """Begin calls of ``_waiting``, as many as there are free workers."""
 
     @abstractmethod
     def _num_running(self) -> int:

@@ -2,8 +2,7 @@
 
 import itertools
 import pickle
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import seminas
 from seminas.config.search import SearchSettings
 from seminas.loop.plan import make_plan
 from seminas.strategies.random import RandomSearch
-from unit.loop.studies import KERNELS, SIZES, accuracy_of, play, points_in, random_study
+from unit.loop.studies import KERNELS, SIZES, accuracy_of, play, random_study
 
 MIXED: dict[str, Any] = {
     "act": ["relu", "gelu", None],
@@ -25,17 +24,7 @@ MIXED: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    return tmp_path
-
-
-@pytest.fixture
-def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with points_in(tmp_path, monkeypatch) as module:
-        yield module
+pytestmark = pytest.mark.usefixtures("working_directory")
 
 
 def test_a_dictionary_gives_its_own_values_back() -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,9 @@ from seminas.runs.archive import Archive
 from seminas.runs.folder import RunFolder
 from seminas.strategies.random import RandomSearch
 from seminas.strategies.seminas import SemiNAS
-from unit.loop.studies import KERNELS, SMALL, accuracy_of, play, points_in, random_study, small_seminas
+from unit.loop.studies import KERNELS, SMALL, accuracy_of, play, random_study, small_seminas
 
-
-@pytest.fixture(autouse=True)
-def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    return tmp_path
-
-
-@pytest.fixture
-def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with points_in(tmp_path, monkeypatch) as module:
-        yield module
+pytestmark = pytest.mark.usefixtures("working_directory")
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "local_search", "seminas"])
