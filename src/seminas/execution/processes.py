@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext
 
 _WATCH = "ends with its parent"
@@ -60,6 +61,27 @@ def raising_interrupts() -> Iterator[None]:
         if in_main:
             signal.signal(signal.SIGINT, before)
         raise error.__context__ from None
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Hold back Ctrl-C for the processes that the block starts, until they call ``ignore_interrupts``.
+
+    Ctrl-C in a terminal reaches all processes. One that is just starting would end with a traceback. In this process,
+    Ctrl-C acts at the end of the block.
+    """
+    resource_tracker.ensure_running()  # Its start would end the holding.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C in this process. Its parent handles Ctrl-C and ends its processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end_with_parent(parent: int) -> None:

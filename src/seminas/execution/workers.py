@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import signal
 import time
 import weakref
 from collections.abc import Sequence
@@ -13,7 +12,13 @@ from typing import Any, NamedTuple
 
 from seminas.errors import first_line
 from seminas.execution.base import Call, Engine, LostError, Raised, took_too_long
-from seminas.execution.processes import become_quiet, end_with_parent, spawning
+from seminas.execution.processes import (
+    become_quiet,
+    end_with_parent,
+    holding_interrupts,
+    ignore_interrupts,
+    spawning,
+)
 
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL when the engine ends a process."""
@@ -131,7 +136,8 @@ class WorkerProcesses(Engine):
             context = spawning()
             slot.pipe, theirs = context.Pipe()
             slot.process = context.Process(target=_work, args=(theirs, self._target, os.getpid(), slot.gpu))
-            slot.process.start()
+            with holding_interrupts():
+                slot.process.start()
             theirs.close()
         slot.until = _FOREVER
         try:
@@ -210,7 +216,7 @@ def _work(pipe: Any, target: Any, parent: int, gpu: str | None) -> None:
     """
     if gpu is not None:  # CUDA reads the variable at its first use.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C and ends its processes.
+    ignore_interrupts()
     become_quiet()
     end_with_parent(parent)
     while True:

@@ -1,6 +1,7 @@
 """Test calls in processes of this machine, including processes that die."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,15 @@ def test_a_death_takes_one_call_with_it(request: pytest.FixtureRequest) -> None:
     results = dict(engine.calls("twice", [(0,), (1,), (2,), (3,), (4,)]))
     assert isinstance(results.pop(0), LostError) and results == {1: 2, 2: 4, 3: 6, 4: 8}
     assert len({slot.process for slot in engine._slots} & set(before)) == 1
+
+
+def test_ctrl_c_does_not_reach_a_process_that_is_starting(engine: WorkerProcesses) -> None:
+    """Ctrl-C in a terminal reaches all processes. The search handles it, and lets running evaluations end."""
+    engine.submit(0, "process", ())
+    process = engine._slots[0].process
+    assert process is not None and process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    assert engine.wait() == [(0, process.pid)]
 
 
 def test_a_call_that_hangs_is_lost_alone(tmp_path: Path, request: pytest.FixtureRequest) -> None:
