@@ -1,8 +1,6 @@
 """Proposals of an asynchronous search: made when a worker is free, or ahead of time in a thread of their own."""
 
-import contextlib
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -13,8 +11,6 @@ from typing import Any
 from seminas.execution.cancelling import cancellable
 from seminas.strategies.base import Strategy
 
-NICENESS = 10
-"""Niceness of the thread that makes proposals ahead of time."""
 ROUNDS_AHEAD = 2
 """Largest number of proposals that are made ahead, in rounds."""
 
@@ -103,9 +99,8 @@ class ProposalsAhead(Proposals):
     """Proposals that a thread makes ahead of time, so that no worker waits for a fit.
 
     Before the strategy fits again, the thread fills the queue of proposals with those of the fit before. The queue
-    holds as many proposals as workers become free during a fit, and at most two rounds of them. The thread has a lower
-    priority than other processes, so a fit on a busy machine takes the time that the trainings leave. Evaluations that
-    end meanwhile are all in the next fit.
+    holds as many proposals as workers become free during a fit, and at most two rounds of them. Evaluations that end
+    during a fit are all in the next fit.
     """
 
     def __init__(self, strategy: Strategy, num_workers: Callable[[], int], total: int) -> None:
@@ -182,8 +177,6 @@ class ProposalsAhead(Proposals):
 
     def _work(self) -> None:
         """Make proposals until the end of the search."""
-        with contextlib.suppress(OSError, AttributeError):  # Trainings on the same cores come first.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             with cancellable(self._ended):
                 while not self._ended.is_set():
