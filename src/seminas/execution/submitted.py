@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ NOT_ITS_FAULT = ("BOOT_FAIL", "LAUNCH_FAILED", "NODE_FAIL", "PREEMPTED", "RECONF
 ENDED = (*NOT_ITS_FAULT, "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT")
 """Slurm's states of jobs that run no more. A job that Slurm itself has requeued has none of them."""
 NO_ANSWER = "scancel did not cancel the jobs; run the same command again, on a machine with Slurm"
+_JOB_ID, _PLAIN_NAME = re.compile(r"\d+(_\d+)?"), re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 UNKNOWN = "UNKNOWN"
 """State of a job that Slurm does not know, or does not know yet."""
 
@@ -82,7 +84,17 @@ class JobsFolder:
         Raises:
             UserError: The file is no record of submitted jobs.
         """
-        return read_typed(self.path / SUBMITTED, Submitted, "record of submitted jobs")
+        file = self.path / SUBMITTED
+        submitted = read_typed(file, Submitted, "record of submitted jobs")
+        # The names go to scancel and into paths. A record from elsewhere must not reach other jobs or files.
+        for job in [] if submitted is None else submitted.jobs:
+            if not (_JOB_ID.fullmatch(job.id) and _PLAIN_NAME.fullmatch(job.folder)):
+                raise UserError(
+                    f"{file}: names a job {job.id!r} in a folder {job.folder!r}, which is none of a run"
+                )
+        if submitted is not None and not _PLAIN_NAME.fullmatch(submitted.name):
+            raise UserError(f"{file}: {submitted.name!r} is no name of jobs")
+        return submitted
 
     def write(self, submitted: Submitted) -> None:
         """Write the submitted jobs.
@@ -168,7 +180,10 @@ class JobsFolder:
         if submitted is None:
             return 0
         (self.path / CANCELLED).touch()
-        _, alive = self.divided(submitted, settings="")
+        states = slurm_states(job.id for job in submitted.jobs if job.executor == "slurm")
+        # This reads no result. The folder may be somebody else's, and a result is a pickle.
+        open_jobs = [job for job in submitted.jobs if not self.files(job).result_pickle.exists()]
+        alive = [job for job in open_jobs if states.get(job.id) not in ENDED]
         self.cancel(alive)
         in_slurm = any(job.executor == "slurm" for job in submitted.jobs) or submitted.unknown
         if in_slurm and not scancel(f"--name={submitted.name}"):

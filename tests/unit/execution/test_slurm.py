@@ -1,6 +1,7 @@
 """Test the engine with a Slurm job for each call, with processes of this machine and with an imitated Slurm."""
 
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -351,3 +352,40 @@ def test_a_machine_without_slurm_is_one_line(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match=r"needs submitit \(pip install 'seminas\[slurm\]'\)"):
         SlurmJobs(Doubles(), SlurmSettings(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+class Evil:
+    """An object that writes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+def foreign_folder(run: Path, job: dict[str, str]) -> JobsFolder:
+    """Return the jobs of a run folder that came from elsewhere."""
+    record = {"id": "12", "folder": "ab12", "executor": "local", "call": None, "settings": ""} | job
+    (run / "slurm").mkdir(parents=True)
+    jobs = {"name": "seminas-ab", "unknown": False, "jobs": [record]}
+    (run / "slurm" / "submitted.json").write_text(json.dumps(jobs))
+    return JobsFolder(run)
+
+
+def test_cancel_unpickles_nothing(tmp_path: Path) -> None:
+    jobs = foreign_folder(tmp_path / "run", {})
+    submitted = jobs.read()
+    assert submitted is not None
+    result = jobs.files(submitted.jobs[0]).result_pickle
+    result.parent.mkdir(parents=True)
+    result.write_bytes(pickle.dumps(("success", Evil(tmp_path / "evil"))))
+    assert jobs.cancel_all() == 0
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("job", [{"id": "--user=me"}, {"id": "1 2"}, {"folder": "../.."}, {"folder": ""}])
+def test_a_record_that_names_other_jobs_or_folders_is_refused(tmp_path: Path, job: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"submitted.json: names a job "):
+        foreign_folder(tmp_path / "run", job).cancel_all()
+    assert sorted(path.name for path in (tmp_path / "run" / "slurm").iterdir()) == ["submitted.json"]
