@@ -12,7 +12,7 @@ from seminas.config.strategies import BananasSettings
 from seminas.controller.threads import one_thread
 from seminas.execution.cancelling import check_cancelled
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes, Taken
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
 class Bananas(FittedStrategy[A]):
@@ -36,8 +36,8 @@ class Bananas(FittedStrategy[A]):
     def __init__(self, space: SearchSpace[A], seed: int, settings: BananasSettings) -> None:
         super().__init__(space, seed)
         self.settings = settings
-        self._predicted: tuple[int, list[A], NDArray[np.float64], NDArray[np.float64]] | None = None
-        """Round of the last fit, its candidates, and the mean and the deviation of their predicted accuracies."""
+        self._predicted: tuple[list[A], NDArray[np.float64], NDArray[np.float64]] | None = None
+        """Candidates of the last fit, and the mean and the deviation of their predicted accuracies."""
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
 
     def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
@@ -47,23 +47,20 @@ class Bananas(FittedStrategy[A]):
             return Proposal([])
         predictions = self._predictions(self.labeled, candidates, int(rng.integers(2**62)))
         mean, deviation = predictions.mean(axis=0), predictions.std(axis=0, ddof=1)
-        self._predicted = self.round, candidates, mean, deviation
+        self._predicted = candidates, mean, deviation
         chosen = self._drawn(n, self.told, rng)
-        return Proposal(self.filled(list(chosen), n, rng), chosen)
+        return Proposal(self.filled(chosen, n, rng), chosen)
 
-    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the best candidates in another draw from the ensemble's predictions."""
         known = self.known(pending)
-        has_predictions = self._predicted is not None and self._predicted[0] == self.round
-        chosen = self._drawn(n, known, rng) if has_predictions else {}
-        missing = n - len(chosen)
-        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
-        return Proposal([*chosen, *random], chosen)
+        chosen = self._drawn(n, known, rng)
+        return Proposal(self.filled(chosen, n, rng, known), chosen)
 
     def _drawn(self, n: int, known: Collection[A], rng: np.random.Generator) -> dict[A, float]:
         """Return the best ``n`` unknown candidates in a draw, and the predicted accuracy of each, a fraction."""
         assert self._predicted is not None
-        _, candidates, mean, deviation = self._predicted
+        candidates, mean, deviation = self._predicted
         drawn = rng.normal(mean, deviation)  # Independent Thompson sampling: section 4 of the paper.
         best_first = (i for i in np.argsort(-drawn, kind="stable") if candidates[i] not in known)
         return {candidates[i]: float(mean[i]) for i in islice(best_first, n)}
@@ -71,16 +68,8 @@ class Bananas(FittedStrategy[A]):
     def _candidates(self, rng: np.random.Generator) -> list[A]:
         near = self.near_best(self.settings.num_parents)
         near = [near[i] for i in rng.permutation(len(near))[: self.settings.num_candidates]]
-        return list(
-            dict.fromkeys(
-                [
-                    *near,
-                    *self.space.sample(
-                        self.settings.num_candidates, rng, exclude=Taken(self.told, self.pending)
-                    ),
-                ]
-            )
-        )
+        random = self.space.sample(self.settings.num_candidates, rng, exclude=self.taken)
+        return list(dict.fromkeys([*near, *random]))
 
     @one_thread()
     def _predictions(self, labeled: dict[A, float], candidates: list[A], seed: int) -> NDArray[np.float64]:

@@ -3,13 +3,14 @@
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple
 
 import numpy as np
 
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.strategies.taken import Taken
 
 NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
@@ -43,30 +44,6 @@ class Proposal(Generic[A]):
     architectures: list[A]
     predictions: Mapping[A, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-class Taken(Collection[A]):
-    """The union of collections of architectures. It copies none of them."""
-
-    def __init__(self, *parts: Collection[A]) -> None:
-        self._parts: list[Collection[A]] = []
-        for part in parts:
-            if isinstance(part, Taken):
-                self._parts += part._parts
-            elif part:
-                self._parts.append(part if isinstance(part, dict | set | frozenset) else dict.fromkeys(part))
-
-    def __contains__(self, architecture: object) -> bool:
-        return any(architecture in part for part in self._parts)
-
-    def __iter__(self) -> Iterator[A]:
-        seen: list[Collection[A]] = []
-        for part in self._parts:
-            yield from (a for a in part if not any(a in earlier for earlier in seen))
-            seen.append(part)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self) if len(self._parts) > 1 else sum(map(len, self._parts))
 
 
 class Strategy(ABC, Generic[A]):
@@ -226,19 +203,34 @@ class Strategy(ABC, Generic[A]):
         """Accuracies of the architectures whose evaluation succeeded, in the order of evaluation."""
         return {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
 
-    def filled(self, chosen: list[A], n: int, rng: np.random.Generator) -> list[A]:
-        """Return the chosen architectures and random new ones, ``n`` in total or fewer if the space has no more."""
+    @property
+    def taken(self) -> Collection[A]:
+        """Architectures that ``propose`` does not propose: those of finished rounds, and those pending since then."""
+        return Taken(self.told, self.pending)
+
+    def filled(
+        self, chosen: Collection[A], n: int, rng: np.random.Generator, taken: Collection[A] | None = None
+    ) -> list[A]:
+        """Return the chosen architectures and random new ones, ``n`` in total or fewer if the space has no more.
+
+        Args:
+            chosen: Chosen architectures, at most ``n``.
+            n: Number of architectures.
+            rng: Random generator.
+            taken: Architectures that are not new. None means ``self.taken``.
+        """
         missing = n - len(chosen)
         if not missing:
-            return chosen
-        return chosen + self.space.sample(missing, rng, exclude=Taken(self.told, self.pending, chosen))
+            return list(chosen)
+        excluded = Taken(self.taken if taken is None else taken, chosen)
+        return [*chosen, *self.space.sample(missing, rng, exclude=excluded)]
 
     def near_best(self, number: int) -> list[A]:
         """Return the new neighbors of the best ``number`` architectures so far."""
         labeled = self.labeled
         best = sorted(labeled, key=lambda a: -labeled[a])[:number]
         near = dict.fromkeys(a for b in best for a in self.space.neighbors(b))
-        taken = Taken(self.told, self.pending)
+        taken = self.taken
         return [a for a in near if a not in taken]
 
     def sees_all(self, most: int) -> bool:
@@ -255,7 +247,7 @@ class Strategy(ABC, Generic[A]):
         if isinstance(self.space, EnumerableSpace) and self.sees_all(most):
             return self.space.at(np.arange(self.space.size))
         near = self.near_best(NUM_PARENTS) if most else []
-        random = self.space.sample(most, rng, exclude=Taken(self.told, self.pending))
+        random = self.space.sample(most, rng, exclude=self.taken)
         return list(dict.fromkeys([*near, *random]))
 
     def rng(self, *further: int) -> np.random.Generator:
@@ -269,15 +261,29 @@ class FittedStrategy(Strategy[A]):
     The strategy proposes random architectures until two architectures have an accuracy.
     """
 
+    _fitted_round = -1
+    """Round of the last fit."""
+
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
         if len(self.labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=Taken(self.told, self.pending)))
+            return Proposal(self.space.sample(n, rng, exclude=self.taken))
         start = time.perf_counter()
         proposal = self.propose_fitted(n, rng)
+        self._fitted_round = self.round
         seconds = {"fit_s": time.perf_counter() - start}
         return replace(proposal, metrics={**seconds, **proposal.metrics})
 
     @abstractmethod
     def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Fit the model on the accuracies so far, two or more, and propose ``n`` new architectures."""
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further architectures with the model of this round, or random ones if the round has no model."""
+        if self._fitted_round != self.round:
+            return super().propose_more(n, pending, rng)
+        return self.propose_more_fitted(n, pending, rng)
+
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further architectures with the model that ``propose_fitted`` fitted. The default draws them."""
+        return super().propose_more(n, pending, rng)

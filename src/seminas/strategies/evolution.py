@@ -7,7 +7,8 @@ import numpy as np
 
 from seminas.config.strategies import EvolutionSettings
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy, Taken
+from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.taken import Taken
 
 TRIES = 100
 """Number of tournaments in a row without a new child, after which random architectures fill the round."""
@@ -32,8 +33,7 @@ class Evolution(Strategy[A]):
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` children, or random architectures in the first round."""
-        taken = Taken(self.told, self.pending)
-        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng, taken))
+        return Proposal(self.space.sample(n, rng) if self.round == 0 else self.children(n, rng, self.taken))
 
     def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose children of the population of finished evaluations, as in a steady state."""
@@ -58,9 +58,7 @@ class Evolution(Strategy[A]):
             tries += 1
             if child is not None:
                 born[child], tries = None, 0
-        chosen = list(born)
-        missing = n - len(chosen)
-        return chosen + self.space.sample(missing, rng, exclude=Taken(taken, born)) if missing else chosen
+        return self.filled(born, n, rng, taken)
 
     def population(self) -> list[A]:
         """Return the youngest ``population_size`` architectures that have an accuracy, oldest first."""

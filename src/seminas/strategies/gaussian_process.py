@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from seminas.config.strategies import GaussianProcessSettings
 from seminas.controller.targets import rank_quantiles
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes, Taken
+from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
 
 
 class GaussianProcess(FittedStrategy[A]):
@@ -37,36 +37,34 @@ class GaussianProcess(FittedStrategy[A]):
         self.settings = settings
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size)
         self._all: tuple[list[A], NDArray[np.float32]] | None = None
-        self._kernel: tuple[int, Kernel] | None = None
-        """Round and fitted kernel of the last fit."""
+        self._kernel: Kernel | None = None
+        """Kernel of the last fit."""
 
     def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose the ``n`` new candidates with the highest expected improvement.
 
-        In an asynchronous search, fit the kernel and leave all proposals to ``propose_more``.
+        In an asynchronous search, fit the kernel and leave all proposals to ``propose_more_fitted``.
         """
         labeled = self.labeled
         targets = rank_quantiles(np.array(list(labeled.values())))
         with threadpool_limits(1):
             model = fit_gaussian_process(self.space.features(list(labeled)), targets)
             if self.sizes is not None:
-                self._kernel = self.round, model.kernel_
+                self._kernel = model.kernel_
                 return Proposal([])
             candidates, features = self._candidates(rng)
             mean, deviation = model.predict(features, return_std=True)
         chosen = self._best(candidates, expected_improvement(mean, deviation, targets.max()), self.told, n)
         return Proposal(self.filled(chosen, n, rng))
 
-    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the candidates with the highest expected improvement, given the believed pending accuracies."""
-        if self._kernel is None or self._kernel[0] != self.round:
-            return super().propose_more(n, pending, rng)
         labeled = {a: y for part in (self.told, self.recent) for a, y in part.items() if y is not None}
         targets = rank_quantiles(np.array(list(labeled.values())))
         features = self.space.features([*labeled, *pending])
         candidates, of_candidates = self._candidates(rng)
         with threadpool_limits(1):
-            model = GaussianProcessRegressor(self._kernel[1], optimizer=None)
+            model = GaussianProcessRegressor(self._kernel, optimizer=None)
             model.fit(features[: len(labeled)], targets)
             if len(pending):
                 model.fit(features, np.concatenate([targets, model.predict(features[len(labeled) :])]))
@@ -74,9 +72,7 @@ class GaussianProcess(FittedStrategy[A]):
         gain = expected_improvement(mean, deviation, targets.max())
         known = self.known(pending)
         chosen = self._best(candidates, gain, known, n)
-        missing = n - len(chosen)
-        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
-        return Proposal([*chosen, *random])
+        return Proposal(self.filled(chosen, n, rng, known))
 
     def _best(self, candidates: list[A], gain: NDArray[np.float64], known: Collection[A], n: int) -> list[A]:
         """Return the ``n`` candidates with the highest gain that are not known."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from seminas.config.strategies import LocalSearchSettings
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, RoundSizes, Strategy, Taken
+from seminas.strategies.base import Proposal, RoundSizes, Strategy
 
 
 class LocalSearch(Strategy[A]):
@@ -31,7 +31,7 @@ class LocalSearch(Strategy[A]):
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose new neighbors of the current architecture, and random architectures if too few neighbors are new."""
-        taken = Taken(self.told, self.pending)
+        taken = self.taken
         new = [a for a in self._neighbors if a not in taken]
         chosen = [new[i] for i in rng.permutation(len(new))[:n]]
         return Proposal(self.filled(chosen, n, rng))
@@ -50,9 +50,7 @@ class LocalSearch(Strategy[A]):
                 break
             further = [a for a in self.space.neighbors(best) if a not in known and a not in chosen]
             chosen |= dict.fromkeys(further[i] for i in rng.permutation(len(further))[: n - len(chosen)])
-        missing = n - len(chosen)
-        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
-        return Proposal([*chosen, *random])
+        return Proposal(self.filled(chosen, n, rng, known))
 
     def round_ended(self, architectures: Sequence[A]) -> None:
         """Move if the search has evaluated enough neighbors."""

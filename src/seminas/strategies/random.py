@@ -3,7 +3,7 @@
 import numpy as np
 
 from seminas.spaces.base import A
-from seminas.strategies.base import Proposal, Strategy, Taken
+from seminas.strategies.base import Proposal, Strategy
 
 
 class RandomSearch(Strategy[A]):
@@ -11,4 +11,4 @@ class RandomSearch(Strategy[A]):
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` random new architectures."""
-        return Proposal(self.space.sample(n, rng, exclude=Taken(self.told, self.pending)))
+        return Proposal(self.space.sample(n, rng, exclude=self.taken))

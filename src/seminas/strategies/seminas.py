@@ -11,7 +11,7 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, Taken
+from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit
 
 DIGITS = 3
@@ -42,8 +42,8 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        self._of_round: tuple[int, Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
-        """Round of the last fit, its controller, its candidates, each member's order of them, and the chosen ones."""
+        self._last_fit: tuple[Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
+        """Controller of the last fit, its candidates, each member's order of them, and the chosen ones."""
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return architectures from gradient steps and favorites of the members.
@@ -55,20 +55,19 @@ class SemiNAS(ControllerStrategy[A]):
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
         scores = controller.scores(candidates)
         choice = _Choice(candidates, scores)
-        taken, kinds = Taken(self.told, self.pending), choice.kinds_of(self.pending)
+        taken, kinds = self.taken, choice.kinds_of(self.pending)
         of_gradient = choice.take(n - round(self.settings.favorites * n), choice.rows_of(made), taken, kinds)
         chosen = list(of_gradient)
         orders = np.argsort(-scores, axis=1, kind="stable")
         for k in range(n - len(chosen)):
             chosen += choice.take(1, orders[(self.round + k) % len(orders)], taken, kinds)
-        self._of_round = self.round, controller, choice, orders, chosen
+        self._last_fit = controller, choice, orders, chosen
         return self.filled(chosen, n, rng), {"from_gradient": float(len(of_gradient))}
 
-    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose further favorites of the members of this round's controller, which take turns."""
-        if self._of_round is None or self._of_round[0] != self.round:
-            return super().propose_more(n, pending, rng)
-        _, controller, choice, orders, of_round = self._of_round
+        assert self._last_fit is not None
+        controller, choice, orders, of_round = self._last_fit
         known = self.known(pending)
         kinds = choice.kinds_of([*of_round, *self.recent, *pending])
         chosen: list[A] = []
@@ -76,9 +75,7 @@ class SemiNAS(ControllerStrategy[A]):
             turn = self.round + len(self.recent) + len(pending) + k
             chosen += choice.take(1, orders[turn % len(orders)], known, kinds)
         predictions = dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)) if chosen else {}
-        missing = n - len(chosen)
-        random = self.space.sample(missing, rng, exclude=Taken(known, chosen)) if missing else []
-        return Proposal([*chosen, *random], predictions)
+        return Proposal(self.filled(chosen, n, rng, known), predictions)
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:
         """Return new architectures from gradient steps.
@@ -90,7 +87,7 @@ class SemiNAS(ControllerStrategy[A]):
             return []
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.settings.num_seeds]
         wanted = round(self.settings.overgenerate * n)
-        return improve(controller, seeds, wanted, Taken(self.told, self.pending), self.settings)
+        return improve(controller, seeds, wanted, self.taken, self.settings)
 
     def _candidates(self, made: list[A], pseudo: dict[A, float], rng: np.random.Generator) -> list[A]:
         """Return the candidates of a round.

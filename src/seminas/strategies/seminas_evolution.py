@@ -8,7 +8,7 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
 from seminas.controller.fitted import Controller
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, Taken
+from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, ranked
 from seminas.strategies.evolution import Evolution
 
@@ -31,8 +31,8 @@ class SemiNASEvolution(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        self._fitted: tuple[int, Controller[A]] | None = None
-        """Round of the last fit, and its controller."""
+        self._controller: Controller[A] | None = None
+        """Controller of the last fit."""
         sizes = EvolutionSettings(
             population_size=settings.population_size, tournament_size=settings.tournament_size
         )
@@ -49,15 +49,14 @@ class SemiNASEvolution(ControllerStrategy[A]):
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return the ``n`` children with the highest predicted accuracy."""
-        self._fitted = self.round, fit.controller
-        children = self.evolution.children(self.settings.children * n, rng, Taken(self.told, self.pending))
+        self._controller = fit.controller
+        children = self.evolution.children(self.settings.children * n, rng, self.taken)
         return ranked(fit.controller, children)[:n], {}
 
-    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the best of further children, predicted by the controller of this round."""
-        if self._fitted is None or self._fitted[0] != self.round:
-            return super().propose_more(n, pending, rng)
-        controller = self._fitted[1]
+        controller = self._controller
+        assert controller is not None
         children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
         chosen = ranked(controller, children)[:n]
         return Proposal(chosen, dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)))
