@@ -163,20 +163,22 @@ def _imported(
     """
     from seminas.loop.imports import read_imports
 
-    if folder.history() or not settings.import_from:
+    if not settings.import_from:
+        return []
+    if folder.has_history():
         return read_imported(folder.path)
     return read_imports(settings.import_from, candidates, config)
 
 
 def _archive(folder: RunFolder, imported: list[Record]) -> "Archive":
-    """Return the archive of a folder. If no evaluation has ended, it begins with the imported ones.
+    """Return the archive of a folder. A new history begins with the imported evaluations.
 
     Raises:
         UserError: The history cannot be read or written.
     """
     from seminas.runs.archive import Archive
 
-    if imported and not folder.history() and read_imported(folder.path) != imported:
+    if imported and not folder.has_history():
         write_imported(folder.path, imported)
     return Archive(folder.path)
 

@@ -107,6 +107,7 @@ class Trial:
 
         from seminas.training.checkpoints import SafeCheckpoints
         from seminas.training.classifier import Classifier
+        from seminas.training.data.loading import derived_seed
         from seminas.training.devices import leave_group_at_exit, share_cores
         from seminas.training.epoch_checkpoints import EpochCheckpoints
 
@@ -114,16 +115,14 @@ class Trial:
         checkpoints = None
         if self._folder is not None:
             checkpoints = EpochCheckpoints(self._folder / name, self._checkpoint_every_s)
-        digest = hashlib.sha256(f"{self._seed}/{self._space.key(architecture)}".encode()).digest()
-        seed = int.from_bytes(digest[:7], "big")
+        seed = derived_seed(self._seed, self._space.key(architecture))
         torch.manual_seed(seed)
         module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
         images = self.images
-        if (
-            self._num_devices > 1
-        ):  # Their order does not depend on the number of ranks, and no image counts twice.
+        if self._num_devices > 1:
             leave_group_at_exit()
             share_cores()
+            # Their order does not depend on the number of ranks, and no image counts twice.
             images = seeded_images(self._images_section, seed, self._recipe.augmentation)
         with warnings.catch_warnings(), raising_interrupts():
             warnings.simplefilter("ignore")

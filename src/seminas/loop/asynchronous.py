@@ -43,6 +43,7 @@ class _Asynchronous:
     """The loop and its state.
 
     Attributes:
+        round: Round of the next evaluation in the history, counted by the planned sizes.
         running: Questions whose evaluations run, by number.
         waiting: Questions whose evaluations begin next, in this order.
         architectures: Architecture of each question.
@@ -102,7 +103,7 @@ class _Asynchronous:
         last = [q for q in questions if (q.known, q.asked_s) == (questions[-1].known, questions[-1].asked_s)]
         for question in questions[: len(questions) - len(last)]:
             if question.number in opened:
-                self._begin(question, self._architecture(question), question.asked_s)
+                self._begin(question, question.asked_s)
         if not last:
             return
         # The questions that were asked last were asked together. Some workers were free then, and others became free
@@ -115,7 +116,7 @@ class _Asynchronous:
         self.waiting = [q for q in self.waiting[len(times) :] if q.number in opened]
         for question, at_s in zip(begun, times, strict=False):
             if question.number in opened:
-                self._begin(question, self._architecture(question), at_s)
+                self._begin(question, at_s)
 
     def _step(self) -> bool:
         """Begin evaluations, and wait for one to end. Return whether the search goes on."""
@@ -127,7 +128,7 @@ class _Asynchronous:
             self._ask_for_free_workers()
             while self.waiting and len(self.running) < search.workers.num_workers:
                 question = self.waiting.pop(0)
-                self._begin(question, self._architecture(question), search.now_s())
+                self._begin(question, search.now_s())
         starving = goes_on and self._num_left() > 0 and self._num_free() > 0 and not self.proposals.exhausted
         self._note_starving(starving)
         if not self.running:
@@ -140,7 +141,7 @@ class _Asynchronous:
         for number, evaluation in search.workers.wait(STARVING_S if starving else POLL_S):
             question = self.running.pop(number)
             architecture, index = self._architecture(question), len(self.archive)
-            search.add(index, self._round_of(index), architecture, evaluation, question.prediction, number)
+            search.add(index, self.round, architecture, evaluation, question.prediction, number)
             self.proposals.tell(architecture, self.archive.records[index].val_accuracy)
             self._end_rounds()
         return True
@@ -188,9 +189,9 @@ class _Asynchronous:
         self.architectures.append(asked.architecture)
         self.waiting.append(question)
 
-    def _begin(self, question: Question, architecture: Any, at_s: float) -> None:
+    def _begin(self, question: Question, at_s: float) -> None:
         self.running[question.number] = question
-        self.search.workers.begin(question.number, architecture, at_s)
+        self.search.workers.begin(question.number, self._architecture(question), at_s)
         self.search.observer.running(len(self.running))
 
     def _note_starving(self, starving: bool) -> None:
@@ -200,13 +201,6 @@ class _Asynchronous:
             metrics = self.metrics[self.round]
             metrics["waited_s"] = metrics.get("waited_s", 0.0) + now - self.starving_since
         self.starving_since = now if starving else None
-
-    def _round_of(self, index: int) -> int:
-        """Return the round of the evaluation at ``index``, counted by the planned sizes."""
-        number = self.round
-        while number < len(self.ends) - 1 and index >= self.ends[number]:
-            number += 1
-        return number
 
     def _end_rounds(self) -> None:
         """Notify the observer of each round whose evaluations are all in the history."""

@@ -67,7 +67,7 @@ class Archive:
             r.index: r for r in read_lines(self._pending_path, Record) if r.index >= len(self.records)
         }
         self.revised = apply_revision(folder, self.records)
-        self.questions = read_questions(folder, self.records, repair=True)
+        self.questions = read_questions(folder, self.records)
         self._count()
 
     def _count(self) -> None:

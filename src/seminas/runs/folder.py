@@ -18,7 +18,7 @@ from seminas.config.renamed import todays
 from seminas.errors import UserError, first_line
 from seminas.runs.attempts import Attempt, begin_attempt, end_attempt, read_attempts
 from seminas.runs.records import HISTORY, Record, read_history
-from seminas.runs.results import Result, read_result, write_result
+from seminas.runs.results import Result, has_final_result, read_result, write_result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
 from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, last_sign_of_life
@@ -58,7 +58,7 @@ class RunFolder(Folder):
 
     def state(self) -> State:
         """Return the state of the run. This takes no lock."""
-        if (self.path / RESULT_FILE).exists() and self._is_final():
+        if has_final_result(self.path / RESULT_FILE):
             return State("done")
         if self.is_held():
             return State("running")
@@ -66,13 +66,6 @@ class RunFolder(Folder):
         if error is not None:
             return State("failed", error)
         return State("stopped" if self.is_claimed() else "missing")
-
-    def _is_final(self) -> bool:
-        """Return whether the run has a result with which the same command does not go on."""
-        with contextlib.suppress(UserError):  # The reader of the result raises it again.
-            result = self.result()
-            return result is not None and result.is_final
-        return True
 
     def is_claimed(self) -> bool:
         """Return whether a run has begun in this folder."""

@@ -111,19 +111,20 @@ def write_imported(folder: Path, imported: Sequence[Record]) -> None:
         raise UserError(f"{folder / HISTORY}: cannot be written ({error.strerror})") from error
 
 
-def read_questions(folder: Path, records: Sequence[Record], repair: bool = False) -> list[Question]:
-    """Return the questions of an asynchronous search. The list is empty for a search of rounds.
+def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
+    """Return the questions of an asynchronous search, and delete an incomplete last line.
+
+    The list is empty for a search of rounds.
 
     Args:
         folder: Run folder.
         records: Records of the history.
-        repair: Whether to delete an incomplete last line.
 
     Raises:
         UserError: A line is no valid question, or the history does not fit the questions.
     """
     path = folder / ASKED
-    questions = read_lines(path, Question, repair)
+    questions = read_lines(path, Question)
     for i, question in enumerate(questions):
         if question.number != i or not 0 <= question.known <= len(records):
             raise UserError(f"{path}: line {i + 1} has number {question.number} and known {question.known}")

@@ -12,6 +12,8 @@ from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
+NOT_FINAL = ("interrupt", "close")
+"""Ends of a search with which the same command goes on."""
 VERSION = 2
 """Version of the file format. Version 1 is the format of seminas 0.1. Its files state no version."""
 
@@ -122,7 +124,7 @@ class SearchResult(Result):
     @property
     def is_final(self) -> bool:
         """Whether the same command does not go on with the search."""
-        return self.ended_by not in ("interrupt", "close")
+        return self.ended_by not in NOT_FINAL
 
     @property
     def history(self) -> list[Record]:
@@ -239,6 +241,20 @@ def read_result(path: Path) -> Result | None:
         raise UserError(f"{path}: is no result (it has no {error.args[0]})") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no result ({error})") from error
+
+
+def has_final_result(path: Path) -> bool:
+    """Return whether a file holds a result with which the same command does not go on.
+
+    A sweep asks this for thousands of jobs. So only ``ended_by`` is read. A damaged result is an error of its reader.
+    """
+    if not path.exists():
+        return False
+    try:
+        values = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return True
+    return not (isinstance(values, dict) and values.get("ended_by") in NOT_FINAL)
 
 
 def _result(values: dict[str, Any], path: Path) -> Result:
