@@ -46,7 +46,7 @@ class Study(AskTell[A]):
                 dictionary maps the name of each position to its choices: ``{"kernel": [3, 5], "width": [16, 32]}``.
             strategy: The name of a config in ``conf/strategy`` with its default settings, or a new strategy for the
                 space.
-            seed: Seed of all random numbers. A strategy that is no name has a seed itself.
+            seed: Seed of all random numbers. If ``strategy`` is an object, its own seed counts.
             folder: Folder of the study. ``seminas status`` and ``seminas report`` read it. None means memory only.
 
         Raises:

@@ -56,8 +56,8 @@ class Engine(ABC):
     """Base class of engines. An engine calls methods of an object on several processes.
 
     Each process has a copy of the object. A call whose process dies is made once more. If that process dies too, the
-    outcome is a ``LostError``. So it is for a call that takes longer than the engine's time limit, which is not made
-    again. The outcome of a call that raised an exception is ``Raised``.
+    outcome is a ``LostError``. A call that takes longer than the engine's time limit is ended and not made again. Its
+    outcome is a ``LostError`` too. The outcome of a call that raised an exception is ``Raised``.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A time limit for a call. The process of the call itself keeps the limit, so it holds without the search."""
+"""A time limit for a call. The process of the call keeps the limit itself. So the limit also holds after the search was killed."""
 
 import threading
 from collections.abc import Callable

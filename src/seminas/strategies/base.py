@@ -187,7 +187,7 @@ class Strategy(ABC, Generic[A]):
         self.round_ended(arrived)
 
     def round_ended(self, architectures: Sequence[A]) -> None:
-        """Handle the end of a round, whose architectures are in ``told`` now. The default does nothing."""
+        """Handle the end of a round. Its architectures are in ``told`` now. The default does nothing."""
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Replace the accuracies of architectures that the strategy received earlier."""
