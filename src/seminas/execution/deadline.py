@@ -1,4 +1,4 @@
-"""A time limit for a call. The process of the call keeps the limit itself. So the limit also holds after the search was killed."""
+"""A time limit for a call. The process of the call keeps the limit itself, so it outlives the search."""
 
 import threading
 from collections.abc import Callable
