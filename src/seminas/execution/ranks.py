@@ -120,11 +120,16 @@ def _first_cause(processes: list[Any], errors: list[connection.Connection], rank
         rank: Rank that ended first.
     """
     until = time.monotonic() + SETTLE_S
-    for process in processes:
-        process.join(max(0.0, until - time.monotonic()))
-    failed = [i for i, process in enumerate(processes) if process.exitcode]
-    best = min(failed, key=lambda i: (not errors[i].poll(), processes[i].exitcode > 0, i != rank))
-    return best, processes[best].exitcode
+    while alive := [p.sentinel for p in processes if p.exitcode is None]:
+        # A rank states its error before it ends, and on a busy machine the end may take seconds.
+        stated = [i for i, error in enumerate(errors) if error.poll()]
+        left = until - time.monotonic()
+        if stated or left <= 0:
+            break
+        connection.wait([*alive, *errors], left)
+    codes = {i: processes[i].exitcode or 1 for i, p in enumerate(processes) if p.exitcode or errors[i].poll()}
+    best = min(codes, key=lambda i: (not errors[i].poll(), codes[i] > 0, i != rank))
+    return best, codes[best]
 
 
 def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") -> UserError:

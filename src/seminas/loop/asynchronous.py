@@ -11,7 +11,7 @@ import numpy as np
 from seminas.errors import UserError
 from seminas.evaluators.workers import Simulated
 from seminas.loop.durations import predicted_seconds
-from seminas.loop.proposals import Asked, Proposals, ProposalsAhead
+from seminas.loop.proposals import Asked, Proposals, ProposalsAhead, num_together
 from seminas.loop.questions import replay, store_question
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.archive import Archive
@@ -157,13 +157,12 @@ class _Asynchronous:
     def _ask_for_free_workers(self) -> None:
         """Ask a question for each free worker.
 
-        The last questions, at most one for each worker, are asked together. The evaluation that seems to take longest
+        The last questions are asked together (see ``num_together``). The evaluation that seems to take longest
         begins first, so that all workers end at about the same time.
         """
         before = len(self.waiting)
-        together = self._num_left() <= self.search.workers.num_workers and (
-            self._num_free() > 0 or before > 0
-        )
+        most = num_together(self.total, self.search.workers.num_workers)
+        together = self._num_left() <= most and (self._num_free() > 0 or before > 0)
         while self._num_left() > 0 and (together or self._num_free() > 0):
             asked = self.proposals.next()
             if asked is None:
@@ -205,7 +204,10 @@ class _Asynchronous:
     def _end_rounds(self) -> None:
         """Notify the observer of each round whose evaluations are all in the history."""
         while self.round < len(self.ends) and len(self.archive) >= self.ends[self.round]:
-            metrics = self.metrics.pop(self.round, {})
+            last = self.round == len(self.ends) - 1
+            # The strategy may have more rounds than are planned, because its first one may have been shorter.
+            numbers = [n for n in sorted(self.metrics) if last or n <= self.round]
+            metrics = {k: v for n in numbers for k, v in self.metrics.pop(n).items()}
             self.search.observer.round_done(self.round, self.archive, metrics)
             self.round += 1
 

@@ -15,6 +15,19 @@ ROUNDS_AHEAD = 2
 """Largest number of proposals that are made ahead, in rounds."""
 
 
+def num_together(total: int, num_workers: int) -> int:
+    """Return the number of last questions that are asked together.
+
+    They are at most one for each worker, so that the workers end at about the same time, and at most a tenth of all,
+    because they all know equally little.
+
+    Args:
+        total: Number of questions in the whole search.
+        num_workers: Number of workers.
+    """
+    return min(num_workers, max(1, total // 10))
+
+
 @dataclass(frozen=True)
 class Asked:
     """An architecture that the strategy proposed.
@@ -61,7 +74,7 @@ class Proposals:
         """
         for result in results:
             self._receive(*result)
-        self._strategy.note_pending(self.pending)
+        self._strategy.begin_question(self.pending)
         self.pending[architecture] = None
 
     def next(self) -> Asked | None:
@@ -168,7 +181,7 @@ class ProposalsAhead(Proposals):
     def _wanted(self) -> int:
         """Return the number of proposals that the queue should hold."""
         num_left = self._total - self._num_asked
-        if num_left <= self._num_workers():  # The last questions are asked together.
+        if num_left <= num_together(self._total, self._num_workers()):
             return len(self._ready) + num_left
         seconds_between_ends = (time.monotonic() - self._began) / max(1, self._num_told)
         during_fit = math.ceil(self._fit_s / seconds_between_ends) if self._num_told else 1
@@ -194,7 +207,7 @@ class ProposalsAhead(Proposals):
                 self._changed.wait(1.0)
                 return
             # Proposals of the fit before come first, because the news may need another fit.
-            makes = short and (self._strategy.has_made_round or not self._news)
+            makes = short and (not self._news or not self._strategy.begins_round(self.pending))
             news = [] if makes else list(self._news)
             if not makes:
                 self._news.clear()
@@ -204,7 +217,7 @@ class ProposalsAhead(Proposals):
         if not makes:
             return
         start = time.monotonic()
-        fits = not self._strategy.has_made_round
+        fits = self._strategy.begins_round(self.pending)
         asked = self._ask()
         with self._changed:
             if fits:

@@ -52,7 +52,9 @@ class Strategy(ABC, Generic[A]):
     A search of rounds asks for all architectures of a round at once. An asynchronous search asks for one architecture
     whenever a worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with
     the accuracies of earlier rounds, so it fits a model once in each round. The architectures that ``propose`` gives
-    for a round are handed out one by one. Then ``propose_more`` gives further ones.
+    for a round are handed out one by one. Then ``propose_more`` gives further ones. A round ends at the first question
+    at which as many accuracies have arrived as the round has architectures. The first, random round ends earlier: when
+    its architectures have been asked for and half of them have arrived. So many workers evaluate few more random ones.
 
     A proposal is a function of the seed and of the events so far: the questions, and the accuracies in the order of
     their arrival. So an interrupted search can continue exactly: a new strategy first receives the recorded events.
@@ -90,10 +92,13 @@ class Strategy(ABC, Generic[A]):
         assert self.sizes is not None
         return self.sizes[min(self.round, len(self.sizes) - 1)]
 
-    @property
-    def has_made_round(self) -> bool:
-        """Whether ``propose`` has made the architectures of the current round, so that ``ask`` is fast."""
-        return self._made_round == self.round
+    def begins_round(self, pending: Collection[A]) -> bool:
+        """Return whether the next question begins a round, so that ``ask`` calls ``propose``, which may fit a model.
+
+        Args:
+            pending: Architectures that were asked for and whose evaluations have not ended.
+        """
+        return self._made_round != self.round or self._is_over(pending)
 
     def start(self, sizes: Sequence[int]) -> None:
         """Prepare for an asynchronous search.
@@ -113,9 +118,9 @@ class Strategy(ABC, Generic[A]):
         """
         if self.sizes is None:
             return self.propose(n, self.rng())
-        self.note_pending(pending)
+        self.begin_question(pending)
         metrics: Mapping[str, float] = {}
-        if not self.has_made_round:
+        if self._made_round != self.round:
             made = self.propose(self.size_of_round, self.rng())
             self._made_round, self._made = self.round, deque(made.architectures)
             self._made_predictions, metrics = made.predictions, made.metrics
@@ -132,11 +137,13 @@ class Strategy(ABC, Generic[A]):
             predictions, metrics = {**predictions, **more.predictions}, {**metrics, **more.metrics}
         return Proposal(list(chosen), predictions, metrics)
 
-    def note_pending(self, pending: Collection[A]) -> None:
-        """Keep the pending architectures if this is the first question of a round.
+    def begin_question(self, pending: Collection[A]) -> None:
+        """End the round if it is over. Keep the pending architectures if this is the first question of a round.
 
-        A resumed search calls this for each recorded question, because ``propose`` depends on them.
+        A resumed search calls this for each recorded question, because ``propose`` depends on both.
         """
+        if self._is_over(pending):
+            self._end_round()
         if self._noted_round != self.round:
             self._noted_round, self.pending = self.round, tuple(pending)
 
@@ -174,17 +181,21 @@ class Strategy(ABC, Generic[A]):
         """
         self.recent.update(zip(architectures, accuracies, strict=True))
         if self.sizes is None:
-            self._end_round(len(self.recent))
-            return
-        while self.round < len(self.sizes) and len(self.recent) >= self.sizes[self.round]:
-            self._end_round(self.sizes[self.round])
+            self._end_round()
 
-    def _end_round(self, size: int) -> None:
-        arrived = list(self.recent)[:size]
-        self.told |= {a: self.recent.pop(a) for a in arrived}
+    def _is_over(self, pending: Collection[A]) -> bool:
+        """Return whether the current round of an asynchronous search is over."""
+        num_arrived, size = len(self.recent), self.size_of_round
+        if self.round == 0:
+            return num_arrived + len(pending) >= size and num_arrived >= size / 2
+        return num_arrived >= size
+
+    def _end_round(self) -> None:
+        arrived, self.recent = self.recent, {}
+        self.told |= arrived
         self.ends.append(len(self.told))
         self.pending = ()
-        self.round_ended(arrived)
+        self.round_ended(list(arrived))
 
     def round_ended(self, architectures: Sequence[A]) -> None:
         """Handle the end of a round. Its architectures are in ``told`` now. The default does nothing."""

@@ -116,7 +116,8 @@ class ControllerStrategy(FittedStrategy[A]):
         labeled = {a: accuracy for a, accuracy in told.items() if accuracy is not None}
         if len(labeled) < 2:
             return None
-        num_unlabeled = round(self.pseudo_label_ratio * self.ends[0])
+        num_random = self.sizes[0] if self.sizes else self.ends[0]
+        num_unlabeled = round(self.pseudo_label_ratio * num_random)
         rng = np.random.default_rng([self.seed, number, UNLABELED])
         unlabeled = self.space.sample(num_unlabeled, rng, exclude=told)
         controller, pseudo = fit_controller(

@@ -383,3 +383,14 @@ def test_rounds_of_simulated_workers_wait_for_the_slowest(tmp_path: Path, part: 
     (folder / "history.jsonl").write_text("".join(lines[:13]))
     searched(folder, make(part, 0), Recorded(4), run_rounds)
     assert (folder / "history.jsonl").read_text() == "".join(lines)
+
+
+def test_many_workers_evaluate_few_more_random_architectures_than_one(
+    tmp_path: Path, part: Subset[Cell]
+) -> None:
+    """Check that the first round ends when it has been asked for, and half of it has arrived."""
+    make: Any = MAKERS["bananas"]
+    for workers, num_random in ((1, 10), (4, 10), (32, 36)):
+        archive, _ = searched(tmp_path / str(workers), make(part, 0), Sized(workers), sizes=[10, *[5] * 9])
+        fitted = [question.number for question in archive.questions if question.prediction is not None]
+        assert fitted[0] == num_random and fitted == list(range(num_random, 55))
