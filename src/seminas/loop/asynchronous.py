@@ -124,6 +124,8 @@ class _Asynchronous:
         if search.ends():
             return False
         goes_on = not search.interrupted()
+        if not goes_on and search.workers.now_s() is not None:
+            return False  # Simulated evaluations cost nothing. The dropped ones begin again, and the history is equal.
         if goes_on:
             self._ask_for_free_workers()
             while self.waiting and len(self.running) < search.workers.num_workers:

@@ -309,6 +309,35 @@ def test_ctrl_c_lets_running_evaluations_end_and_a_second_one_stops_at_once(
     assert len(archive) == sum(SIZES) and search.ended_by == "max_queries"
 
 
+class InterruptsAfter(Observer):
+    """An observer during which Ctrl-C comes after so many evaluations."""
+
+    def __init__(self, evaluations: int) -> None:
+        self.left = evaluations
+
+    def evaluated(self, records: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("evaluations", [3, 12, 23])
+def test_ctrl_c_does_not_change_the_history_of_simulated_workers(
+    tmp_path: Path, part: Subset[Cell], evaluations: int
+) -> None:
+    make: Any = MAKERS["evolution"]
+    searched(tmp_path / "whole", make(part, 0), Recorded(4))
+    folder = tmp_path / "interrupted"
+    with noticed_interrupts(lambda: None) as interrupts:
+        observer = InterruptsAfter(evaluations)
+        archive, search = searched(
+            folder, make(part, 0), Recorded(4), observer=observer, interrupts=interrupts
+        )
+    assert search.ended_by == "interrupt" and len(archive) == evaluations
+    searched(folder, make(part, 0), Recorded(4))
+    assert files(folder) == files(tmp_path / "whole")
+
+
 def test_an_error_of_the_strategy_in_its_thread_ends_the_search(tmp_path: Path, part: Subset[Cell]) -> None:
     strategy: Any = MAKERS["evolution"](part, 0)  # type: ignore[arg-type]
 
