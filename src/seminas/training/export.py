@@ -48,8 +48,10 @@ def export(
     network = network.eval()
     write_json(folder / "network.json", description, indent=2)
     if "safetensors" in formats:
-        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-        write_file(folder / "network.safetensors", save(weights))
+        # A module may have two names, as in cells of NAS-Bench-101 whose input leads to the output. Each gets a copy.
+        weights = network.state_dict()
+        copied = {k: v.clone(memory_format=torch.contiguous_format) for k, v in weights.items()}
+        write_file(folder / "network.safetensors", save(copied))
     if "onnx" in formats:
         batch = torch.export.Dim("batch")
         program = torch.onnx.export(
