@@ -8,11 +8,11 @@ import pytest
 from mlflow.tracking import MlflowClient
 from pictures import write_pictures
 
+from integration.sweeps.running import call
 from learning import SMALL, training_overrides
 from logged import ALL, LOGGERS, database, mlflow_runs, points, run, tensorboard
 from seminas.runs.folder import RunFolder
 from seminas.runs.records import read_history
-from support import command
 
 Overrides = dict[str, list[str]]
 
@@ -148,7 +148,7 @@ def test_the_figures_of_a_search_are_there(ran: Callable[[str], Path]) -> None:
 def test_jobs_of_a_sweep_share_an_experiment(small_table: Path, tmp_path: Path) -> None:
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "seed=0,1"]
     overrides += ["search.max_queries=4", "logger=mlflow", f"logger.mlflow.tracking_uri={database(tmp_path)}"]
-    done = command("seminas-search", "-m", *overrides, "hydra.sweep.dir=my-sweep", cwd=tmp_path)
+    done = call("seminas-search", "-m", *overrides, "hydra.sweep.dir=my-sweep", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = mlflow_runs(tmp_path, "my-sweep")
     assert [(r.info.run_name, r.data.tags["seed"]) for r in found] == [("seed=0", "0"), ("seed=1", "1")]

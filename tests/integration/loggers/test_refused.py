@@ -96,7 +96,7 @@ def test_a_run_goes_on_where_mlflow_takes_nothing_any_more(
 def test_a_broken_file_is_one_line(tmp_path: Path, file: str, content: str) -> None:
     (tmp_path / file).write_text(content)
     with pytest.raises(UserError) as error:
-        run("search", tmp_path, [*TABLE, "logger=[mlflow,csv]"])
+        run("search", tmp_path, [*TABLE, "logger=mlflow" if file == "loggers.json" else "logger=csv"])
     assert str(error.value).startswith(
         (f"{tmp_path / file}: holds no ", f"{tmp_path / file}: is no list of ")
     )

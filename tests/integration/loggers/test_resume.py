@@ -27,7 +27,7 @@ from seminas.runs.logger_ids import read_logger_id, write_logger_id
 from seminas.runs.records import read_history
 from seminas.runs.wandb_file import read_records
 
-QUERIES, MORE = 20, 26
+QUERIES, MORE = 12, 16
 NOT_KEPT = ("csv", "tensorboard")
 """Loggers that forget the result of a search when the search is extended; the others keep it at its step."""
 
@@ -37,8 +37,8 @@ def search(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """What is logged of a search that was killed, went on, and was extended: after each part, by logger."""
     folder = tmp_path_factory.mktemp("search") / "run"
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=evolution", ALL]
-    run_and_kill("search", folder, [*overrides, f"search.max_queries={QUERIES}"], 13)
-    assert len(read_history(folder)) == 13
+    run_and_kill("search", folder, [*overrides, f"search.max_queries={QUERIES}"], 7)
+    assert len(read_history(folder)) == 7
     parts = {}
     for number in (QUERIES, MORE):
         run("search", folder, [*overrides, f"search.max_queries={number}"])

@@ -13,6 +13,7 @@ import pytest
 import wandb
 from typer.testing import CliRunner
 
+from integration.sweeps.running import call
 from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
@@ -21,7 +22,6 @@ from seminas.runs.folder import RunFolder
 from seminas.runs.records import read_history
 from seminas.runs.wandb import WandB
 from seminas.runs.wandb_file import item_values, read_records
-from support import command
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -31,7 +31,7 @@ def sweep(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wandb")
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=bananas", "strategy.steps=20"]
     overrides += ["logger=[csv,wandb]", "search.max_queries=30", "seed=0,1", "hydra.sweep.dir=my-sweep"]
-    done = command("seminas-search", "-m", *overrides, cwd=folder)
+    done = call("seminas-search", "-m", *overrides, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "my-sweep"
 
@@ -122,7 +122,7 @@ def deaf() -> Iterator[int]:
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("answers", ["refuses", "hangs"])
+@pytest.mark.parametrize("answers", [pytest.param("refuses", marks=pytest.mark.long), "hangs"])
 @pytest.mark.usefixtures("no_login")
 def test_a_run_goes_on_where_wandb_does_not_answer(
     answers: str,
