@@ -21,10 +21,26 @@ from seminas.training.checkpoints import last_checkpoint, read_checkpoint
 from seminas.training.classifier import Classifier
 from support import background, wait_for
 
+Whole = Callable[[dict[str, Any]], Path]
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Return a function that gives the folder of an undisturbed training. It trains once for the same changes."""
+    folders: dict[str, Path] = {}
+
+    def trained(changes: dict[str, Any]) -> Path:
+        if str(changes) not in folders:
+            folders[str(changes)] = tmp_path_factory.mktemp("whole")
+            train_in(training_job(root, folders[str(changes)], **changes))
+        return folders[str(changes)]
+
+    return trained
 
 
 class Killed(BaseException):
@@ -33,10 +49,10 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("step", [3, 7])
 def test_a_run_that_was_killed_ends_like_one_that_was_not(
-    root: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+    root: Path, whole: Whole, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes: dict[str, Any] = {"recipe": {"mixup": 0.2, "ema": 0.5}, "trainer": {"checkpoint_every": 2}}
-    train_in(training_job(root, tmp_path / "whole", **changes))
+    undisturbed = whole(changes)
     original = Classifier.training_step
 
     def killed(self: Any, batch: Any, batch_idx: int) -> Any:
@@ -49,7 +65,7 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(
         train_in(training_job(root, tmp_path / "killed", **changes))
     assert not (tmp_path / "killed" / "result.json").exists()
     train_in(training_job(root, tmp_path / "killed", **changes))
-    once, twice = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    once, twice = weights(undisturbed), weights(tmp_path / "killed")
     assert twice.keys() == once.keys()
     for name, value in twice.items():
         assert torch.equal(value, once[name]), name
@@ -65,7 +81,9 @@ def test_ctrl_c_ends_a_training_and_says_how_it_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Classifier, step, interrupted)
-    overrides = training_overrides(root, f"architecture='{SMALL}'", "hydra.run.dir=run")
+    overrides = training_overrides(
+        root, f"architecture='{SMALL}'", "trainer.max_epochs=1", "hydra.run.dir=run"
+    )
     ended = call("seminas-train", *overrides, cwd=tmp_path)
     assert ended.returncode == 130
     assert "interrupted: the same command with hydra.run.dir=" in ended.stderr
@@ -80,7 +98,7 @@ ALL_AT_ONCE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("batch", "number", "ended"),
     [
-        (1, signal.SIGTERM, SystemExit),
+        pytest.param(1, signal.SIGTERM, SystemExit, marks=pytest.mark.long),
         (4, signal.SIGTERM, SystemExit),
         (5, signal.SIGINT, KeyboardInterrupt),
         (5, signal.SIGHUP, SystemExit),
@@ -88,6 +106,7 @@ ALL_AT_ONCE: dict[str, Any] = {
 )
 def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
     root: Path,
+    whole: Whole,
     tmp_path: Path,
     batch: int,
     number: signal.Signals,
@@ -95,7 +114,7 @@ def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Gradients of three batches make a step, with warm-up, mean weights, mixed precision and rare validations."""
-    train_in(training_job(root, tmp_path / "whole", **ALL_AT_ONCE))
+    undisturbed = whole(ALL_AT_ONCE)
     original, batches = Classifier.training_step, []
 
     def told(self: Any, *arguments: Any) -> Any:
@@ -115,9 +134,9 @@ def test_a_run_that_is_told_to_end_within_a_step_ends_like_one_that_was_not(
     assert checkpoint is not None and read_checkpoint(checkpoint)["global_step"] == -(-batch // 3)
     assert not (tmp_path / "ended" / "result.json").exists()
     train_in(training_job(root, tmp_path / "ended", **ALL_AT_ONCE))
-    once, twice = weights(tmp_path / "whole"), weights(tmp_path / "ended")
+    once, twice = weights(undisturbed), weights(tmp_path / "ended")
     assert not [name for name, value in twice.items() if not torch.equal(value, once[name])]
-    before, after = (training_result_in(tmp_path / name) for name in ("whole", "ended"))
+    before, after = training_result_in(undisturbed), training_result_in(tmp_path / "ended")
     assert (before.val_accuracy, before.test_accuracy) == (after.val_accuracy, after.test_accuracy)
 
 
@@ -147,8 +166,8 @@ def test_sigterm_writes_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     overrides = training_overrides(root, f"architecture='{SMALL}'", f"trainer.devices={ranks}")
-    whole = [*overrides, "trainer.max_epochs=200"]
-    running = background("seminas-train", *whole, "hydra.run.dir=run", cwd=tmp_path)
+    longer = [*overrides, "trainer.max_epochs=200"]
+    running = background("seminas-train", *longer, "hydra.run.dir=run", cwd=tmp_path)
     folder = RunFolder(tmp_path / "run")
     wait_for((folder.path / "metrics.csv").exists, running)
     os.kill(running.pid, signal.SIGTERM)
@@ -175,5 +194,5 @@ def test_sigterm_writes_a_checkpoint(
 
     monkeypatch.setattr(Classifier, "training_step", ends_at_once)
     with pytest.raises(Killed):
-        command.run(configure("train", *whole), folder, quiet=True)
+        command.run(configure("train", *longer), folder, quiet=True)
     assert begun == [step]

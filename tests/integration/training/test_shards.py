@@ -52,7 +52,9 @@ def shards(root: Path, **changes: Any) -> ShardImages:
     return image_shards(settings, "flip", seed=0)
 
 
-@pytest.mark.parametrize(("num_workers", "done"), [(0, 4), (2, 3), (2, 4)])
+@pytest.mark.parametrize(
+    ("num_workers", "done"), [(0, 4), (2, 3), pytest.param(2, 4, marks=pytest.mark.long)]
+)
 def test_a_stream_goes_on_in_the_middle_of_an_epoch(tmp_path: Path, num_workers: int, done: int) -> None:
     images = shards(tmp_path, num_workers=num_workers)
     loader = images.train_dataloader()

@@ -47,7 +47,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
-    recipe = {"epochs": 12, "ema": 0.9, "mixup": 0.1}
+    recipe = {"epochs": 9, "ema": 0.9, "mixup": 0.1}
     result = train_in(training_job(root, tmp_path / "run", recipe=recipe, export=["safetensors", "onnx"]))
     assert result.test_accuracy > 0.5 and result.val_accuracy is not None and result.val_accuracy > 0.5
     space = MobileNet(SPACE)
@@ -62,6 +62,7 @@ def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, network.eval()(images).detach().numpy(), atol=1e-4)
 
 
+@pytest.mark.long
 def test_two_processes_are_as_one_with_the_same_global_batch(root: Path, tmp_path: Path) -> None:
     recipe = {"learning_rate": 0.02, "per_batch": 32, "networks": {}}
     two = training_job(
