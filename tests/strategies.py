@@ -23,11 +23,17 @@ SMALL = ControllerSettings(
 )
 LONGER = ControllerSettings(teachers=TeacherSettings(steps=150), student=StudentSettings(steps=100))
 PAPER = replace(
-    with_sections(SMALL, encoder={"kind": "paper"}, teachers={"members": 1}, targets={"kind": "standard"}),
+    with_sections(
+        SMALL,
+        encoder={"kind": "paper"},
+        teachers={"members": 1, "steps": 10},
+        student={"steps": 10},
+        targets={"kind": "standard"},
+    ),
     warm_start=True,
 )
 FEW_STEPS = settings.SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
-AS_THE_PAPER = settings.SemiNASSettings(step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
+AS_THE_PAPER = replace(FEW_STEPS, step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
 
 

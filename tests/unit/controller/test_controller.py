@@ -53,8 +53,8 @@ def accuracies(space: NASBench101, cells: list[Cell]) -> np.ndarray:
 PAPER = ControllerSettings(
     encoder=EncoderSettings(kind="paper", hidden=32, layers=1),
     head=HeadSettings(widths=[16]),
-    teachers=TeacherSettings(members=1, epochs=30),
-    student=StudentSettings(epochs=2),
+    teachers=TeacherSettings(members=1, epochs=20),
+    student=StudentSettings(epochs=1),
     targets=TargetSettings(kind="standard"),
     optimisation=OptimisationSettings(
         optimizer="adam",
@@ -71,7 +71,10 @@ SETTINGS = {
     "graph": SMALL,
     "one graph": with_sections(SMALL, teachers={"members": 1}),
     "lstm": with_sections(
-        SMALL, encoder={"kind": "lstm", "layers": 1}, teachers={"steps": 40}, student={"steps": 40}
+        SMALL,
+        encoder={"kind": "lstm", "hidden": 32, "layers": 1},
+        teachers={"steps": 30},
+        student={"steps": 20},
     ),
     "paper": PAPER,
 }
@@ -108,7 +111,7 @@ def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     assert (members.std(axis=0) > 0).all() == (number > 1)
 
 
-@pytest.mark.parametrize("kind", ["graph", "one graph", "paper"])
+@pytest.mark.parametrize("kind", ["graph", pytest.param("one graph", marks=pytest.mark.long), "paper"])
 def test_pseudo_labels_are_the_teachers_and_improve_the_decoder(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, kind: str
 ) -> None:
@@ -301,8 +304,8 @@ def test_a_whole_space_is_scored_in_its_order(
 def test_improved_architectures_are_new_distinct_and_better(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    settings = with_sections(SMALL, teachers={"steps": 150}, student={"steps": 150})
-    unlabeled = space.sample(3_000, np.random.default_rng(9), exclude=cells)
+    settings = with_sections(SMALL, teachers={"steps": 100}, student={"steps": 100})
+    unlabeled = space.sample(1_000, np.random.default_rng(9), exclude=cells)
     controller, _ = fit_controller(space, settings, cells, accuracies, (0, 0), unlabeled)
     improved = improve(controller, cells[:100], 20, set(cells), replace(STEPS, max_steps=20))
     assert len(improved) >= 20 and len(set(improved)) == len(improved) and not set(improved) & set(cells)

@@ -93,7 +93,7 @@ def test_pseudo_labels_are_in_proportion_to_the_first_round(
 
 def test_it_finds_what_is_good(space: NASBench101) -> None:
     """Check that later rounds are better than random ones if accuracies follow from the cells."""
-    strategy = SemiNAS(space, 0, SemiNASSettings(pool=2_000, max_steps=10), LONGER, 20)
+    strategy = SemiNAS(space, 0, SemiNASSettings(pool=500, max_steps=10), LONGER, 10)
 
     def good(cell: Cell) -> float:
         return 0.7 + 0.04 * cell.labels.count("conv3x3-bn-relu")
