@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from campaign.processes import built_shim
+from integration.sweeps.running import call
 from seminas.commands.job import start
 from seminas.runs.folder import RunFolder
 from seminas.storage.files import atomic_write, remove_leftovers
@@ -43,7 +44,7 @@ def test_a_log_file_that_cannot_be_made_is_one_line(
         assert full.returncode == 2
         assert full.stderr.startswith("error: ") and full.stderr.count("\n") == 1, full.stderr
         assert "(No space left on device)" in full.stderr
-    assert command("seminas-search", *overrides, cwd=tmp_path).returncode == 0
+    assert call("seminas-search", *overrides, cwd=tmp_path).returncode == 0
     assert RunFolder(tmp_path / "run").state().name == "done"
 
 

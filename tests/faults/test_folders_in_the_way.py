@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.sweeps.running import call
 from support import command
 
 SEARCH = ["evaluator=table", "evaluator.path=digits101", "strategy=random", "search.max_queries=4"]
@@ -37,6 +38,6 @@ def test_a_file_in_the_place_of_a_job_stops_no_other_job(tmp_path: Path) -> None
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "0").touch()
     numbered = ["seed=0,1", "hydra.sweep.dir=sweep", "hydra.sweep.subdir='${seed}'"]
-    done = command("seminas-search", "-m", *SEARCH, *numbered, cwd=tmp_path)
+    done = call("seminas-search", "-m", *SEARCH, *numbered, cwd=tmp_path)
     assert done.returncode == 2 and "error: 0: a file is in its place" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and (tmp_path / "sweep" / "1" / "result.json").exists()

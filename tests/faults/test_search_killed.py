@@ -192,13 +192,15 @@ class ThisProcess(Engine):
         pass
 
 
-@pytest.mark.parametrize("asynchronous", ["false", "true"])
+@pytest.mark.parametrize("asynchronous", [pytest.param("false", marks=pytest.mark.long), "true"])
 def test_a_killed_search_on_trainings_goes_on(
     configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: str
 ) -> None:
     """Kill a search while its workers are training. The resumed run has the same accuracies as an uninterrupted run."""
     overrides = ["search.num_labeled=5", "search.num_rounds=0", "data.recipe.epochs=1", "strategy=random"]
     overrides += ["data.images._target_=waiting.images", "evaluator.num_workers=2"]
+    network = "data.recipe.networks.nasbench101"
+    overrides += [f"{network}.stem_channels=8", f"{network}.num_stacks=2", f"{network}.cells_per_stack=1"]
     overrides += [f"search.asynchronous={asynchronous}"]
     started = Started("seminas-search", *overrides, "hydra.run.dir=killed", cwd=folder)
     # Both workers have trained one architecture and are training another.

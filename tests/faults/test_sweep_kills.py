@@ -122,6 +122,7 @@ def wait_for(evaluations: int, sweep: Path, process: subprocess.Popen[bytes]) ->
     until(lambda: num_evaluations(sweep) >= evaluations or process.poll() is not None)
 
 
+@pytest.mark.long
 def test_a_full_disk_fails_jobs_in_one_line_and_nothing_is_lost(small_table: Path, tmp_path: Path) -> None:
     jobs = ["-m", "evaluator=table", f"evaluator.path={small_table}", "strategy=random", "seed=0,1"]
     jobs += ["search.max_queries=100", "hydra.sweep.dir=sweep"]

@@ -39,7 +39,7 @@ class Brittle(NASBench101):
 def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> None:
     space = Brittle(tmp_path)
     cells = [chain(space, n) for n in (1, 2, 3)]
-    evaluator = digits_evaluator(space, RECIPE, num_workers=2)
+    evaluator = digits_evaluator(space, RECIPE, num_workers=1)
     done = dict(evaluator.evaluate(cells))
     evaluator.close()
     assert (tmp_path / "killed").exists()

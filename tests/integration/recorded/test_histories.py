@@ -13,10 +13,9 @@ from pictures import write_pictures
 from integration.recorded.portable import search
 
 RECORDED = Path(__file__).parent / "histories"
-EXACT = ("evolution", "local_search", "random")
-"""Strategies that use no floating-point arithmetic of libraries."""
-SLOW = ("seminas_evolution", "nao", "bananas")
-STRATEGIES = (*EXACT, "seminas", "gaussian_process", *(pytest.param(s, marks=pytest.mark.long) for s in SLOW))
+OTHERS = ("local_search", "random", "seminas", "nao", "seminas_evolution", "bananas", "gaussian_process")
+"""Strategies of the long tests. The search of version 0.1 that goes on with a controller is a short test."""
+STRATEGIES = ("evolution", *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS))
 
 
 def without_cost(history: Path) -> list[dict[str, Any]]:
@@ -34,6 +33,7 @@ def test_every_strategy_asks_for_what_it_asked_for(tmp_path: Path, strategy: str
     assert (tmp_path / "run" / "history.jsonl").read_bytes() == (RECORDED / f"{strategy}.jsonl").read_bytes()
 
 
+@pytest.mark.long
 def test_a_training_gives_what_it_gave(tmp_path: Path) -> None:
     sizes = ["search.num_labeled=4", "search.num_new=3", "search.num_rounds=1", "search.asynchronous=false"]
     sizes += ["data.recipe.epochs=1"]
@@ -41,6 +41,7 @@ def test_a_training_gives_what_it_gave(tmp_path: Path) -> None:
     assert without_cost(tmp_path / "run" / "history.jsonl") == without_cost(RECORDED / "training.jsonl")
 
 
+@pytest.mark.long
 def test_a_supernet_gives_what_it_gave(tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "pictures", train=30, val=4)
     search(

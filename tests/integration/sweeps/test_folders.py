@@ -20,11 +20,11 @@ def hydras(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / ".hydra").iterdir())
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("subdir", "names"),
     [
-        ("${hydra.job.num}", ["0", "1"]),
+        pytest.param("${hydra.job.num}", ["0", "1"], marks=pytest.mark.long),
         pytest.param("${seed}", ["4", "7"], marks=pytest.mark.long),
         ("a/${seed}", ["a/4", "a/7"]),
     ],
@@ -62,8 +62,10 @@ def test_jobs_may_have_folders_of_any_name(
     assert report.returncode == 0 and row["seeds"] == "2", report.stdout
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-@pytest.mark.parametrize(("subdir", "folder"), [("same", "same"), ("a/${search.max_queries}", "a/3")])
+@pytest.mark.parametrize(
+    ("launcher", "subdir", "folder"),
+    [("basic", "same", "same"), ("joblib", "a/${search.max_queries}", "a/3")],
+)
 def test_two_jobs_with_one_folder_are_refused(
     launcher: str, subdir: str, folder: str, small_table: Path, tmp_path: Path
 ) -> None:

@@ -16,22 +16,22 @@ ONE_BY_ONE = ["-m", "evaluator=table", "strategy=random", "search.max_queries=3"
 
 
 def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path, tmp_path: Path) -> None:
-    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=random,evolution", "seed=range(0,3)"]
+    jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=random", "seed=range(0,2)"]
     jobs += [f"hydra.sweep.dir={tmp_path}/sweep"]
     done = command("seminas-search", *jobs, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first = results(tmp_path / "sweep")
-    assert len(first) == 6 and f"6 of 6 jobs are done in {tmp_path}/sweep" in done.stderr
+    assert len(first) == 2 and f"2 of 2 jobs are done in {tmp_path}/sweep" in done.stderr
     # The jobs show nothing themselves, so they do not disturb each other's output.
     assert "round" not in done.stderr and "best architecture" not in done.stdout
-    more = [job.replace("range(0,3)", "range(0,4)") for job in jobs]
-    again = call("seminas-search", *more, cwd=tmp_path)
+    more = [job.replace("range(0,2)", "range(0,3)") for job in jobs if "n_jobs" not in job]
+    again = call("seminas-search", *more, "hydra/launcher=basic", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     second = results(tmp_path / "sweep")
-    assert len(second) == 8 and {name: second[name] for name in first} == first
+    assert len(second) == 3 and {name: second[name] for name in first} == first
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.long)])
 def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     launcher: str, small_table: Path, tmp_path: Path
 ) -> None:
