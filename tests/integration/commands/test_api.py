@@ -15,9 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import seminas
+from integration.sweeps.running import call
 from seminas.commands.api import as_overrides
 from seminas.runs.folder import RunFolder
-from support import ROOT, command
+from support import ROOT
 
 TABLE: dict[str, Any] = {"evaluator": "table", "evaluator.path": "digits101", "quiet": True}
 
@@ -56,7 +57,7 @@ def test_all_names_are_there_and_classes_need_no_pytorch() -> None:
 def test_a_search_is_the_one_of_the_command(tmp_path: Path) -> None:
     here = seminas.search(**TABLE, strategy="evolution", seed=3, search={"max_queries": 9}, folder="here")
     overrides = ["evaluator=table", "evaluator.path=digits101", "strategy=evolution", "seed=3"]
-    done = command("seminas-search", *overrides, "search.max_queries=9", "hydra.run.dir=there", cwd=tmp_path)
+    done = call("seminas-search", *overrides, "search.max_queries=9", "hydra.run.dir=there", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "here" / "history.jsonl").read_bytes() == (
         tmp_path / "there" / "history.jsonl"
@@ -137,14 +138,15 @@ def test_ones_own_space_is_searched_and_reported_from_elsewhere(tmp_path: Path) 
     own = ROOT / "examples" / "own_space"
     program = "import seminas; r = seminas.search(config_dir='.', space='widths', evaluator='perceptron', "
     program += (
-        f"search={{'max_queries': 6}}, strategy='random', quiet=True, folder={str(tmp_path / 'run')!r}); "
+        f"search={{'max_queries': 4}}, strategy='random', quiet=True, folder={str(tmp_path / 'run')!r}); "
     )
     program += "print(r.num_queries, r.best_val_accuracy)"
     done = subprocess.run([sys.executable, "-c", program], cwd=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     number, best = done.stdout.split()
-    assert number == "6" and float(best) == seminas.load_run("run").best_val_accuracy  # type: ignore[attr-defined]
-    shown = command("seminas", "arch", "show", "run", "--json", cwd=tmp_path)
+    assert number == "4" and float(best) == seminas.load_run("run").best_val_accuracy  # type: ignore[attr-defined]
+    assert "widths" not in sys.modules
+    shown = call("seminas", "arch", "show", "run", "--json", cwd=tmp_path)
     assert shown.returncode == 0 and json.loads(shown.stdout)["space"] == "widths", shown.stderr
 
 
@@ -159,6 +161,7 @@ def test_a_hydra_app_keeps_its_own_config() -> None:
         HydraConfig.instance().cfg = before
 
 
+@pytest.mark.long
 def test_a_script_without_a_guard_is_told(tmp_path: Path) -> None:
     """Check that a script does not start a second search when a worker process imports it."""
     (tmp_path / "script.py").write_text(

@@ -17,6 +17,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from integration.sweeps.running import call
 from seminas.commands import search
 from seminas.commands.job import options_last
 from seminas.commands.main import app, main
@@ -32,7 +33,6 @@ from support import (
     background,
     command,
     made_up_table,
-    strategy_overrides,
 )
 
 Configure = Callable[..., dict[str, Any]]
@@ -51,7 +51,7 @@ def seminas(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("name", ["search", "predictor"])
+@pytest.mark.parametrize("name", ["search", pytest.param("predictor", marks=pytest.mark.long)])
 def test_help_says_what_there_is_without_loading_torch(tmp_path: Path, name: str) -> None:
     code = f"import sys; from seminas.commands.{name} import main\n"
     code += "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
@@ -74,12 +74,12 @@ def test_seminas_is_a_command_and_a_module(tmp_path: Path) -> None:
 
 
 def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> None:
-    overrides = strategy_overrides(small_table, ["search.num_rounds=1"])
-    overrides = [o for o in overrides if not o.startswith("search.num_labeled")]
-    done = command(
+    overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=evolution"]
+    done = call(
         "seminas-search",
         "-m",
         *overrides,
+        "search.max_queries=8",
         "search.num_labeled=4,1,6",
         "search.pseudo_label_ratio=0,5",
         "hydra.sweep.dir=sweep",
@@ -166,7 +166,7 @@ def own_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example of docs/own_space.md in a folder of its own, where its command has run, into ``run``."""
     folder = tmp_path_factory.mktemp("own_space")
     shutil.copytree(ROOT / "examples" / "own_space", folder, dirs_exist_ok=True)
-    done = command(*OWN_SPACE.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
+    done = call(*OWN_SPACE.split(), *SMALL_CONTROLLER, "hydra.run.dir=run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

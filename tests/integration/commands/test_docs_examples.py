@@ -10,16 +10,27 @@ from pathlib import Path
 import pytest
 
 import seminas
+from integration.sweeps.running import call
 from pages import PAGES, blocks, commands, page_name
 from seminas.runs.records import read_history
 from support import ROOT, SMALL_CONTROLLER, command
 
 DOCS = ROOT / "docs"
+LONG = ("README.md", "python.md")
+"""Pages of large searches."""
 WITH_PYTHON = [
-    pytest.param(page, marks=pytest.mark.long if page.name == "python.md" else ())  # A page of many searches.
+    pytest.param(page, marks=pytest.mark.long if page.name in LONG else ())
     for page in PAGES
     if blocks(page, "python")
 ]
+SMALL = """
+import functools
+import seminas
+small = {"encoder": {"hidden": 16, "layers": 2}, "teachers": {"steps": 20}, "student": {"steps": 20}}
+few = {"pool": 200, "num_seeds": 10, "max_steps": 5}
+seminas.search = functools.partial(seminas.search, controller=small, strategy=few)
+"""
+"""Python that makes the controller of later searches small."""
 
 
 def write_files(page: Path, folder: Path) -> list[str]:
@@ -32,10 +43,10 @@ def write_files(page: Path, folder: Path) -> list[str]:
 
 
 def run_commands(page: Path, block: int, folder: Path) -> list[subprocess.CompletedProcess[str]]:
-    """Run the commands of a block of a page, with a small controller."""
+    """Run the commands of a block of a page in this process, with a small controller."""
     found = commands(blocks(page, "bash")[block].text)
     return [
-        command(*words, *(SMALL_CONTROLLER if words[0] == "seminas-search" else ()), cwd=folder)
+        call(*words, *(SMALL_CONTROLLER if words[0] == "seminas-search" else ()), cwd=folder)
         for words in found
     ]
 
@@ -55,6 +66,15 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
             [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, timeout=200, env=os.environ
         )
         assert done.returncode == 0, f"{name}: {done.stderr}"
+
+
+def test_the_python_of_the_readme_runs_with_a_small_controller(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "README.md", "python")
+    program = f"{SMALL}\n{block.text}\nprint(result.strategy, result.num_queries)\n"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *_, shown, about = done.stdout.splitlines()
+    assert 0.9 < float(shown.split()[0]) <= 1 and about == "seminas 50"
 
 
 def test_the_own_space_of_the_page_is_the_example() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from integration.sweeps.running import call
 from seminas.commands.main import app
 from support import command
 
@@ -29,18 +30,24 @@ def test_help_has_groups_and_an_example_for_each_command() -> None:
         assert f"Example: seminas {name}" in done.output
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_is_a_command_of_seminas(name: str, tmp_path: Path) -> None:
-    assert (
-        command("seminas", name, "--help", cwd=tmp_path).stdout
-        == command(f"seminas-{name}", "--help", cwd=tmp_path).stdout
-    )
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("search", "--help"),
+        *((name, "--cfg=job") for name in EXPERIMENTS[1:]),
+        *(pytest.param(name, "--help", marks=pytest.mark.long) for name in EXPERIMENTS[1:]),
+    ],
+)
+def test_an_experiment_is_a_command_of_seminas(name: str, option: str, tmp_path: Path) -> None:
+    shown = command("seminas", name, option, cwd=tmp_path)
+    assert shown.returncode == 0 and "seed" in shown.stdout, shown.stderr
+    assert shown.stdout == command(f"seminas-{name}", option, cwd=tmp_path).stdout
 
 
 def test_a_search_by_all_ways_is_the_same(tmp_path: Path) -> None:
     done = [
-        command("seminas-search", *TABLE, "hydra.run.dir=a", cwd=tmp_path),
-        command("seminas", "search", *TABLE, "hydra.run.dir=b", cwd=tmp_path),
+        call("seminas-search", *TABLE, "hydra.run.dir=a", cwd=tmp_path),
+        call("seminas", "search", *TABLE, "hydra.run.dir=b", cwd=tmp_path),
         module("search", *TABLE, "hydra.run.dir=c", cwd=tmp_path),
     ]
     assert [d.returncode for d in done] == [0, 0, 0], [d.stderr for d in done]
@@ -50,6 +57,7 @@ def test_a_search_by_all_ways_is_the_same(tmp_path: Path) -> None:
     assert wrong.returncode == 2 and wrong.stderr == "error: seed=x: must be a whole number\n"
 
 
+@pytest.mark.long
 def test_a_sweep_of_the_module_is_resumed_by_it(tmp_path: Path) -> None:
     swept = module("search", "-m", *TABLE, "seed=0,1", "hydra.sweep.dir=s", cwd=tmp_path)
     assert swept.returncode == 0, swept.stderr

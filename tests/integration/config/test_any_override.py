@@ -59,7 +59,7 @@ OVERRIDES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(overrides=st.lists(OVERRIDES | st.text(max_size=12), min_size=1, max_size=2))
 @example(overrides=["seed=${seed}"])
 @example(overrides=["search=${search}"])

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +102,19 @@ def outcome(composed: Composed, command: str, override: str, folder: Path) -> st
     raise AssertionError(f"{override}: the run neither began nor was refused")
 
 
-def try_all(command: str, base: list[str], tmp_path: Path) -> None:
+def try_all(command: str, base: list[str], tmp_path: Path, values: Sequence[str] = VALUES) -> None:
     composed = Composed(command, base)
     here = tmp_path / "here"
     here.mkdir()
     with contextlib.chdir(here):
-        _try_all(composed, command, tmp_path)
+        _try_all(composed, command, tmp_path, values)
 
 
-def _try_all(composed: Composed, command: str, tmp_path: Path) -> None:
+def _try_all(composed: Composed, command: str, tmp_path: Path, values: Sequence[str]) -> None:
     # This call imports the libraries once. Some bases name missing data, and their error line is no fault of a setting.
     without_data = outcome(composed, command, "seed=0", tmp_path / "run")
     for key in composed.leaves():
-        for value in VALUES:
+        for value in values:
             override = f"{key}={value}"
             started = time.process_time()
             line = outcome(composed, command, override, tmp_path / "run")
@@ -129,11 +129,13 @@ def _try_all(composed: Composed, command: str, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "command",
-    ["predictor", *(pytest.param(name, marks=pytest.mark.long) for name in ("search", "train", "supernet"))],
+    ("command", "values"),
+    [("predictor", ("x", "-1", "{a: 1}")), *(pytest.param(c, VALUES, marks=pytest.mark.long) for c in BASES)],
 )
-def test_wrong_values_of_every_setting_are_refused_in_one_line(command: str, tmp_path: Path) -> None:
-    try_all(command, BASES[command], tmp_path)
+def test_wrong_values_of_every_setting_are_refused_in_one_line(
+    command: str, values: Sequence[str], tmp_path: Path
+) -> None:
+    try_all(command, BASES[command], tmp_path, values)
 
 
 @pytest.mark.long
