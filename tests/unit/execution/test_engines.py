@@ -55,10 +55,10 @@ def test_ctrl_c_does_not_reach_a_process_that_is_starting(engine: WorkerProcesse
 
 
 def test_a_call_that_hangs_is_lost_alone(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    engine = WorkerProcesses(Doubles(), 2, timeout_s=2.0)
+    engine = WorkerProcesses(Doubles(), 2, timeout_s=1.0)
     request.addfinalizer(engine.close)
-    results = dict(engine.calls("hang", [(tmp_path, 1_000.0), (tmp_path, 0.1), (tmp_path, 0.2)]))
-    assert str(results.pop(0)) == "it took longer than evaluator.timeout_s=2"
+    results = dict(engine.calls("hang", [(tmp_path, 1_000.0), (tmp_path, 0.01), (tmp_path, 0.02)]))
+    assert str(results.pop(0)) == "it took longer than evaluator.timeout_s=1"
     assert results == {1: "done", 2: "done"}
     assert not Path(f"/proc/{(tmp_path / '1000.0.pid').read_text()}").exists()
 
@@ -74,7 +74,7 @@ def test_calls_that_nobody_waits_for_any_more_are_ended(
 ) -> None:
     engine = WorkerProcesses(Doubles(), 2)
     request.addfinalizer(engine.close)
-    results = engine.calls("hang", [(tmp_path, 0.1), (tmp_path, 1_000.0)])
+    results = engine.calls("hang", [(tmp_path, 0.01), (tmp_path, 1_000.0)])
     assert next(results) == (0, "done")
     results.close()  # type: ignore[attr-defined]
     assert dict(engine.calls("twice", [(1,), (2,)])) == {0: 2, 1: 4}

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ def files(folder: Path) -> tuple[str, str]:
     return (folder / "asked.jsonl").read_text(), (folder / "history.jsonl").read_text()
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.long if n in ("paper", "nao") else ()) for n in MAKERS]
+)
 def test_the_log_of_many_workers_can_be_replayed(tmp_path: Path, part: Subset[Cell], name: str) -> None:
     """Check that each question follows from the seed and from the events before it, in a process of its own."""
     make: Any = MAKERS[name]
@@ -163,7 +166,17 @@ def test_the_log_of_many_workers_can_be_replayed(tmp_path: Path, part: Subset[Ce
         pending[cell] = None
 
 
-@pytest.mark.parametrize("name", ["random", "seminas", "nao", "evolution", "bananas", "seminas_evolution"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random",
+        "seminas",
+        pytest.param("nao", marks=pytest.mark.long),
+        "evolution",
+        "bananas",
+        pytest.param("seminas_evolution", marks=pytest.mark.long),
+    ],
+)
 def test_with_one_worker_it_asks_what_rounds_ask(tmp_path: Path, part: Subset[Cell], name: str) -> None:
     make: Any = MAKERS[name]
     one, _ = searched(tmp_path / "one", make(part, 0), Recorded(1))
@@ -172,9 +185,17 @@ def test_with_one_worker_it_asks_what_rounds_ask(tmp_path: Path, part: Subset[Ce
     assert [r.round for r in one.records] == [r.round for r in rounds.records]
 
 
-@pytest.mark.parametrize("name", ["seminas", "gaussian_process", "local_search", "evolution"])
 @pytest.mark.parametrize(
-    ("evaluations", "questions"), [(0, 1000), (7, 1000), (1000, 0), (1000, 14), (22, 1000)]
+    ("evaluations", "questions", "name"),
+    [
+        *product([0, 7, 22], [1000], ["gaussian_process", "local_search", "evolution"]),
+        *product([1000], [0, 14], ["gaussian_process", "local_search", "evolution"]),
+        (1000, 14, "seminas"),
+        *(
+            pytest.param(*kill, "seminas", marks=pytest.mark.long)
+            for kill in ((0, 1000), (7, 1000), (22, 1000), (1000, 0))
+        ),
+    ],
 )
 def test_a_killed_search_goes_on_as_if_it_had_not_been_killed(
     tmp_path: Path, part: Subset[Cell], name: str, evaluations: int, questions: int
