@@ -69,7 +69,7 @@ def test_a_finished_search_goes_on_under_a_larger_budget(
     assert run(tmp_path, strategy, *after) == longer and result_of(tmp_path) == result
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [pytest.param("random", marks=pytest.mark.long), "evolution"])
 @pytest.mark.parametrize(
     ("before", "key", "smaller"),
     [
@@ -126,7 +126,7 @@ def test_another_key_does_not_make_it_smaller(run: Callable[..., list[str]], tmp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == files
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [pytest.param("random", marks=pytest.mark.long), "evolution"])
 def test_an_interrupted_search_goes_on_under_a_larger_budget(
     run: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:

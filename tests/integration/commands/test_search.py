@@ -23,6 +23,8 @@ from seminas.tables.table import accuracy_column, load_table, save_table
 from support import SMALL_CONTROLLER, made_up_table, strategy_overrides
 
 STRATEGIES = sorted(path.stem for path in (CONFIG_DIR / "strategy").glob("*.yaml"))
+SLOW = ("bananas", "nao", "seminas_evolution")
+"""Strategies that fit a network, as SemiNAS does in the short tests."""
 Configure = Callable[..., dict[str, Any]]
 
 
@@ -92,7 +94,9 @@ def test_a_test_accuracy_is_looked_at_once_after_the_search(
     assert result_of(tmp_path)["test_accuracy"] == 0.123456
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy", [pytest.param(s, marks=pytest.mark.long if s in SLOW else ()) for s in STRATEGIES]
+)
 def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
     configure: Configure, small_table: Path, space: NASBench101, tmp_path: Path, strategy: str
 ) -> None:

@@ -14,7 +14,7 @@ from integration.recorded.portable import search
 
 RECORDED = Path(__file__).parent / "histories"
 OTHERS = ("local_search", "random", "seminas", "nao", "seminas_evolution", "bananas", "gaussian_process")
-"""Strategies of the long tests. The search of version 0.1 that goes on with a controller is a short test."""
+"""Strategies of the long tests."""
 STRATEGIES = ("evolution", *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS))
 
 

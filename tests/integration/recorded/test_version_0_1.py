@@ -93,7 +93,7 @@ def test_arch_show_finds_their_space(folders: Path, name: str) -> None:
     assert about["space"] == result["space"]
 
 
-@pytest.mark.parametrize("name", [pytest.param("search-random", marks=pytest.mark.long), "search-nao"])
+@pytest.mark.parametrize("name", ["search-random", pytest.param("search-nao", marks=pytest.mark.long)])
 def test_one_that_was_killed_goes_on(folders: Path, name: str) -> None:
     whole = (folders / name / "history.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)

@@ -25,7 +25,9 @@ from unit.loop.studies import KERNELS, SMALL, accuracy_of, play, random_study, s
 pytestmark = pytest.mark.usefixtures("working_directory")
 
 
-@pytest.mark.parametrize("name", ["random", "evolution", "local_search", "seminas"])
+@pytest.mark.parametrize(
+    "name", ["random", "evolution", pytest.param("local_search", marks=pytest.mark.long), "seminas"]
+)
 def test_a_study_killed_after_any_event_goes_on_as_if_nothing_had_happened(name: str, tmp_path: Path) -> None:
     """Copies of the folder are folders of killed studies."""
     space = seminas.SequenceSpace("chain", KERNELS)

@@ -82,7 +82,10 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
 
 @pytest.mark.parametrize(
     ("image", "max_macs", "size"),
-    [(225, 600e6, 5_577_464_113_678_298), (299, 1.5e9, 219_122_968_292_781_244)],
+    [
+        pytest.param(225, 600e6, 5_577_464_113_678_298, marks=pytest.mark.long),
+        (299, 1.5e9, 219_122_968_292_781_244),
+    ],
 )
 def test_a_budget_at_an_odd_resolution_needs_little_memory(image: int, max_macs: float, size: int) -> None:
     """Compare with sizes that a table of all parts of the budget gave. That table needed several GB."""
