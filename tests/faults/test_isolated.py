@@ -109,6 +109,7 @@ def test_wrong_settings_are_one_line(folder: Path, override: str, line: str) -> 
     assert not (folder / "run").exists()
 
 
+@pytest.mark.long
 def test_a_finished_run_goes_on_with_another_limit(folder: Path) -> None:
     before = run(folder, "evaluator.isolate=true", "search.max_queries=4").history()
     after = run(folder, "evaluator.isolate=2", "evaluator.timeout_s=60", "search.max_queries=6").history()

@@ -262,6 +262,7 @@ def test_a_signal_during_an_import_ends_the_process_at_once(folder: Path) -> Non
     assert done.returncode == 128 + signal.SIGTERM and done.stderr == b""
 
 
+@pytest.mark.long
 def test_sigterm_ends_the_fit_of_a_controller_and_the_status_says_so(folder: Path) -> None:
     """Check the exit status. Lightning handles the signal during a fit, and would exit with 0 or ignore the signal."""
     fit = ["evaluator.path=digits101", "predictor.num_labeled=50", "controller.teachers.steps=1000000"]

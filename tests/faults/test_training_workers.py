@@ -36,6 +36,7 @@ class Brittle(NASBench101):
         return super().build_network(architecture, *args, **kwargs)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> None:
     space = Brittle(tmp_path)
     cells = [chain(space, n) for n in (1, 2, 3)]

@@ -58,7 +58,8 @@ def test_all_parts_run_in_tiny_sizes(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["--parts", "x"], "must be one of"), (["--help"], "--tiny")]
+    ("arguments", "words"),
+    [(["--parts", "x"], "must be one of"), pytest.param(["--help"], "--tiny", marks=pytest.mark.long)],
 )
 def test_its_help_and_its_errors(arguments: list[str], words: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "measurements" / "gpu.py"), *arguments]

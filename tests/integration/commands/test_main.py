@@ -33,9 +33,8 @@ def test_help_has_groups_and_an_example_for_each_command() -> None:
 @pytest.mark.parametrize(
     ("name", "option"),
     [
-        ("search", "--help"),
-        *((name, "--cfg=job") for name in EXPERIMENTS[1:]),
-        *(pytest.param(name, "--help", marks=pytest.mark.long) for name in EXPERIMENTS[1:]),
+        *((name, "--cfg=job") for name in EXPERIMENTS),
+        *(pytest.param(name, "--help", marks=pytest.mark.long) for name in EXPERIMENTS),
     ],
 )
 def test_an_experiment_is_a_command_of_seminas(name: str, option: str, tmp_path: Path) -> None:

@@ -121,8 +121,9 @@ def deaf() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("answers", [pytest.param("refuses", marks=pytest.mark.long), "hangs"])
+@pytest.mark.parametrize("answers", ["refuses", "hangs"])
 @pytest.mark.usefixtures("no_login")
 def test_a_run_goes_on_where_wandb_does_not_answer(
     answers: str,

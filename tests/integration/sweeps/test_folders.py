@@ -100,6 +100,7 @@ def own_space(folder: Path) -> None:
         file.write_text(file.read_text().replace("_target_: widths.", "_target_: elsewhere_widths."))
 
 
+@pytest.mark.long
 def test_a_sweep_over_ones_own_space_is_resumed_and_reported_from_elsewhere(tmp_path: Path) -> None:
     own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
     own_space(own)

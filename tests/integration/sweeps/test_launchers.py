@@ -68,6 +68,7 @@ def test_each_launcher_runs_the_jobs_and_repeats_none(
     assert {job: (job / "result.json").stat().st_mtime_ns for job in folders(tmp_path / "sweep")} == written
 
 
+@pytest.mark.long
 def test_an_optuna_study_is_on_disk_and_gone_on_with(small_table: Path, tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna")
     jobs = [

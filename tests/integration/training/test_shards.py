@@ -53,7 +53,7 @@ def shards(root: Path, **changes: Any) -> ShardImages:
 
 
 @pytest.mark.parametrize(
-    ("num_workers", "done"), [(0, 4), (2, 3), pytest.param(2, 4, marks=pytest.mark.long)]
+    ("num_workers", "done"), [(0, 4), *(pytest.param(2, done, marks=pytest.mark.long) for done in (3, 4))]
 )
 def test_a_stream_goes_on_in_the_middle_of_an_epoch(tmp_path: Path, num_workers: int, done: int) -> None:
     images = shards(tmp_path, num_workers=num_workers)

@@ -77,6 +77,7 @@ def test_a_step_changes_its_path_alone(root: Path, tmp_path: Path, space: Mobile
             assert torch.equal(value, before[name]) != on_path, name
 
 
+@pytest.mark.long
 def test_training_in_parts_is_training_at_once(root: Path, tmp_path: Path, space: MobileNet) -> None:
     whole, parts = job(root, tmp_path / "whole", space), job(root, tmp_path / "parts", space)
     whole.train(5)

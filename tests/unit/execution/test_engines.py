@@ -34,6 +34,7 @@ def test_a_call_whose_process_dies_is_made_once_more(engine: WorkerProcesses, tm
         list(engine.calls("refuse", [()]))
 
 
+@pytest.mark.long
 def test_a_death_takes_one_call_with_it(request: pytest.FixtureRequest) -> None:
     """The calls of other processes go on; their processes are the same before and after."""
     engine = WorkerProcesses(Doubles(), 2)

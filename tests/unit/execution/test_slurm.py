@@ -159,6 +159,7 @@ def test_calls_that_begin_together_are_one_array(make: Make, fake: FakeSlurm) ->
     assert name in fake.script(1001)
 
 
+@pytest.mark.long
 def test_a_preempted_job_is_submitted_any_number_of_times(
     make: Make, fake: FakeSlurm, tmp_path: Path
 ) -> None:
