@@ -26,6 +26,7 @@ class Broken(RandomSearch):
 """
 
 
+@pytest.mark.long
 def test_a_crash_leaves_its_traceback_and_the_search_goes_on_when_the_strategy_is_mended(
     configure: Callable[..., dict[str, Any]],
     small_table: Path,

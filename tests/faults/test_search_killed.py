@@ -235,6 +235,7 @@ def lines_of(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+@pytest.mark.long
 def test_an_interrupted_search_says_how_it_goes_on(configure: Configure, folder: Path) -> None:
     overrides = ["strategy=random", "search.max_queries=6", "search.num_labeled=6"]
     arguments = ["--config-dir", ".", *overrides, "evaluator=slow", "hydra.run.dir=run"]

@@ -157,7 +157,8 @@ def test_a_second_ctrl_c_ends_a_training_within_its_step(
     assert rest == ["after the first"] and last_checkpoint(tmp_path) is None
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("ranks", [1, 2])
 def test_sigterm_writes_a_checkpoint(
     configure: Callable[..., dict[str, Any]],
     root: Path,

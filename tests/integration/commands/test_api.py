@@ -134,6 +134,7 @@ def test_runs_without_a_result_are_told(tmp_path: Path) -> None:
         seminas.load_run("run")
 
 
+@pytest.mark.long
 def test_ones_own_space_is_searched_and_reported_from_elsewhere(tmp_path: Path) -> None:
     own = ROOT / "examples" / "own_space"
     program = "import seminas; r = seminas.search(config_dir='.', space='widths', evaluator='perceptron', "

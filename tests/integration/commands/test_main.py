@@ -39,7 +39,7 @@ def test_help_has_groups_and_an_example_for_each_command() -> None:
 )
 def test_an_experiment_is_a_command_of_seminas(name: str, option: str, tmp_path: Path) -> None:
     shown = command("seminas", name, option, cwd=tmp_path)
-    assert shown.returncode == 0 and "seed" in shown.stdout, shown.stderr
+    assert shown.returncode == 0 and "space" in shown.stdout, shown.stderr
     assert shown.stdout == command(f"seminas-{name}", option, cwd=tmp_path).stdout
 
 

@@ -280,6 +280,7 @@ def test_the_predictor_is_measured_on_all_other_rows(
     assert predictor.run(configure("predictor", *overrides), RunFolder(tmp_path / "b"), quiet=True) == tau
 
 
+@pytest.mark.long
 def test_several_loggers_at_once(configure: Configure, small_table: Path, tmp_path: Path) -> None:
     overrides = strategy_overrides(small_table, ["search.num_rounds=1", "search.num_new=2"])
     run(configure("search", *overrides, "logger=[csv,wandb]"), tmp_path)

@@ -102,7 +102,11 @@ def test_one_line_and_no_folder(
 @pytest.mark.parametrize(
     "overrides",
     # These errors are found when Hydra composes the config, before the folder is made, and after that.
-    ["space=nasbench102", "search.num_labeled=1", "evaluator.path=missing.npz"],
+    [
+        "space=nasbench102",
+        "search.num_labeled=1",
+        pytest.param("evaluator.path=missing.npz", marks=pytest.mark.long),
+    ],
 )
 def test_the_command_says_it_and_ends_with_status_2(
     small_table: Path, tmp_path: Path, overrides: str

@@ -30,6 +30,7 @@ from seminas.training.data.memory import cifar10, digits
 RECIPE = digits_recipe(epochs=4)
 
 
+@pytest.mark.long
 def test_an_accuracy_does_not_depend_on_order_company_or_process(space: NASBench101) -> None:
     cells = [chain(space, n) for n in (1, 2, 3)]
     evaluator = digits_evaluator(space, RECIPE, num_workers=2)

@@ -25,7 +25,9 @@ LACKING = {
 }
 
 
-@pytest.mark.parametrize("package", LACKING)
+@pytest.mark.parametrize(
+    "package", ["tensorboard", "mlflow", pytest.param("alembic", marks=pytest.mark.long)]
+)
 def test_a_missing_package_is_one_line(
     configure: Configure, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

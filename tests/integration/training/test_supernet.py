@@ -264,12 +264,10 @@ def test_a_config_that_will_not_do_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "size",
-    [
-        pytest.param((20, 4, 2, 3, 2), id="small"),
-        pytest.param((100, 40, 15, 8, 4), id="as documented", marks=pytest.mark.long),
-    ],
+    [pytest.param((20, 4, 2, 3, 2), id="small"), pytest.param((100, 40, 15, 8, 4), id="as documented")],
 )
 def test_from_a_supernet_to_a_trained_network(
     configure: Configure, tmp_path: Path, size: tuple[int, int, int, int, int]

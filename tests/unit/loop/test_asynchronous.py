@@ -170,7 +170,7 @@ def test_the_log_of_many_workers_can_be_replayed(tmp_path: Path, part: Subset[Ce
     "name",
     [
         "random",
-        "seminas",
+        pytest.param("seminas", marks=pytest.mark.long),
         pytest.param("nao", marks=pytest.mark.long),
         "evolution",
         "bananas",

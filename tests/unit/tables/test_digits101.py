@@ -25,6 +25,7 @@ def test_it_holds_every_cell_of_at_most_5_vertices_and_is_small(space: NASBench1
     assert [table.columns[name].num_runs for name in ("val", "test", "cost")] == [3, 3, 3]
 
 
+@pytest.mark.long
 def test_it_says_what_training_says(
     space: NASBench101, table: Table, configure: Callable[..., dict[str, Any]]
 ) -> None:
