@@ -99,7 +99,9 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                 _stopwatch(folder.timing()["wall_s"]),
             )
             num_workers = run.workers.num_workers
-            asynchronous = is_asynchronous(archive, settings.asynchronous, num_workers, evaluator.revises)
+            asynchronous = is_asynchronous(
+                archive, settings.asynchronous, num_workers, evaluator.revises, strategy.asks_singly
+            )
             with closing_observer(observers):
                 observers.start(archive, sizes)
                 evaluator.note = observers.note

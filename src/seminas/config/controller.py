@@ -1,13 +1,13 @@
 """Settings of the controller (Luo et al., NeurIPS 2020, section 3): its networks and their training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from seminas.config.fields import Settings, setting
 from seminas.errors import config_error
 
 ENCODERS = ("graph", "lstm", "paper")
-TARGETS = ("quantile", "tail", "standard", "min_max")
+TARGETS = ("auto", "quantile", "tail", "clip", "standard", "min_max")
 
 
 @dataclass
@@ -54,6 +54,8 @@ class TeacherSettings(Settings):
             and continues as the student, as in the paper.
         forest: Weight of a random forest on the space's features in pseudo-labels and predictions, a fraction. 0 means
             no forest.
+        gaussian_process: Weight of a Gaussian process in pseudo-labels and predictions, a fraction. With 1, there are
+            no other teachers. With 0, there is no process. Null means 1 for chains of choices, and 0 for other spaces.
         steps: Number of optimizer steps for up to 100 labeled architectures. For N > 100 architectures the number is
             multiplied by ``sqrt(N / 100)``.
         epochs: Number of passes over the labeled architectures, in place of ``steps``. Null means ``steps``.
@@ -67,6 +69,7 @@ class TeacherSettings(Settings):
 
     members: int = setting(5, at_least=1)
     forest: float = setting(0.0, at_least=0, at_most=1)
+    gaussian_process: float | None = setting(None, at_least=0, at_most=1)
     steps: int = setting(100, at_least=1)
     epochs: int | None = setting(None, at_least=1)
     held_out: float = setting(0.0, at_least=0, below=1)
@@ -99,14 +102,15 @@ class TargetSettings(Settings):
     Attributes:
         kind: Transform of accuracies to targets. ``quantile``: quantiles of a normal distribution, by rank. ``tail``:
             quantiles of an exponential distribution, by rank, so that differences among the best count most.
-            ``standard``: z-scores. ``min_max``: a range from 0 to 1.
+            ``clip``: z-scores, with the lower half compressed. ``standard``: z-scores. ``min_max``: a range from 0 to
+            1. ``auto``: ``clip`` for chains of choices, and ``tail`` for other spaces.
         tradeoff: λ, weight of the head's squared error in the loss, a fraction. The decoder's loss has the weight 1 - λ
             (equation 3).
     """
 
     KEY: ClassVar[str] = "controller.targets"
 
-    kind: str = setting("tail", choices=TARGETS)
+    kind: str = setting("auto", choices=TARGETS)
     tradeoff: float = setting(0.8, at_least=0, at_most=1)
 
 
@@ -168,6 +172,15 @@ class ControllerSettings(Settings):
     warm_start: bool = False
     device: str = setting("auto", choices=("auto", "cpu", "cuda"))
     gpu_from: int = setting(20_000, at_least=1, unit="labels")
+
+    def for_space(self, is_chain: bool) -> "ControllerSettings":
+        """Return the settings with the values that a space needs in place of ``auto`` and null."""
+        weight, kind = self.teachers.gaussian_process, self.targets.kind
+        return replace(
+            self,
+            teachers=replace(self.teachers, gaussian_process=float(is_chain) if weight is None else weight),
+            targets=replace(self.targets, kind=("clip" if is_chain else "tail") if kind == "auto" else kind),
+        )
 
     def check_together(self, key: str) -> None:
         """Refuse several members or hidden layers with ``encoder.kind=paper``. The authors' model has one of each."""

@@ -77,16 +77,18 @@ class GaussianProcessSettings(Settings):
     """Bayesian optimisation with a Gaussian process.
 
     Attributes:
-        num_random: Number of random architectures in the first round.
-        batch_size: Number of architectures in each later round.
-        max_candidates: Largest space in which all architectures are candidates in each round. In a larger space, the
-            candidates are this number of random architectures and the neighbors of the best architectures.
+        num_random: Largest number of random architectures in the first round.
+        random_share: Largest fraction of all evaluations in the first round.
+        batch_size: Number of architectures in each later round of a search in rounds.
+        max_candidates: Largest space in which all architectures are candidates. In a larger space, the strategy climbs
+            the expected improvement from neighbors of the best architectures and from random ones.
     """
 
     KEY: ClassVar[str] = "strategy"
 
     _target_: str = "seminas.strategies.gaussian_process.GaussianProcess"
     num_random: int = setting(20, at_least=2, unit="architectures")
+    random_share: float = setting(0.2, above=0, at_most=1)
     batch_size: int = setting(5, at_least=1, unit="architectures")
     max_candidates: int = setting(20_000, at_least=1, unit="architectures")
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from seminas.config.controller import ControllerSettings
 from seminas.controller.device import chosen_device
-from seminas.controller.fitted import Controller, fit_forest
+from seminas.controller.fitted import Controller, fit_forest, fit_process_teacher
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.make import make_network
+from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Labeled
 from seminas.controller.optimise import Schedule, optimise, quiet
 from seminas.controller.targets import Targets
@@ -52,6 +53,7 @@ def fit_controller(
     """
     state = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
+    settings = settings.for_space(space.is_chain)
     targets = Targets(settings.targets.kind, accuracies)
     labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(targets.values, dtype=torch.float32))
     previous = start if settings.warm_start else None
@@ -59,32 +61,43 @@ def fit_controller(
     device = chosen_device(settings, len(architectures) + len(unlabeled))
     with torch.random.fork_rng(devices=[0] if device.type == "cuda" else []), quiet():
         torch.manual_seed(int(state[1]) >> 1)
-        if previous is None:
-            teachers = make_network(space, settings, settings.teachers.members)
-        else:
-            teachers = copy.deepcopy(previous.teachers or previous.student)
-        forest = fit_forest(space, architectures, targets.values, settings.teachers.forest, int(state[0]))
-        fitted, held_out = _split(labeled, settings.teachers.held_out, generator)
-        rows = torch.arange(len(fitted.targets))
-        schedule = Schedule.of_teachers(settings, len(rows))
-        optimise(
-            teachers, settings, schedule, fitted, rows, generator, held_out, decode=one_member, device=device
-        )
-        if one_member and not len(unlabeled):
-            return Controller(space, teachers, None, targets, forest, device), np.empty(0)
+        weight = settings.teachers.gaussian_process or 0.0
+        weight_of_forest = settings.teachers.forest if weight < 1 else 0.0
+        forest = fit_forest(space, architectures, targets.values, weight_of_forest, int(state[0]))
+        process = fit_process_teacher(space, architectures, targets.values, weight)
+        teachers = None
+        if weight < 1:
+            teachers = _teachers(space, settings, previous)
+            fitted, held_out = _split(labeled, settings.teachers.held_out, generator)
+            rows = torch.arange(len(fitted.targets))
+            schedule = Schedule.of_teachers(settings, len(rows))
+            optimise(
+                teachers,
+                settings,
+                schedule,
+                fitted,
+                rows,
+                generator,
+                held_out,
+                decode=one_member,
+                device=device,
+            )
+        if one_member and teachers is not None and not len(unlabeled):
+            return Controller(space, teachers, None, targets, forest, device, process), np.empty(0)
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
-            pseudo = (
-                Controller(space, teachers, None, targets, device=device).input_scores(inputs).mean(axis=0)
-            )
-            if forest is not None:
-                pseudo = forest.mixed_with(pseudo, unlabeled)
+            if teachers is not None:
+                members = Controller(space, teachers, None, targets, device=device)
+                pseudo = members.input_scores(inputs).mean(axis=0)
+                pseudo = pseudo if forest is None else forest.mixed_with(pseudo, unlabeled)
+            if process is not None:
+                pseudo = process.mixed_with(pseudo if len(pseudo) else np.zeros(len(unlabeled)), unlabeled)
             both = _joined(labeled, Labeled(inputs, torch.as_tensor(pseudo, dtype=torch.float32)))
             others = torch.arange(len(labeled.targets), len(both.targets))
             rows = torch.cat([rows.repeat(settings.student.upsampling), others])
             pseudo = targets.accuracies(pseudo)
-        if one_member:
+        if one_member and teachers is not None:
             student = teachers
         else:
             student = (
@@ -94,8 +107,17 @@ def fit_controller(
         optimise(
             student, settings, schedule, both, rows, generator, decode=decode or one_member, device=device
         )
-        members = None if one_member else teachers
-        return Controller(space, student, members, targets, forest, device), pseudo
+        others_of_student = None if teachers is student else teachers
+        return Controller(space, student, others_of_student, targets, forest, device, process), pseudo
+
+
+def _teachers(
+    space: SearchSpace[A], settings: ControllerSettings, previous: Controller[A] | None
+) -> ControllerNetwork:
+    """Return new teachers, or a copy of those of the previous round."""
+    if previous is None:
+        return make_network(space, settings, settings.teachers.members)
+    return copy.deepcopy(previous.teachers or previous.student)
 
 
 def _joined(first: Labeled, second: Labeled) -> Labeled:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seminas.controller.gaussian_process import GaussianProcess, fit_gaussian_process
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.targets import Targets
@@ -64,6 +65,48 @@ def fit_forest(
     return Forest(space, regressor.fit(space.features(architectures), targets), weight)
 
 
+@dataclass(frozen=True)
+class ProcessTeacher(Generic[A]):
+    """A Gaussian process as a teacher.
+
+    Attributes:
+        space: Space that computes the features.
+        process: Process fitted on standardised targets.
+        center: Mean of the targets.
+        scale: Standard deviation of the targets.
+        weight: Weight of the process's predictions, from 0 to 1. The other predictions have the weight 1 - weight.
+    """
+
+    space: SearchSpace[A]
+    process: GaussianProcess
+    center: float
+    scale: float
+    weight: float
+
+    def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return the predicted means ``[n]``, on the scale of the targets."""
+        blocks = [
+            self.process.predict(self.space.kernel_features(architectures[i : i + BLOCK]))[0]
+            for i in range(0, len(architectures), BLOCK)
+        ]
+        return self.center + self.scale * np.concatenate([np.empty(0), *blocks])
+
+    def mixed_with(self, mean: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return the weighted mean of other predictions ``mean``, ``[n]``, and the process's predictions."""
+        return (1 - self.weight) * mean + self.weight * self.predict(architectures)
+
+
+def fit_process_teacher(
+    space: SearchSpace[A], architectures: Sequence[A], targets: NDArray[np.float64], weight: float
+) -> ProcessTeacher[A] | None:
+    """Return a process fitted on architectures and their targets ``[n]``, or None if ``weight`` is 0."""
+    if not weight:
+        return None
+    center, scale = float(targets.mean()), float(targets.std()) or 1.0
+    process = fit_gaussian_process(space.kernel_features(architectures), (targets - center) / scale)
+    return ProcessTeacher(space, process, center, scale, weight)
+
+
 class Controller(Generic[A]):
     """A fitted controller. Its members are the teachers and the student.
 
@@ -75,6 +118,7 @@ class Controller(Generic[A]):
             the student's prediction. None if the student is the only member.
         targets: Scale of the predictions.
         forest: Random forest, mixed into the members' mean prediction. None if the settings ask for no forest.
+        process: Gaussian process, mixed into the prediction. None if the settings ask for no process.
         device: Device of the networks.
     """
 
@@ -86,8 +130,9 @@ class Controller(Generic[A]):
         targets: Targets,
         forest: "Forest[A] | None" = None,
         device: torch.device = CPU,
+        process: "ProcessTeacher[A] | None" = None,
     ) -> None:
-        self.space, self.device = space, device
+        self.space, self.device, self.process = space, device, process
         self.student = student.eval().requires_grad_(False).to(device)
         self.teachers = None if teachers is None else teachers.eval().requires_grad_(False).to(device)
         self.targets = targets
@@ -117,10 +162,14 @@ class Controller(Generic[A]):
     def mean_scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predictions, ``[n]``, on the scale of the targets.
 
-        A prediction is the mean over the members. If the controller has a forest, its prediction is mixed in.
+        A prediction is the mean over the members. If the controller has a forest or a Gaussian process, its prediction
+        is mixed in.
         """
+        if self.process is not None and self.process.weight == 1:
+            return self.process.predict(architectures)
         mean = self.scores(architectures).mean(axis=0)
-        return mean if self.forest is None else self.forest.mixed_with(mean, architectures)
+        mean = mean if self.forest is None else self.forest.mixed_with(mean, architectures)
+        return mean if self.process is None else self.process.mixed_with(mean, architectures)
 
     def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predicted accuracies, ``[n]``, as fractions."""

@@ -17,6 +17,17 @@ def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return quantiles
 
 
+def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return standardised accuracies ``[n]`` whose lower half is compressed by a logarithm.
+
+    Differences among bad architectures say little about good ones.
+    """
+    z = (accuracies - np.median(accuracies)) / (accuracies.std() or 1.0)
+    z = np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
+    standard: NDArray[np.float64] = (z - z.mean()) / (z.std() or 1.0)
+    return standard
+
+
 class Targets:
     """A monotone scale. It transforms accuracies to targets, and targets to accuracies.
 
@@ -30,8 +41,8 @@ class Targets:
         Args:
             kind: Type of the transform. ``quantile``: quantiles of a normal distribution, by rank. ``tail``: quantiles
                 of an exponential distribution, by rank, with mean 0 and standard deviation 1. With ``tail``,
-                differences among the best architectures count most. ``standard``: mean 0 and standard deviation 1.
-                ``min_max``: a range from 0 to 1.
+                differences among the best architectures count most. ``clip``: see ``clipped``. ``standard``: mean 0 and
+                standard deviation 1. ``min_max``: a range from 0 to 1.
             accuracies: Accuracies of the labeled architectures, fractions ``[n]``.
         """
         if kind == "quantile":
@@ -39,6 +50,8 @@ class Targets:
         elif kind == "tail":
             self.values = -np.log((rankdata(-accuracies) - 0.5) / len(accuracies))
             self.values = (self.values - self.values.mean()) / (self.values.std() or 1.0)
+        elif kind == "clip":
+            self.values = clipped(accuracies)
         elif kind == "standard":
             self.values = (accuracies - accuracies.mean()) / (accuracies.std() or 1.0)
         else:

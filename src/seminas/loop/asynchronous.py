@@ -186,7 +186,9 @@ class _Asynchronous:
         """Store a question. Its evaluation waits for a free worker."""
         question = store_question(self.archive, self.search.space, asked, self.search.now_s())
         # The imported evaluations are the strategy's first round.
-        self.metrics[asked.round - bool(self.archive.imported)] |= asked.metrics
+        metrics = self.metrics[asked.round - bool(self.archive.imported)]
+        for name, value in asked.metrics.items():
+            metrics[name] = metrics.get(name, 0.0) + value
         self.architectures.append(asked.architecture)
         self.waiting.append(question)
 
@@ -214,7 +216,9 @@ class _Asynchronous:
             self.round += 1
 
 
-def is_asynchronous(archive: Archive, chosen: bool | None, num_workers: int, revises: bool) -> bool:
+def is_asynchronous(
+    archive: Archive, chosen: bool | None, num_workers: int, revises: bool, asks_singly: bool = False
+) -> bool:
     """Return whether a search is asynchronous. A search goes on as it has begun.
 
     Args:
@@ -222,6 +226,7 @@ def is_asynchronous(archive: Archive, chosen: bool | None, num_workers: int, rev
         chosen: Setting ``search.asynchronous``.
         num_workers: Number of evaluations that run at the same time.
         revises: Whether the evaluator measures again after each round, so that it needs rounds.
+        asks_singly: Whether the strategy uses each accuracy at once.
 
     Raises:
         UserError: The setting does not suit the evaluator.
@@ -230,4 +235,4 @@ def is_asynchronous(archive: Archive, chosen: bool | None, num_workers: int, rev
         raise UserError("search.asynchronous=true: must be false with an evaluator that measures again")
     if len(archive) or archive.questions:
         return bool(archive.questions)
-    return chosen if chosen is not None else num_workers > 1 and not revises
+    return chosen if chosen is not None else (num_workers > 1 or asks_singly) and not revises

@@ -77,7 +77,7 @@ def make_plan(settings: SearchSettings, num_candidates: int, wanted: RoundSizes 
     def step(done: int, first: int) -> int:
         return settings.num_new or max(wanted.step, round(wanted.growth * (done - first)))
 
-    return Plan(total, settings.num_labeled or wanted.first, step)
+    return Plan(total, settings.num_labeled or wanted.first_of(total), step)
 
 
 def _complete(settings: SearchSettings) -> tuple[int, int, int]:

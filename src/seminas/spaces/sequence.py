@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ from seminas.storage.values import Json
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_PAIRS = 10_000
+"""Largest number of pairs of choices at neighboring positions that are features."""
 Choice = str | int | float | bool
 """A choice as a YAML value. The name of the choice is this value as text."""
 Choices = tuple[int, ...]
@@ -47,6 +50,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
     A token is the name of a choice. So choices with the same name at two positions have the same token. The graph view
     is the chain. A vertex label identifies a position and a choice.
     """
+
+    is_chain = True
 
     def __init__(
         self,
@@ -193,6 +198,17 @@ class SequenceSpace(EnumerableSpace[Choices]):
         """Return the one-hot encoded choice at each position, ``[n, C]`` for C choices at all positions together."""
         rows = self._array(architectures)
         return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
+
+    def kernel_features(self, architectures: Sequence[Choices]) -> list[NDArray[np.float32]]:
+        """Return the features and, for a chain, the one-hot encoded pairs of choices at neighboring positions."""
+        first = self.features(architectures)
+        sizes = [len(a) * len(b) for a, b in pairwise(self._choices)]
+        if not self.is_chain or not 0 < sum(sizes) <= MOST_PAIRS:
+            return [first]
+        rows = self._array(architectures)
+        pairs = [rows[:, p] * len(c) + rows[:, p + 1] for p, c in enumerate(self._choices[1:])]
+        codes = [one_hot(pair[:, None], size) for pair, size in zip(pairs, sizes, strict=True)]
+        return [first, np.concatenate(codes, axis=1)]
 
     def legal_tokens(self, prefix: "Tensor") -> "Tensor":
         """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]``."""

@@ -25,6 +25,7 @@ class Subset(EnumerableSpace[A]):
         self.name = space.name
         self.num_tokens = space.num_tokens
         self.max_length = space.max_length
+        self.is_chain = space.is_chain
 
     @property
     def num_vertices(self) -> int:
@@ -79,6 +80,10 @@ class Subset(EnumerableSpace[A]):
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         """Return the feature vectors of the whole space's view, ``[n, F]``."""
         return self._space.features(architectures)
+
+    def kernel_features(self, architectures: Sequence[A]) -> list[NDArray[np.float32]]:
+        """Return the groups of features of the whole space's view, each ``[n, F]``."""
+        return self._space.kernel_features(architectures)
 
     def legal_tokens(self, prefix: Tensor) -> Tensor:
         """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]`` in the whole space.

@@ -43,11 +43,13 @@ class TokenView(ABC, Generic[A]):
         name: Name of the space in configs and result files.
         num_tokens: Size of the vocabulary. Token 0 marks padding, and the start of a sequence for a decoder.
         max_length: Length L of token sequences. Shorter sequences are padded at the end.
+        is_chain: Whether an architecture is one choice at each position of a chain, without further structure.
     """
 
     name: str
     num_tokens: int
     max_length: int
+    is_chain: bool = False
 
     @abstractmethod
     def encode(self, architectures: Sequence[A]) -> NDArray[np.int64]:
@@ -94,6 +96,13 @@ class FeatureView(TokenView[A]):
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         """Return the feature vector of each architecture, ``[n, F]``."""
         return one_hot(self.encode(architectures), self.num_tokens)
+
+    def kernel_features(self, architectures: Sequence[A]) -> list[NDArray[np.float32]]:
+        """Return groups of features for the kernel of a Gaussian process, each ``[n, F]``. The default is one group.
+
+        The first group defines the distance of two architectures. Further groups are interactions of features.
+        """
+        return [self.features(architectures)]
 
 
 class RowView(ABC, Generic[A]):

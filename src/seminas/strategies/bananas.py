@@ -12,7 +12,8 @@ from seminas.config.strategies import BananasSettings
 from seminas.controller.threads import one_thread
 from seminas.execution.cancelling import check_cancelled
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import FittedStrategy, Proposal, RoundSizes
+from seminas.strategies.base import Proposal, RoundSizes
+from seminas.strategies.fitted import FittedStrategy
 
 
 class Bananas(FittedStrategy[A]):

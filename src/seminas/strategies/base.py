@@ -1,10 +1,9 @@
 """Base classes of strategies. A strategy selects the architectures to evaluate next. It does not use the evaluator."""
 
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -16,6 +15,10 @@ NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
 
 
+LEAST_FIRST = 5
+"""Smallest number of random architectures in the first round, unless a search has fewer evaluations."""
+
+
 class RoundSizes(NamedTuple):
     """Numbers of architectures that a strategy prefers in each round.
 
@@ -24,11 +27,17 @@ class RoundSizes(NamedTuple):
         step: Smallest number of architectures in each later round.
         growth: Ratio between the size of a later round and the number of architectures evaluated after the first round.
             A round has this size if it is larger than ``step``.
+        share: Largest fraction of all evaluations in the first round, if this is less than ``first``.
     """
 
     first: int
     step: int
     growth: float = 0.0
+    share: float = 1.0
+
+    def first_of(self, total: int) -> int:
+        """Return the size of the first round of a search with ``total`` evaluations."""
+        return min(self.first, max(LEAST_FIRST, round(self.share * total)))
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,9 @@ class Strategy(ABC, Generic[A]):
         sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds. A study
             appends further rounds as it grows.
     """
+
+    asks_singly = False
+    """Whether the strategy uses each accuracy at once. Then a search with one worker is asynchronous, too."""
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
         self.space = space
@@ -134,7 +146,8 @@ class Strategy(ABC, Generic[A]):
             taken = Taken(pending, chosen) if chosen else pending
             more = self.propose_more(n - len(chosen), taken, self.rng(len(taken)))
             chosen |= dict.fromkeys(more.architectures)
-            predictions, metrics = {**predictions, **more.predictions}, {**metrics, **more.metrics}
+            predictions = {**predictions, **more.predictions}
+            metrics = {k: metrics.get(k, 0.0) + more.metrics.get(k, 0.0) for k in {**metrics, **more.metrics}}
         return Proposal(list(chosen), predictions, metrics)
 
     def begin_question(self, pending: Collection[A]) -> None:
@@ -215,6 +228,11 @@ class Strategy(ABC, Generic[A]):
         return {a: accuracy for a, accuracy in self.told.items() if accuracy is not None}
 
     @property
+    def arrived(self) -> dict[A, float]:
+        """Accuracies of ``labeled``, and of the successful evaluations after the last finished round."""
+        return self.labeled | {a: accuracy for a, accuracy in self.recent.items() if accuracy is not None}
+
+    @property
     def taken(self) -> Collection[A]:
         """Architectures that ``propose`` does not propose: those of finished rounds, and those pending since then."""
         return Taken(self.told, self.pending)
@@ -238,7 +256,7 @@ class Strategy(ABC, Generic[A]):
 
     def near_best(self, number: int) -> list[A]:
         """Return the new neighbors of the best ``number`` architectures so far."""
-        labeled = self.labeled
+        labeled = self.arrived
         best = sorted(labeled, key=lambda a: -labeled[a])[:number]
         near = dict.fromkeys(a for b in best for a in self.space.neighbors(b))
         taken = self.taken
@@ -264,37 +282,3 @@ class Strategy(ABC, Generic[A]):
     def rng(self, *further: int) -> np.random.Generator:
         """Return the random generator of the next round, or of its part that ``further`` numbers name."""
         return np.random.default_rng([self.seed, self.round, *further])
-
-
-class FittedStrategy(Strategy[A]):
-    """Base class of strategies that fit a model on the accuracies so far.
-
-    The strategy proposes random architectures until two architectures have an accuracy.
-    """
-
-    _fitted_round = -1
-    """Round of the last fit."""
-
-    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
-        if len(self.labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=self.taken))
-        start = time.perf_counter()
-        proposal = self.propose_fitted(n, rng)
-        self._fitted_round = self.round
-        seconds = {"fit_s": time.perf_counter() - start}
-        return replace(proposal, metrics={**seconds, **proposal.metrics})
-
-    @abstractmethod
-    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
-        """Fit the model on the accuracies so far, two or more, and propose ``n`` new architectures."""
-
-    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
-        """Propose further architectures with the model of this round, or random ones if the round has no model."""
-        if self._fitted_round != self.round:
-            return super().propose_more(n, pending, rng)
-        return self.propose_more_fitted(n, pending, rng)
-
-    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
-        """Propose further architectures with the model that ``propose_fitted`` fitted. The default draws them."""
-        return super().propose_more(n, pending, rng)

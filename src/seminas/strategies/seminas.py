@@ -1,6 +1,8 @@
 """SemiNAS (Luo et al., NeurIPS 2020, algorithm 1), and NAO, which is SemiNAS without pseudo-labels."""
 
+import time
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Generic
 
 import numpy as np
@@ -12,8 +14,11 @@ from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
-from seminas.strategies.controlled import ControllerStrategy, Fit
+from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit
+from seminas.strategies.improvement import Improver
 
+SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
+"""Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
 DIGITS = 3
 """Number of decimals of a score. Architectures are alike if every member gives them the same rounded score."""
 
@@ -27,9 +32,14 @@ class SemiNAS(ControllerStrategy[A]):
     functions that fit the labels. So this selection explores like Thompson sampling (White et al., AAAI 2021). If all
     members give several architectures the same scores, a round takes only one of them.
 
-    In an asynchronous search, the members also answer the questions beyond a round. Their draws differ, so they
-    propose different architectures while evaluations are pending (Thompson sampling in parallel, Kandasamy et al.,
-    AISTATS 2018). Nothing is proposed that every member scores like a pending architecture.
+    If one of the teachers is a Gaussian process, its expected improvement selects all architectures. The candidates
+    from gradient steps compete with neighbors of the best architectures and with random ones, and the selection climbs
+    to local maxima from all of them (see ``Improver``). The process is fitted again for each question, so that it knows
+    all accuracies so far. The student is fitted once in each round.
+
+    In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
+    differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
+    Kandasamy et al., AISTATS 2018). Nothing is proposed that every member scores like a pending architecture.
     """
 
     def __init__(
@@ -42,6 +52,13 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
+        self._has_process = controller.for_space(space.is_chain).teachers.gaussian_process != 0
+        self.asks_singly = self._has_process
+        if self._has_process:
+            self.round_sizes = SIZES_WITH_PROCESS
+        self._improver = Improver(self, settings.pool)
+        self._from_gradient: list[A] = []
+        """Architectures from gradient steps in this round."""
         self._last_fit: tuple[Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
         """Controller of the last fit, its candidates, each member's order of them, and the chosen ones."""
 
@@ -52,6 +69,11 @@ class SemiNAS(ControllerStrategy[A]):
         """
         controller = fit.controller
         made = self._improved(controller, {**fit.labeled, **fit.pseudo_labeled}, n)
+        if controller.process is not None:
+            self._from_gradient = made
+            if self.sizes is not None:  # ``propose_more_fitted`` selects them one by one.
+                return [], {}
+            return self._improver.choose(n, fit.labeled, (), made, rng)
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
         scores = controller.scores(candidates)
         choice = _Choice(candidates, scores)
@@ -65,6 +87,14 @@ class SemiNAS(ControllerStrategy[A]):
         return self.filled(chosen, n, rng), {"from_gradient": float(len(of_gradient))}
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose the architectures with the highest expected improvement, or further favorites of the members."""
+        if self._has_process:
+            start = time.perf_counter()
+            chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
+            return Proposal(chosen, metrics={"fit_s": time.perf_counter() - start, **metrics})
+        return self._favorites(n, pending, rng)
+
+    def _favorites(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose further favorites of the members of this round's controller, which take turns."""
         assert self._last_fit is not None
         controller, choice, orders, of_round = self._last_fit
@@ -103,8 +133,20 @@ class SemiNAS(ControllerStrategy[A]):
 class NAO(SemiNAS[A]):
     """SemiNAS without pseudo-labels (Luo et al., "Neural Architecture Optimization", NeurIPS 2018).
 
-    The config sets the ratio of pseudo-labels to 0, and rejects other ratios.
+    The config sets the ratio of pseudo-labels to 0, and rejects other ratios. NAO has no Gaussian process unless the
+    settings give it a weight.
     """
+
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        seed: int,
+        settings: SemiNASSettings,
+        controller: ControllerSettings,
+        pseudo_label_ratio: float,
+    ) -> None:
+        teachers = replace(controller.teachers, gaussian_process=controller.teachers.gaussian_process or 0.0)
+        super().__init__(space, seed, settings, replace(controller, teachers=teachers), pseudo_label_ratio)
 
 
 class _Choice(Generic[A]):

@@ -27,6 +27,8 @@ class NASBench201(SequenceSpace):
     As in the benchmark, two cells are equal if their strings are equal. Some unequal cells compute the same function.
     """
 
+    is_chain = False
+
     def __init__(self) -> None:
         super().__init__("nasbench201", {f"{u}->{v}": OPERATIONS for u, v in EDGES})
         self.csv_columns = (("arch",), ("architecture",))

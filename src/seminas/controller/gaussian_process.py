@@ -1,0 +1,165 @@
+"""Gaussian process regression on groups of features (Rasmussen and Williams, 2006, algorithm 2.1 and section 5.4).
+
+scikit-learn's process computes the products of the features anew for each value of its parameters, and it has no
+priors for them. Few labels need priors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
+from scipy.stats import norm
+from threadpoolctl import threadpool_limits
+
+Groups = Sequence[NDArray[np.float32]]
+"""Groups of features, each ``[n, F]``. The first group defines the distance of two architectures."""
+
+PRIORS = {
+    "linear": (0.5, 1.0),
+    "further": (0.3, 1.0),
+    "matern": (0.5, 1.0),
+    "length": (1.0, 0.7),
+    "noise": (0.05, 1.0),
+}
+"""Median, and standard deviation of the logarithm, of the log-normal prior of each parameter.
+
+The targets have variance 1.
+"""
+BOUNDS = (-7.0, 5.0)
+"""Range of the logarithm of a parameter."""
+JITTER = 1e-7
+CHUNK = 4096
+"""Number of architectures in one prediction, so that the kernel's matrix stays small."""
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """A fitted process. Its kernel is a sum of a linear kernel on each group and a Matérn 5/2 kernel on the first.
+
+    On one-hot choices, the linear kernel counts equal choices, and the Matérn kernel reads the number of different
+    ones. A group of one-hot pairs of choices adds the interactions of the pairs.
+
+    Attributes:
+        parameters: Variance of each linear kernel, variance and length of the Matérn kernel, and variance of the noise.
+        scales: Mean squared length of the features of each group. Products and distances are relative to it.
+        groups: Features of the labeled architectures.
+        factor: Lower Cholesky factor of the kernel's matrix, ``[n, n]``.
+        weights: Inverse of the kernel's matrix times the targets, ``[n]``.
+    """
+
+    parameters: NDArray[np.float64]
+    scales: tuple[float, ...]
+    groups: Groups
+    factor: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def conditioned(self, groups: Groups, targets: NDArray[np.float64]) -> "GaussianProcess":
+        """Return the process with the same parameters, conditioned on other architectures and their targets ``[n]``."""
+        with threadpool_limits(1):
+            matrix = _kernel(self.parameters, self.scales, groups, groups)
+            matrix[np.diag_indices_from(matrix)] += self.parameters[-1] + JITTER
+            factor: NDArray[np.float64] = np.linalg.cholesky(matrix).astype(np.float64)
+            weights = cho_solve((factor, True), targets)
+        return GaussianProcess(self.parameters, self.scales, groups, factor, weights)
+
+    def predict(self, groups: Groups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean and the standard deviation, without noise, of each architecture, ``[n]``."""
+        means, deviations = [np.empty(0)], [np.empty(0)]
+        with threadpool_limits(1):
+            for start in range(0, len(groups[0]), CHUNK):
+                part = [group[start : start + CHUNK] for group in groups]
+                matrix = _kernel(self.parameters, self.scales, part, self.groups)
+                solved = solve_triangular(self.factor, matrix.T, lower=True, check_finite=False)
+                variance = _diagonal(self.parameters, self.scales, part) - (solved * solved).sum(axis=0)
+                means.append(matrix @ self.weights)
+                deviations.append(np.sqrt(np.maximum(variance, 1e-12)))
+        return np.concatenate(means), np.concatenate(deviations)
+
+
+def fit_gaussian_process(groups: Groups, targets: NDArray[np.float64]) -> GaussianProcess:
+    """Return the process whose parameters have the highest posterior density.
+
+    Args:
+        groups: Features of the architectures, each group ``[n, F]``.
+        targets: Targets of the architectures with mean 0 and variance 1, ``[n]``.
+    """
+    scales = tuple(max(float((group * group).sum(axis=1).mean()), 1e-9) for group in groups)
+    names = ["linear", *["further"] * (len(groups) - 1), "matern", "length", "noise"]
+    centers = np.log([PRIORS[name][0] for name in names])
+    widths = np.array([PRIORS[name][1] for name in names])
+    products = [_product(group, group, scale) for group, scale in zip(groups, scales, strict=True)]
+    distances = _distances(groups[0], groups[0], scales[0])
+    identity = np.eye(len(targets))
+
+    def loss(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the negative logarithm of the posterior density and its gradient."""
+        *linear, variance, length, noise = np.exp(logs)
+        d = distances / length
+        decay = variance * np.exp(-d)
+        parts = [v * product for v, product in zip(linear, products, strict=True)]
+        parts.append((1 + d + d * d / 3) * decay)
+        try:
+            factor = np.linalg.cholesky(sum(parts) + (noise + JITTER) * identity)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(logs)
+        inverse = cho_solve((factor, True), identity, check_finite=False)
+        weights = inverse @ targets
+        slope = inverse - np.outer(weights, weights)
+        gradient = [0.5 * (slope * part).sum() for part in (*parts, d * d * (1 + d) / 3 * decay)]
+        gradient.append(0.5 * noise * np.trace(slope))
+        z = (logs - centers) / widths
+        value = 0.5 * targets @ weights + np.log(np.diag(factor)).sum() + 0.5 * z @ z
+        return float(value), np.array(gradient) + z / widths
+
+    with threadpool_limits(1):
+        result = minimize(loss, centers, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(names))
+    nothing = np.empty(0)
+    return GaussianProcess(np.exp(result.x), scales, groups, nothing, nothing).conditioned(groups, targets)
+
+
+def expected_improvement(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
+) -> NDArray[np.float64]:
+    """Return E[max(0, y - best)], ``[n]``, for normally distributed y (Jones et al., 1998, equation 15)."""
+    deviation = np.maximum(deviation, 1e-12)
+    z = (mean - best) / deviation
+    improvement: NDArray[np.float64] = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return improvement
+
+
+def _product(a: NDArray[np.float32], b: NDArray[np.float32], scale: float) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = (a @ b.T).astype(np.float64) / scale
+    return product
+
+
+def _distances(a: NDArray[np.float32], b: NDArray[np.float32], scale: float) -> NDArray[np.float64]:
+    """Return √5 times the distance of all pairs, ``[n, m]``. It is √5 for one-hot choices that all differ."""
+    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
+    distances: NDArray[np.float64] = np.sqrt(2.5 / scale * np.maximum(squares.astype(np.float64), 0.0))
+    return distances
+
+
+def _kernel(
+    parameters: NDArray[np.float64], scales: Sequence[float], a: Groups, b: Groups
+) -> NDArray[np.float64]:
+    """Return the kernel without noise of all pairs, ``[n, m]``."""
+    *linear, variance, length, _ = parameters
+    d = _distances(a[0], b[0], scales[0]) / length
+    matrix: NDArray[np.float64] = variance * (1 + d + d * d / 3) * np.exp(-d)
+    for v, x, y, scale in zip(linear, a, b, scales, strict=True):
+        matrix += v * _product(x, y, scale)
+    return matrix
+
+
+def _diagonal(
+    parameters: NDArray[np.float64], scales: Sequence[float], groups: Groups
+) -> NDArray[np.float64]:
+    """Return the kernel without noise of each architecture with itself, ``[n]``."""
+    *linear, variance, _, _ = parameters
+    parts = zip(linear, groups, scales, strict=True)
+    return np.asarray(
+        variance + sum(v * (x * x).sum(axis=1).astype(np.float64) / scale for v, x, scale in parts)
+    )

@@ -1,0 +1,45 @@
+"""Base class of strategies that fit a model on the accuracies so far."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from seminas.spaces.base import A
+from seminas.strategies.base import Proposal, Strategy
+
+
+class FittedStrategy(Strategy[A]):
+    """Base class of strategies that fit a model on the accuracies so far.
+
+    The strategy proposes random architectures until two architectures have an accuracy.
+    """
+
+    _fitted_round = -1
+    """Round of the last fit."""
+
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
+        if len(self.labeled) < 2:
+            return Proposal(self.space.sample(n, rng, exclude=self.taken))
+        start = time.perf_counter()
+        proposal = self.propose_fitted(n, rng)
+        self._fitted_round = self.round
+        seconds = {"fit_s": time.perf_counter() - start}
+        return replace(proposal, metrics={**seconds, **proposal.metrics})
+
+    @abstractmethod
+    def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
+        """Fit the model on the accuracies so far, two or more, and propose ``n`` new architectures."""
+
+    def propose_more(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further architectures with the model of this round, or random ones if the round has no model."""
+        if self._fitted_round != self.round:
+            return super().propose_more(n, pending, rng)
+        return self.propose_more_fitted(n, pending, rng)
+
+    def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
+        """Propose further architectures with the model that ``propose_fitted`` fitted. The default draws them."""
+        return super().propose_more(n, pending, rng)

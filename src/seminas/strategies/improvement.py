@@ -1,0 +1,170 @@
+"""Choice of architectures by their expected improvement under a Gaussian process (Jones et al., 1998)."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seminas.controller.gaussian_process import Groups, expected_improvement, fit_gaussian_process
+from seminas.controller.targets import clipped, rank_quantiles
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.strategies.base import NUM_PARENTS, Strategy
+from seminas.strategies.taken import Taken
+
+NUM_RANDOM = 100
+"""Number of random candidates in a space that is too large to list."""
+STARTS = 10
+"""Number of candidates from which the expected improvement is climbed."""
+
+
+class Improvement(Generic[A]):
+    """Expected improvement over the best mean of a process that is fitted on all accuracies so far.
+
+    The process believes that a pending architecture will get its predicted mean (the kriging believer of Ginsbourger
+    et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010). Its targets are clipped accuracies for chains
+    of choices, and quantiles of ranks for other spaces.
+    """
+
+    def __init__(
+        self, space: SearchSpace[A], labeled: Mapping[A, float], pending: Collection[A] = ()
+    ) -> None:
+        """Fit the process.
+
+        Args:
+            space: Space of the architectures.
+            labeled: Accuracy of each labeled architecture, a fraction. At least two.
+            pending: Architectures that are being evaluated.
+        """
+        self._space = space
+        accuracies = np.array(list(labeled.values()))
+        self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
+        self._groups: Groups = space.kernel_features(list(labeled))
+        self._process = fit_gaussian_process(self._groups, self._targets)
+        if pending:
+            self.believe(list(pending))
+        self._best = self._best_mean()
+
+    def _best_mean(self) -> float:
+        return float(self._process.predict(self._groups)[0].max())
+
+    def believe(self, architectures: Sequence[A]) -> None:
+        """Condition the process on the means of architectures that will be evaluated."""
+        groups = self._space.kernel_features(architectures)
+        means, _ = self._process.predict(groups)
+        self._targets = np.concatenate([self._targets, means])
+        self._groups = [np.concatenate(pair) for pair in zip(self._groups, groups, strict=True)]
+        self._process = self._process.conditioned(self._groups, self._targets)
+        self._best = self._best_mean()
+
+    def gain(self, groups: Groups) -> NDArray[np.float64]:
+        """Return the expected improvement of architectures, given their kernel features, ``[n]``."""
+        return expected_improvement(*self._process.predict(groups), self._best)
+
+    def best_of(self, candidates: Sequence[A], groups: Groups, known: Collection[A]) -> A | None:
+        """Return the candidate with the highest gain that is not known, or None if all are known."""
+        order = np.argsort(-self.gain(groups), kind="stable")
+        return next((candidates[i] for i in order if candidates[i] not in known), None)
+
+    def climb(self, candidates: Sequence[A], known: Collection[A]) -> tuple[A, A] | None:
+        """Climb to a local maximum of the gain from the best candidates, by steepest ascent over neighbors.
+
+        Args:
+            candidates: Distinct candidates.
+            known: Architectures that must not be chosen.
+
+        Returns:
+            The architecture with the highest gain, and the candidate from which the climb began. None if all candidates
+            are known.
+        """
+        starts = [a for a in candidates if a not in known]
+        if not starts:
+            return None
+        gains = self.gain(self._space.kernel_features(starts))
+        best = np.argsort(-gains, kind="stable")[:STARTS]
+        origins = [starts[i] for i in best]
+        places, values = list(origins), gains[best]
+        moving = list(range(len(places)))
+        while moving:
+            near = [[a for a in self._space.neighbors(places[k]) if a not in known] for k in moving]
+            flat = [a for part in near for a in part]
+            gains = self.gain(self._space.kernel_features(flat)) if flat else np.empty(0)
+            after, first = [], 0
+            for k, part in zip(moving, near, strict=True):
+                of_part = gains[first : first + len(part)]
+                first += len(part)
+                if len(part) and of_part.max() > values[k]:
+                    i = int(of_part.argmax())
+                    # Two climbs that meet go on as one.
+                    if part[i] not in places:
+                        after.append(k)
+                    places[k], values[k] = part[i], of_part[i]
+            moving = after
+        k = int(values.argmax())
+        return places[k], origins[k]
+
+
+class Improver(Generic[A]):
+    """Choice of architectures with the highest expected improvement, from candidates that fit the size of the space.
+
+    If the space has at most ``pool`` architectures, all of them are candidates. Otherwise the choice climbs from
+    random architectures, from neighbors of the best ones, and from further candidates of the strategy.
+    """
+
+    def __init__(self, strategy: Strategy[A], pool: int) -> None:
+        """Initialize the choice for a strategy."""
+        self._strategy, self._pool = strategy, pool
+        self._all: tuple[list[A], Groups] | None = None
+
+    def choose(
+        self,
+        n: int,
+        labeled: Mapping[A, float],
+        pending: Collection[A],
+        made: Sequence[A],
+        rng: np.random.Generator,
+    ) -> tuple[list[A], dict[str, float]]:
+        """Return new architectures, ``n`` or fewer if the space has no more, and their number by source.
+
+        Args:
+            n: Number of architectures.
+            labeled: Accuracy of each labeled architecture, a fraction. At least two.
+            pending: Architectures that are being evaluated.
+            made: Candidates of the strategy. Their source is ``from_gradient``.
+            rng: Random generator.
+        """
+        strategy, known = self._strategy, self._strategy.known(pending)
+        improvement = Improvement(strategy.space, labeled, pending)
+        sources = dict.fromkeys(made, "from_gradient")
+        sees_all = strategy.sees_all(self._pool)
+        if not sees_all:
+            near = strategy.near_best(NUM_PARENTS)
+            random = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
+            sources = dict.fromkeys(random, "from_random") | dict.fromkeys(near, "from_neighbors") | sources
+        chosen: dict[A, str] = {}
+        while len(chosen) < n:
+            taken = Taken(known, chosen)
+            if sees_all:
+                best = improvement.best_of(*self._space(), taken)
+                climbed = None if best is None else (best, best)
+            else:
+                climbed = improvement.climb(list(sources), taken)
+            if climbed is None:
+                break
+            architecture, origin = climbed
+            chosen[architecture] = sources.get(origin, "from_space")
+            if len(chosen) < n:
+                improvement.believe([architecture])
+        return strategy.filled(chosen, n, rng, known), {
+            k: float(v) for k, v in Counter(chosen.values()).items()
+        }
+
+    def _space(self) -> tuple[list[A], Groups]:
+        """Return all architectures of the space, and their kernel features."""
+        if self._all is None:
+            space = self._strategy.space
+            assert isinstance(space, EnumerableSpace)
+            architectures = space.at(np.arange(space.size))
+            self._all = architectures, space.kernel_features(architectures)
+        return self._all
