@@ -46,7 +46,19 @@ class EvaluatorSettings(Settings):
 
 
 @dataclass
-class TableSettings(EvaluatorSettings):
+class SimulatedSettings(EvaluatorSettings):
+    """The settings of evaluators that train nothing, so that their time is simulated.
+
+    Attributes:
+        num_workers: Number of simulated workers. They evaluate at the same time, on a simulated clock that moves by the
+            seconds of the evaluations.
+    """
+
+    num_workers: int = setting(1, at_least=1, unit="workers")
+
+
+@dataclass
+class TableSettings(SimulatedSettings):
     """A table of evaluated architectures.
 
     Attributes:
@@ -57,8 +69,6 @@ class TableSettings(EvaluatorSettings):
         test: Column of test accuracies, which the report states. Null means the default column of the table.
         seconds: Column of the seconds that an evaluation takes. Null means the default column of the table. Without
             such a column an evaluation takes one second.
-        num_workers: Number of simulated workers. They evaluate at the same time, on a simulated clock that moves by the
-            seconds of the table.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -69,7 +79,6 @@ class TableSettings(EvaluatorSettings):
     val: str | None = setting(None)
     test: str | None = setting(None)
     seconds: str | None = setting(None)
-    num_workers: int = setting(1, at_least=1, unit="workers")
 
 
 @dataclass

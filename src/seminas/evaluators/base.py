@@ -24,10 +24,12 @@ class Evaluator(ABC, Generic[A]):
         note: Function that shows a short text on the screen. An evaluator calls it before a long step.
         revises: Whether the accuracy of an architecture may change in later rounds, because the evaluator trains on.
         simulates_time: Whether the costs of evaluations are recorded times, which do not pass while it evaluates.
+        num_simulated: Number of simulated workers, if ``simulates_time`` is true.
     """
 
     revises = False
     simulates_time = False
+    num_simulated = 1
 
     note: Callable[[str], None] = staticmethod(_say_nothing)
 
@@ -57,10 +59,12 @@ class Evaluator(ABC, Generic[A]):
     def workers(self) -> Workers[A]:
         """Return the workers that run the evaluations of a search. A search asks for them once.
 
-        The default evaluates in this process, one evaluation at a time. If ``simulates_time`` is true, it does so on a
-        simulated clock.
+        The default evaluates in this process, one evaluation at a time. If ``simulates_time`` is true, it evaluates on
+        a simulated clock, with ``num_simulated`` workers.
         """
-        return Simulated(self.evaluate) if self.simulates_time else InProcess(self.evaluate)
+        if self.simulates_time:
+            return Simulated(self.evaluate, self.num_simulated)
+        return InProcess(self.evaluate)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return new accuracies of architectures evaluated earlier, fractions, in the order of ``architectures``.
@@ -74,14 +78,14 @@ class Evaluator(ABC, Generic[A]):
         return None
 
     def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
-        """Return test accuracies, fractions, if the evaluator has them in a table. Otherwise return None."""
+        """Return test accuracies, fractions, if they cost nothing, as in a table. Otherwise return None."""
         return None
 
     def best_there_is(self) -> dict[str, float] | None:
         """Return the highest validation accuracy and the highest mean test accuracy of all candidates.
 
-        The result is ``{"val_accuracy": …, "test_accuracy": …}``, or None if the accuracies are not known. Only the
-        final report uses these accuracies, to compute regrets.
+        The result is ``{"val_accuracy": …, "test_accuracy": …}`` without the accuracies that are not known, or None if
+        none is known. Only the final report uses these accuracies, to compute regrets.
         """
         return None
 

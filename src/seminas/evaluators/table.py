@@ -9,7 +9,6 @@ from seminas.config.evaluators import TableSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.evaluators.workers import Simulated, Workers
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks
 from seminas.spaces.cost import count_parameters
@@ -51,7 +50,7 @@ class TableEvaluator(Evaluator[A]):
         self._seconds = self._table.column("cost", settings.seconds)
         # Selected run of each row.
         self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
-        self._repeat, self._num_workers = settings.repeat, settings.num_workers
+        self._repeat, self.num_simulated = settings.repeat, settings.num_workers
 
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures in the table. None means the whole space."""
@@ -67,10 +66,6 @@ class TableEvaluator(Evaluator[A]):
         costs = np.ones(len(rows)) if self._seconds is None else self._answers(self._seconds, rows)
         for i, (accuracy, cost) in enumerate(zip(accuracies.tolist(), costs.tolist(), strict=True)):
             yield i, Evaluation(accuracy, cost)
-
-    def workers(self) -> Workers[A]:
-        """Return workers on a simulated clock, which moves by the seconds of the table."""
-        return Simulated(self.evaluate, self._num_workers)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return validation accuracies, fractions ``[n]``. Repeated calls return the same accuracies."""

@@ -89,7 +89,8 @@ class SearchResult(Result):
         test_accuracy: Test accuracy of the best architecture. None if it is not known.
         parameters: Number of trainable parameters of the best architecture. None if it is not known.
         incumbents: Each evaluation with a higher validation accuracy than all evaluations before it, in order.
-        best_there_is: Highest validation and test accuracy of all candidates. None if they are not known.
+        best_there_is: Highest validation and test accuracy of all candidates, as far as they are known. None if none is
+            known.
         cost_s: Cost of all evaluations together, in seconds.
         num_workers: Number of evaluations that ran at the same time, at most.
         makespan_s: Time from the start of the search to the end of its last evaluation, in seconds of the clock or of
