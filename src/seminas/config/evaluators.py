@@ -82,6 +82,23 @@ class TableSettings(SimulatedSettings):
 
 
 @dataclass
+class LandscapeSettings(SimulatedSettings):
+    """Made-up accuracies for any chain of choices. An evaluation takes one simulated second.
+
+    Attributes:
+        seed: Seed of the landscape. Null means the seed of the run, so that each seed of a sweep has its own landscape.
+        noise: Standard deviation of the noise of the validation accuracies, a fraction. The noise of an architecture
+            never changes.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    _target_: str = "seminas.evaluators.landscape.LandscapeEvaluator"
+    seed: int | None = setting(0, at_least=0)
+    noise: float = setting(0.002, at_least=0, at_most=1)
+
+
+@dataclass
 class RaySettings(Settings):
     """Section ``ray`` of an evaluator.
 

@@ -7,6 +7,7 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.data import Cifar10Settings, DigitsSettings, FolderSettings, ShardSettings
 from seminas.config.evaluators import (
     EvaluatorSettings,
+    LandscapeSettings,
     SupernetEvaluatorSettings,
     TableSettings,
     TrainingEvaluatorSettings,
@@ -59,6 +60,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     },
     "evaluator": {
         "table": TableSettings,
+        "landscape": LandscapeSettings,
         "training": TrainingEvaluatorSettings,
         "supernet": SupernetEvaluatorSettings,
     },
