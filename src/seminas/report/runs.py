@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seminas.config.build import TARGET
 from seminas.config.check import flat, rule_at
+from seminas.config.evaluators import LandscapeSettings
 from seminas.errors import UserError
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.records import Record
@@ -107,7 +109,7 @@ class Run:
 
 
 def problem_of(result: Result) -> str:
-    """Return the name of a result's problem: its space with its table or its images.
+    """Return the name of a result's problem: its space with its table, its made-up landscape or its images.
 
     Raises:
         UserError: The result's config names no evaluator.
@@ -121,6 +123,10 @@ def problem_of(result: Result) -> str:
         parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
         if evaluator.get("repeat", "random") != "random":
             parts.append(f"repeat {evaluator['repeat']}")
+    elif evaluator.get(TARGET) == LandscapeSettings._target_:
+        seed = evaluator.get("seed")
+        parts.append("a landscape for each seed" if seed is None else f"landscape {seed}")
+        parts.append(f"noise {evaluator.get('noise')}")
     else:
         config: Any = result.config
         images = (config.get("data") or {}).get("images") or {}

@@ -41,6 +41,7 @@ OPTIONS = {
         ["evaluator=table", "evaluator.path=digits101", "strategy=seminas_evolution"],
         ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
         ["space=nasbench201", "data=cifar10"],
+        ["evaluator=landscape", "space=mobilenet", "strategy=random"],
     ],
     "predictor": [["evaluator.path=digits101", "model=random_forest"]],
     "train": [
