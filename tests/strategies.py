@@ -44,6 +44,9 @@ def semi(space: NASBench101, seed: int, ratio: float = 10) -> SemiNAS[Cell]:
 MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
+    "seminas_process": lambda space, seed: SemiNAS(
+        space, seed, FEW_STEPS, with_sections(SMALL, teachers={"gaussian_process": 1.0}), 10
+    ),
     "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
     "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),
     "seminas_evolution": lambda space, seed: SemiNASEvolution(

@@ -15,8 +15,8 @@ from seminas.strategies.taken import Taken
 
 NUM_RANDOM = 100
 """Number of random candidates in a space that is too large to list."""
-STARTS = 10
-"""Number of candidates from which the expected improvement is climbed."""
+STARTS = 5
+"""Number of candidates of each source from which the expected improvement is climbed."""
 
 
 class Improvement(Generic[A]):
@@ -67,24 +67,31 @@ class Improvement(Generic[A]):
         order = np.argsort(-self.gain(groups), kind="stable")
         return next((candidates[i] for i in order if candidates[i] not in known), None)
 
-    def climb(self, candidates: Sequence[A], known: Collection[A]) -> tuple[A, A] | None:
-        """Climb to a local maximum of the gain from the best candidates, by steepest ascent over neighbors.
+    def climb(self, sources: Mapping[str, Sequence[A]], known: Collection[A]) -> tuple[A, str] | None:
+        """Climb to local maxima of the gain from the best candidates of each source, by steepest ascent over neighbors.
 
         Args:
-            candidates: Distinct candidates.
+            sources: Candidates by the name of their source.
             known: Architectures that must not be chosen.
 
         Returns:
-            The architecture with the highest gain, and the candidate from which the climb began. None if all candidates
+            The architecture with the highest gain, and the source from which the climb began. None if all candidates
             are known.
         """
-        starts = [a for a in candidates if a not in known]
-        if not starts:
+        origins: list[str] = []
+        places: list[A] = []
+        gained = [np.empty(0)]
+        for source, candidates in sources.items():
+            starts = [a for a in candidates if a not in known]
+            if starts:
+                gains = self.gain(self._space.kernel_features(starts))
+                best = np.argsort(-gains, kind="stable")[:STARTS]
+                origins += [source] * len(best)
+                places += [starts[i] for i in best]
+                gained.append(gains[best])
+        if not places:
             return None
-        gains = self.gain(self._space.kernel_features(starts))
-        best = np.argsort(-gains, kind="stable")[:STARTS]
-        origins = [starts[i] for i in best]
-        places, values = list(origins), gains[best]
+        values = np.concatenate(gained)
         moving = list(range(len(places)))
         while moving:
             near = [[a for a in self._space.neighbors(places[k]) if a not in known] for k in moving]
@@ -136,24 +143,23 @@ class Improver(Generic[A]):
         """
         strategy, known = self._strategy, self._strategy.known(pending)
         improvement = Improvement(strategy.space, labeled, pending)
-        sources = dict.fromkeys(made, "from_gradient")
         sees_all = strategy.sees_all(self._pool)
+        sources: dict[str, Sequence[A]] = {"from_gradient": made}
         if not sees_all:
-            near = strategy.near_best(NUM_PARENTS)
-            random = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
-            sources = dict.fromkeys(random, "from_random") | dict.fromkeys(near, "from_neighbors") | sources
+            sources["from_neighbors"] = strategy.near_best(NUM_PARENTS)
+            sources["from_random"] = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
         chosen: dict[A, str] = {}
         while len(chosen) < n:
             taken = Taken(known, chosen)
             if sees_all:
                 best = improvement.best_of(*self._space(), taken)
-                climbed = None if best is None else (best, best)
+                climbed = None if best is None else (best, "from_gradient" if best in made else "from_space")
             else:
-                climbed = improvement.climb(list(sources), taken)
+                climbed = improvement.climb(sources, taken)
             if climbed is None:
                 break
-            architecture, origin = climbed
-            chosen[architecture] = sources.get(origin, "from_space")
+            architecture, source = climbed
+            chosen[architecture] = source
             if len(chosen) < n:
                 improvement.believe([architecture])
         return strategy.filled(chosen, n, rng, known), {

@@ -32,10 +32,10 @@ class SemiNAS(ControllerStrategy[A]):
     functions that fit the labels. So this selection explores like Thompson sampling (White et al., AAAI 2021). If all
     members give several architectures the same scores, a round takes only one of them.
 
-    If one of the teachers is a Gaussian process, its expected improvement selects all architectures. The candidates
-    from gradient steps compete with neighbors of the best architectures and with random ones, and the selection climbs
-    to local maxima from all of them (see ``Improver``). The process is fitted again for each question, so that it knows
-    all accuracies so far. The student is fitted once in each round.
+    If one of the teachers is a Gaussian process, its expected improvement selects a part of each round. This part is
+    the weight of the process. The candidates from gradient steps compete with neighbors of the best architectures and
+    with random ones, and the selection climbs to local maxima from all of them (see ``Improver``). The process is
+    fitted again for each question, so that it knows all accuracies so far. The student is fitted once in each round.
 
     In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
     differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
@@ -52,9 +52,10 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        self._has_process = controller.for_space(space.is_chain).teachers.gaussian_process != 0
-        self.asks_singly = self._has_process
-        if self._has_process:
+        weight = controller.for_space(space.is_chain).teachers.gaussian_process
+        self._weight_of_process = weight or 0.0
+        self.asks_singly = bool(weight)
+        if weight:
             self.round_sizes = SIZES_WITH_PROCESS
         self._improver = Improver(self, settings.pool)
         self._from_gradient: list[A] = []
@@ -63,17 +64,28 @@ class SemiNAS(ControllerStrategy[A]):
         """Controller of the last fit, its candidates, each member's order of them, and the chosen ones."""
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
-        """Return architectures from gradient steps and favorites of the members.
+        """Return architectures from gradient steps and favorites of the members, and those that a process selects.
 
-        Random new architectures follow if these are too few. The metric is the number from gradient steps.
+        Random new architectures follow if these are too few. The metrics are their numbers by source.
         """
+        made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
+        self._from_gradient = made
+        of_process = round(self._weight_of_process * n)
+        chosen: list[A] = []
+        metrics: dict[str, float] = {}
+        if of_process < n:
+            chosen, metrics = self._of_members(n - of_process, fit, made, rng)
+        if of_process and self.sizes is None:  # Otherwise ``propose_more_fitted`` selects them one by one.
+            further, numbers = self._improver.choose(of_process, fit.labeled, chosen, made, rng)
+            metrics = {k: metrics.get(k, 0.0) + numbers.get(k, 0.0) for k in {**metrics, **numbers}}
+            chosen = [*chosen, *further]
+        return chosen, metrics
+
+    def _of_members(
+        self, n: int, fit: Fit, made: list[A], rng: np.random.Generator
+    ) -> tuple[list[A], dict[str, float]]:
+        """Return architectures from gradient steps and favorites of the members, and the number of the first ones."""
         controller = fit.controller
-        made = self._improved(controller, {**fit.labeled, **fit.pseudo_labeled}, n)
-        if controller.process is not None:
-            self._from_gradient = made
-            if self.sizes is not None:  # ``propose_more_fitted`` selects them one by one.
-                return [], {}
-            return self._improver.choose(n, fit.labeled, (), made, rng)
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
         scores = controller.scores(candidates)
         choice = _Choice(candidates, scores)
@@ -88,7 +100,7 @@ class SemiNAS(ControllerStrategy[A]):
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the architectures with the highest expected improvement, or further favorites of the members."""
-        if self._has_process:
+        if self._weight_of_process:
             start = time.perf_counter()
             chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
             return Proposal(chosen, metrics={"fit_s": time.perf_counter() - start, **metrics})

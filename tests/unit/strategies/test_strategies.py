@@ -19,7 +19,6 @@ from seminas.spaces.subset import Subset
 from seminas.strategies import controlled
 from seminas.strategies.bananas import Bananas
 from seminas.strategies.evolution import Evolution
-from seminas.strategies.gaussian_process import expected_improvement
 from seminas.strategies.local_search import LocalSearch
 from seminas.strategies.seminas import SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
@@ -192,13 +191,6 @@ def test_a_baseline_beats_random_search(space: NASBench101, name: str) -> None:
             strategy.tell(cells, [good(cell) for cell in cells])
         values[kind] = np.sort([v for v in strategy.told.values() if v is not None])[-20:].mean()
     assert values[name] > values["random"] + 0.005
-
-
-def test_expected_improvement_is_what_draws_give() -> None:
-    mean, deviation = np.array([0.0, 1.0, 0.5, -2.0]), np.array([1.0, 0.5, 0.0, 0.1])
-    drawn = np.random.default_rng(0).normal(mean, deviation, (200_000, 4))
-    expected = np.maximum(drawn - 0.3, 0).mean(axis=0)
-    assert expected_improvement(mean, deviation, 0.3) == pytest.approx(expected, abs=5e-3)
 
 
 @pytest.mark.parametrize(
