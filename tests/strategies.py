@@ -18,7 +18,7 @@ from support import with_sections
 
 SMALL = ControllerSettings(
     EncoderSettings(hidden=16),
-    teachers=TeacherSettings(members=2, steps=20),
+    teachers=TeacherSettings(members=2, steps=20, gaussian_process=0.0),
     student=StudentSettings(steps=20),
 )
 LONGER = ControllerSettings(teachers=TeacherSettings(steps=150), student=StudentSettings(steps=100))
@@ -45,7 +45,7 @@ MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
     "seminas_process": lambda space, seed: SemiNAS(
-        space, seed, FEW_STEPS, with_sections(SMALL, teachers={"gaussian_process": 1.0}), 10
+        space, seed, FEW_STEPS, with_sections(SMALL, teachers={"gaussian_process": 0.4}), 10
     ),
     "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
     "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from seminas.config.check import checked, without_hydra
+from seminas.config.check import checked, with_kept, without_hydra
 from seminas.config.compose import CONFIG_DIR, VERSION_BASE, register
 from seminas.config.messages import no_option, one_line
 from seminas.config.names import in_sweep, side_by_side
@@ -170,6 +170,7 @@ def run_once(
     Raises:
         UserError: The folder belongs to another config, or the work fails.
     """
+    config = with_kept(folder.config() or {}, config)
     finished: Any = folder.finished(config)
     result: R | None = work(config, folder, quiet) if finished is None else finished
     if result is not None and not quiet:

@@ -3,6 +3,7 @@
 They run before a command creates a folder or computes anything.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +112,20 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     before, after = flat(old), flat(new)
     keys = sorted({*before, *after})
     return [k for k in keys if before.get(k) != after.get(k) and not rule_at(new, k).may_change]
+
+
+def with_kept(old: Config, new: Config) -> Config:
+    """Return a new config in which settings with ``stays`` have their old value in place of null."""
+    kept = copy.deepcopy(new)
+    before = flat(old)
+    for key, value in flat(new).items():
+        if value is None and before.get(key) is not None and rule_at(new, key).stays:
+            *sections, name = key.split(".")
+            section = kept
+            for part in sections:
+                section = section[part]
+            section[name] = before[key]
+    return kept
 
 
 def rule_at(config: Config, key: str) -> Rule:

@@ -7,7 +7,11 @@ from seminas.config.fields import Settings, setting
 from seminas.errors import config_error
 
 ENCODERS = ("graph", "lstm", "paper")
-TARGETS = ("auto", "quantile", "tail", "clip", "standard", "min_max")
+TARGETS = ("quantile", "tail", "clip", "standard", "min_max")
+
+
+WEIGHT_ON_CELLS = 0.4
+"""Default weight of the Gaussian process in spaces that are no chains. It was chosen on NAS-Bench-201, CIFAR-10."""
 
 
 @dataclass
@@ -55,7 +59,8 @@ class TeacherSettings(Settings):
         forest: Weight of a random forest on the space's features in pseudo-labels and predictions, a fraction. 0 means
             no forest.
         gaussian_process: Weight of a Gaussian process in pseudo-labels and predictions, a fraction. With 1, there are
-            no other teachers. With 0, there is no process. Null means 1 for chains of choices, and 0 for other spaces.
+            no other teachers. With 0, there is no process. Null means 1 for chains of choices, and 0.4 for other
+            spaces. With ``strategy=seminas``, it is also the part of each round that the process selects.
         steps: Number of optimizer steps for up to 100 labeled architectures. For N > 100 architectures the number is
             multiplied by ``sqrt(N / 100)``.
         epochs: Number of passes over the labeled architectures, in place of ``steps``. Null means ``steps``.
@@ -69,7 +74,7 @@ class TeacherSettings(Settings):
 
     members: int = setting(5, at_least=1)
     forest: float = setting(0.0, at_least=0, at_most=1)
-    gaussian_process: float | None = setting(None, at_least=0, at_most=1)
+    gaussian_process: float | None = setting(None, at_least=0, at_most=1, stays=True)
     steps: int = setting(100, at_least=1)
     epochs: int | None = setting(None, at_least=1)
     held_out: float = setting(0.0, at_least=0, below=1)
@@ -103,14 +108,14 @@ class TargetSettings(Settings):
         kind: Transform of accuracies to targets. ``quantile``: quantiles of a normal distribution, by rank. ``tail``:
             quantiles of an exponential distribution, by rank, so that differences among the best count most.
             ``clip``: z-scores, with the lower half compressed. ``standard``: z-scores. ``min_max``: a range from 0 to
-            1. ``auto``: ``clip`` for chains of choices, and ``tail`` for other spaces.
+            1.
         tradeoff: λ, weight of the head's squared error in the loss, a fraction. The decoder's loss has the weight 1 - λ
             (equation 3).
     """
 
     KEY: ClassVar[str] = "controller.targets"
 
-    kind: str = setting("auto", choices=TARGETS)
+    kind: str = setting("tail", choices=TARGETS)
     tradeoff: float = setting(0.8, at_least=0, at_most=1)
 
 
@@ -174,13 +179,11 @@ class ControllerSettings(Settings):
     gpu_from: int = setting(20_000, at_least=1, unit="labels")
 
     def for_space(self, is_chain: bool) -> "ControllerSettings":
-        """Return the settings with the values that a space needs in place of ``auto`` and null."""
-        weight, kind = self.teachers.gaussian_process, self.targets.kind
-        return replace(
-            self,
-            teachers=replace(self.teachers, gaussian_process=float(is_chain) if weight is None else weight),
-            targets=replace(self.targets, kind=("clip" if is_chain else "tail") if kind == "auto" else kind),
-        )
+        """Return the settings with the weight of the Gaussian process that a space needs in place of null."""
+        weight = self.teachers.gaussian_process
+        if weight is None:
+            weight = 1.0 if is_chain else WEIGHT_ON_CELLS
+        return replace(self, teachers=replace(self.teachers, gaussian_process=weight))
 
     def check_together(self, key: str) -> None:
         """Refuse several members or hidden layers with ``encoder.kind=paper``. The authors' model has one of each."""

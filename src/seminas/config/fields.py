@@ -35,6 +35,7 @@ class Rule:
         distinct: Whether the items of a list must be distinct.
         unit: Unit of a number, such as ``seconds``.
         empty: Whether a text may be empty.
+        stays: Whether null means the value with which a run has begun.
         may_change: Whether a run may continue under another value, because the value does not change its results.
         extends: Whether a finished run may continue under a larger value.
         in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the replaced
@@ -51,6 +52,7 @@ class Rule:
     distinct: bool = False
     unit: str | None = None
     empty: bool = False
+    stays: bool = False
     may_change: bool = False
     extends: bool = False
     in_place_of: str | None = None

@@ -104,6 +104,7 @@ def todays(config: Mapping[str, Any]) -> Config:
     if isinstance(result.get("controller"), dict):
         for name in _NEW_IN_CONTROLLER:
             result["controller"].setdefault(name, getattr(ControllerSettings(), name))
+        result["controller"].setdefault("teachers", {}).setdefault("gaussian_process", 0.0)
     strategy, model = result.get("strategy"), result.get("model")
     for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
         if isinstance(section, dict) and "pseudo_label_ratio" in section:
@@ -117,6 +118,8 @@ def todays(config: Mapping[str, Any]) -> Config:
                 }.get(section["_target_"], section["_target_"])
     if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in result:
         result["search"]["pseudo_label_ratio"] = None
+    if isinstance(strategy, dict) and strategy.get("_target_", "").endswith(".GaussianProcess"):
+        strategy.setdefault("random_share", 1.0)
     if isinstance(model, dict):
         _predictor(result, model)
     evaluator = result.get("evaluator")

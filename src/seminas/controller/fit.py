@@ -83,7 +83,9 @@ def fit_controller(
                 device=device,
             )
         if one_member and teachers is not None and not len(unlabeled):
-            return Controller(space, teachers, None, targets, forest, device, process), np.empty(0)
+            return Controller(
+                space, teachers, None, targets, forest, device=device, process=process
+            ), np.empty(0)
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
             inputs = as_inputs(space, unlabeled)
@@ -108,7 +110,9 @@ def fit_controller(
             student, settings, schedule, both, rows, generator, decode=decode or one_member, device=device
         )
         others_of_student = None if teachers is student else teachers
-        return Controller(space, student, others_of_student, targets, forest, device, process), pseudo
+        return Controller(
+            space, student, others_of_student, targets, forest, device=device, process=process
+        ), pseudo
 
 
 def _teachers(

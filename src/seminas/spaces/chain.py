@@ -127,6 +127,7 @@ class ForbiddenChain(Chain):
             UserError: The automaton needs more than ``MOST_STATES`` states at a position.
         """
         self.length = len(num_choices)
+        self._num_choices = None if forbidden else np.asarray(num_choices)
         self._next = _transitions(num_choices, forbidden)
         counts: list[list[int]] = [[1] * int(max(1, self._next[-1].max() + 1))]
         for after in reversed(self._next):
@@ -144,6 +145,12 @@ class ForbiddenChain(Chain):
 
     def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         return self._ways[position][state], self._next[position][state]
+
+    def holds(self, sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See the base class. Without forbidden combinations this needs no states."""
+        if self._num_choices is None:
+            return super().holds(sequences)
+        return np.asarray(((sequences >= 0) & (sequences < self._num_choices)).all(axis=1))
 
 
 class BudgetChain(Chain):

@@ -11,11 +11,10 @@ from seminas.controller.gaussian_process import Groups, expected_improvement, fi
 from seminas.controller.targets import clipped, rank_quantiles
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.strategies.base import NUM_PARENTS, Strategy
-from seminas.strategies.taken import Taken
 
 NUM_RANDOM = 100
 """Number of random candidates in a space that is too large to list."""
-STARTS = 5
+STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
 
 
@@ -141,7 +140,7 @@ class Improver(Generic[A]):
             made: Candidates of the strategy. Their source is ``from_gradient``.
             rng: Random generator.
         """
-        strategy, known = self._strategy, self._strategy.known(pending)
+        strategy, known = self._strategy, set(self._strategy.known(pending))
         improvement = Improvement(strategy.space, labeled, pending)
         sees_all = strategy.sees_all(self._pool)
         sources: dict[str, Sequence[A]] = {"from_gradient": made}
@@ -150,7 +149,7 @@ class Improver(Generic[A]):
             sources["from_random"] = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
         chosen: dict[A, str] = {}
         while len(chosen) < n:
-            taken = Taken(known, chosen)
+            taken = known | set(chosen)
             if sees_all:
                 best = improvement.best_of(*self._space(), taken)
                 climbed = None if best is None else (best, "from_gradient" if best in made else "from_space")

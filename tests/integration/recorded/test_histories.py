@@ -15,6 +15,14 @@ from integration.recorded.portable import search
 RECORDED = Path(__file__).parent / "histories"
 OTHERS = ("local_search", "random", "seminas", "nao", "seminas_evolution", "bananas", "gaussian_process")
 """Strategies of the long tests."""
+AS_BEFORE = {
+    "seminas": ["controller.teachers.gaussian_process=0"],
+    "seminas_evolution": ["controller.teachers.gaussian_process=0"],
+}
+"""Settings with which a strategy asks for what version 0.1 asked for.
+
+The Gaussian process of version 0.1 is gone. Today's recorded its own history.
+"""
 STRATEGIES = ("evolution", *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS))
 
 
@@ -29,7 +37,7 @@ def without_cost(history: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_asks_for_what_it_asked_for(tmp_path: Path, strategy: str) -> None:
     table = ["evaluator=table", "evaluator.path=digits101", "search.max_queries=40"]
-    search(*table, f"strategy={strategy}", folder=tmp_path / "run")
+    search(*table, f"strategy={strategy}", *AS_BEFORE.get(strategy, ()), folder=tmp_path / "run")
     assert (tmp_path / "run" / "history.jsonl").read_bytes() == (RECORDED / f"{strategy}.jsonl").read_bytes()
 
 

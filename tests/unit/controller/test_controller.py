@@ -35,7 +35,9 @@ from seminas.spaces.nasbench101.cell import cell_arrays
 from seminas.spaces.subset import Subset
 from support import with_sections
 
-SMALL = ControllerSettings(teachers=TeacherSettings(members=2, steps=60), student=StudentSettings(steps=60))
+SMALL = ControllerSettings(
+    teachers=TeacherSettings(members=2, steps=60, gaussian_process=0.0), student=StudentSettings(steps=60)
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def accuracies(space: NASBench101, cells: list[Cell]) -> np.ndarray:
 PAPER = ControllerSettings(
     encoder=EncoderSettings(kind="paper", hidden=32, layers=1),
     head=HeadSettings(widths=[16]),
-    teachers=TeacherSettings(members=1, epochs=20),
+    teachers=TeacherSettings(members=1, epochs=20, gaussian_process=0.0),
     student=StudentSettings(epochs=1),
     targets=TargetSettings(kind="standard"),
     optimisation=OptimisationSettings(
@@ -156,6 +158,30 @@ def test_a_forest_is_an_opinion_of_its_weight(
     )
     np.testing.assert_allclose(labels_half, told, atol=1e-6)
     assert (labels_half != labels_alone).any()
+
+
+def test_a_gaussian_process_is_an_opinion_of_its_weight(
+    space: NASBench101, cells: list[Cell], accuracies: np.ndarray
+) -> None:
+    few = cells[:60], accuracies[:60], (0, 1), cells[60:100]
+    alone, _ = fit_controller(space, SMALL, *few)
+    half, labels = fit_controller(space, with_sections(SMALL, teachers={"gaussian_process": 0.5}), *few)
+    whole, of_process = fit_controller(space, with_sections(SMALL, teachers={"gaussian_process": 1.0}), *few)
+    assert half.process is not None and whole.process is not None and alone.process is None
+    assert half.teachers is not None and whole.teachers is None  # The process alone teaches the student.
+    means = whole.process.predict(cells[100:])
+    networks = half.scores(cells[100:])
+    np.testing.assert_allclose(half.mean_scores(cells[100:]), (networks.mean(axis=0) + means) / 2)
+    np.testing.assert_allclose(whole.mean_scores(cells[100:]), means)
+    np.testing.assert_array_equal(networks[:-1], alone.scores(cells[100:])[:-1])
+    assert kendalltau(means, accuracies[100:]).statistic > 0.6
+    new = cells[60:100]
+    teachers = alone.scores(new)[:-1].mean(axis=0)
+    mixed = half.targets.accuracies((teachers + whole.process.predict(new)) / 2)
+    np.testing.assert_allclose(labels, mixed, atol=1e-6)
+    np.testing.assert_allclose(of_process, whole.targets.accuracies(whole.process.predict(new)), atol=1e-6)
+    student = whole.student
+    assert student.decoder is not None and kendalltau(whole.scores(new)[0], of_process).statistic > 0.5
 
 
 def test_a_student_learns_what_its_teachers_say(

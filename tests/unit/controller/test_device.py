@@ -111,9 +111,8 @@ def test_fits_and_scores_are_on_the_chosen_device(
     original = Controller.__init__
 
     def built(self: Any, *arguments: Any, **keywords: Any) -> None:
-        *rest, device = arguments if len(arguments) == 6 else (*arguments, keywords.pop("device"))
-        moved.append(device)
-        original(self, *rest, **keywords)
+        moved.append(keywords.pop("device"))
+        original(self, *arguments, **keywords)
 
     monkeypatch.setattr("seminas.controller.fit.optimise", recorded)
     monkeypatch.setattr(Controller, "__init__", built)

@@ -1,3 +1,6 @@
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,14 +18,16 @@ from seminas.errors import UserError
 from seminas.loop.plan import make_plan
 from seminas.spaces.nasbench101 import Cell, NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
+from seminas.spaces.sequence import SequenceSpace
 from seminas.spaces.subset import Subset
 from seminas.strategies import controlled
 from seminas.strategies.bananas import Bananas
 from seminas.strategies.evolution import Evolution
 from seminas.strategies.local_search import LocalSearch
-from seminas.strategies.seminas import SemiNAS
+from seminas.strategies.seminas import NAO, SemiNAS
 from seminas.strategies.seminas_evolution import SemiNASEvolution
 from strategies import LONGER, MAKERS, SMALL, semi
+from support import with_sections
 
 
 def accuracy(cell: Cell) -> float | None:
@@ -122,6 +127,51 @@ def test_a_round_takes_one_of_those_that_the_controller_cannot_tell_apart() -> N
         present = names > 0
         graphs.add((matrix[np.ix_(present, present)].tobytes(), tuple(names[present])))
     assert len(graphs) == 30
+
+
+CHAIN = SequenceSpace("chain", {f"p{i}": list("abcd") for i in range(8)})
+EFFECTS = [np.random.default_rng(3).normal(size=g.shape[1]) for g in CHAIN.kernel_features([(0,) * 8])]
+
+
+def of_choices(architectures: list[tuple[int, ...]]) -> list[float]:
+    """Return accuracies that follow from the choices and, less, from their pairs."""
+    choices, pairs = (g @ e for g, e in zip(CHAIN.kernel_features(architectures), EFFECTS, strict=True))
+    return (0.5 + 0.02 * (choices + 0.3 * pairs)).tolist()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("pool", [0, 100_000])
+def test_a_process_chooses_on_chains(pool: int, asynchronous: bool) -> None:
+    """Check that its choices are good, new, and counted by their source, in a listed and in a large space."""
+    controller = with_sections(SMALL, teachers={"gaussian_process": None})
+    strategy = SemiNAS(CHAIN, 0, SemiNASSettings(pool=pool, max_steps=3), controller, 10)
+    assert strategy.asks_singly and strategy.round_sizes == (20, 5, 0.4, 0.2)
+    if asynchronous:
+        strategy.start([20, 5, 5, 5])
+    told: dict[Any, float] = {}
+    sources: Counter[str] = Counter()
+    for size in [1] * 35 if asynchronous else [20, 5, 5, 5]:
+        proposal = strategy.ask(size)
+        assert len(proposal.architectures) == size and not told.keys() & set(proposal.architectures)
+        sources.update({k: int(v) for k, v in proposal.metrics.items() if k.startswith("from_")})
+        accuracies = of_choices(proposal.architectures)
+        told |= dict(zip(proposal.architectures, accuracies, strict=True))
+        strategy.tell(proposal.architectures, accuracies)
+    values = list(told.values())
+    others = sorted(of_choices(CHAIN.at(np.arange(0, CHAIN.size, 16))))
+    assert max(values) > others[-40] and np.mean(values[-10:]) > np.mean(values[:20]) + 0.05
+    assert sum(sources.values()) == 15
+    assert set(sources) <= {"from_gradient", "from_neighbors", "from_random"} | (
+        {"from_space"} if pool else set()
+    )
+
+
+def test_nao_has_no_process_unless_it_gets_one() -> None:
+    controller = with_sections(SMALL, teachers={"gaussian_process": None})
+    assert not NAO(CHAIN, 0, SemiNASSettings(), controller, 0).asks_singly
+    assert NAO(
+        CHAIN, 0, SemiNASSettings(), with_sections(SMALL, teachers={"gaussian_process": 0.5}), 0
+    ).asks_singly
 
 
 def test_evolution_mutates_a_winner_among_the_youngest(space: NASBench101) -> None:
