@@ -21,7 +21,7 @@ AS_BEFORE = {
 }
 """Settings with which a strategy asks for what version 0.1 asked for.
 
-The Gaussian process of version 0.1 is gone. Today's recorded its own history.
+The Gaussian process of version 0.1 is gone. That of version 0.2 recorded its own history.
 """
 STRATEGIES = ("evolution", *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS))
 
