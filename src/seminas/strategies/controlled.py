@@ -79,7 +79,7 @@ class ControllerStrategy(FittedStrategy[A]):
         """Fit a controller, and propose the architectures that ``choose`` selects with it."""
         fit = self.fit()
         chosen, metrics = self.choose(n, fit, rng)
-        predictions = dict(zip(chosen, fit.controller.predict(chosen).tolist(), strict=True))
+        predictions = predictions_of(fit.controller, chosen)
         return Proposal(chosen, predictions, {"fit_s": fit.seconds, **metrics})
 
     @abstractmethod
@@ -138,6 +138,12 @@ class ControllerStrategy(FittedStrategy[A]):
         if self.controller.warm_start:
             self._last = number, controller
         return Fit(controller, labeled, dict(zip(unlabeled, pseudo.tolist(), strict=True)))
+
+
+def predictions_of(controller: Controller[A], architectures: list[A]) -> dict[A, float]:
+    """Return the predicted accuracy of each architecture, a fraction."""
+    predicted = controller.predict(architectures).tolist() if architectures else []
+    return dict(zip(architectures, predicted, strict=True))
 
 
 def ranked(controller: Controller[A], architectures: list[A]) -> list[A]:

@@ -14,7 +14,7 @@ from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
-from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit
+from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
 from seminas.strategies.improvement import Improver
 
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
@@ -58,6 +58,8 @@ class SemiNAS(ControllerStrategy[A]):
         if weight:
             self.round_sizes = SIZES_WITH_PROCESS
         self._improver = Improver(self, settings.pool)
+        self._controller: Controller[A] | None = None
+        """Controller of the last fit."""
         self._from_gradient: list[A] = []
         """Architectures from gradient steps in this round."""
         self._last_fit: tuple[Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
@@ -69,7 +71,7 @@ class SemiNAS(ControllerStrategy[A]):
         Random new architectures follow if these are too few. The metrics are their numbers by source.
         """
         made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
-        self._from_gradient = made
+        self._controller, self._from_gradient = fit.controller, made
         of_process = round(self._weight_of_process * n)
         chosen: list[A] = []
         metrics: dict[str, float] = {}
@@ -103,7 +105,9 @@ class SemiNAS(ControllerStrategy[A]):
         if self._weight_of_process:
             start = time.perf_counter()
             chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
-            return Proposal(chosen, metrics={"fit_s": time.perf_counter() - start, **metrics})
+            metrics["fit_s"] = time.perf_counter() - start
+            assert self._controller is not None
+            return Proposal(chosen, predictions_of(self._controller, chosen), metrics)
         return self._favorites(n, pending, rng)
 
     def _favorites(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
@@ -116,7 +120,7 @@ class SemiNAS(ControllerStrategy[A]):
         for k in range(n):
             turn = self.round + len(self.recent) + len(pending) + k
             chosen += choice.take(1, orders[turn % len(orders)], known, kinds)
-        predictions = dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)) if chosen else {}
+        predictions = predictions_of(controller, chosen)
         return Proposal(self.filled(chosen, n, rng, known), predictions)
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:

@@ -9,7 +9,7 @@ from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSetting
 from seminas.controller.fitted import Controller
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
-from seminas.strategies.controlled import ControllerStrategy, Fit, ranked
+from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
 
 
@@ -59,4 +59,4 @@ class SemiNASEvolution(ControllerStrategy[A]):
         assert controller is not None
         children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
         chosen = ranked(controller, children)[:n]
-        return Proposal(chosen, dict(zip(chosen, controller.predict(chosen).tolist(), strict=True)))
+        return Proposal(chosen, predictions_of(controller, chosen))

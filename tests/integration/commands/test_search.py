@@ -135,7 +135,7 @@ def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
 def whole(configure: Configure, small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished search of 20 evaluations in rounds of 8, 6 and 6."""
     folder = tmp_path_factory.mktemp("whole")
-    run(configure("search", *strategy_overrides(small_table)), folder)
+    run(configure("search", *strategy_overrides(small_table), "search.asynchronous=false"), folder)
     return folder
 
 
@@ -157,7 +157,7 @@ def test_a_search_goes_on_from_any_point_and_ends_alike(
     kept: int,
     planned: bool,
 ) -> None:
-    config = configure("search", *strategy_overrides(small_table))
+    config = configure("search", *strategy_overrides(small_table), "search.asynchronous=false")
     lines = history_of(whole)
     for name in ("config.yaml", "plan.json") if planned else ("config.yaml",):
         shutil.copy(whole / name, tmp_path)
