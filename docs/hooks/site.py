@@ -19,6 +19,7 @@ OUTSIDE = (
     "experiments/*/README.md",
     "experiments/**/*.png",
     "experiments/**/*.csv",
+    "experiments/**/*.jsonl",
 )
 """Files of the repository that are part of the site, beside those of ``docs/``."""
 GENERATED = {"settings": settings_reference.markdown, "commands": commands_reference.markdown}
