@@ -58,8 +58,8 @@ def main(
     """Compare the strategies of seminas with other frameworks on a table or a landscape.
 
     The problem is given as for seminas-search: space=nasbench201 evaluator.path=nasbench201.npz. The same command
-    continues with the results in the folder, also after a kill. Searches use one thread. pip install 'seminas[peers]'
-    installs the other frameworks.
+    continues with the results in the folder, also after a kill. Searches use one thread. The package's extra "peers"
+    has the other frameworks.
     """
     try:
         if not any(override.startswith("evaluator=") for override in overrides):
