@@ -32,7 +32,7 @@ PAPER = replace(
     ),
     warm_start=True,
 )
-FEW_STEPS = settings.SemiNASSettings(num_seeds=20, max_steps=5, pool=200)
+FEW_STEPS = settings.SemiNASSettings(num_seeds=20, max_steps=5, pool=200, improvement=0.0)
 AS_THE_PAPER = replace(FEW_STEPS, step_size=1.0, raw_gradient=True, better=False, favorites=0, pool=0)
 Make = Callable[[NASBench101, int], Strategy[Cell]]
 
@@ -45,7 +45,7 @@ MAKERS: dict[str, Make] = {
     "random": RandomSearch,
     "seminas": semi,
     "seminas_process": lambda space, seed: SemiNAS(
-        space, seed, FEW_STEPS, with_sections(SMALL, teachers={"gaussian_process": 0.4}), 10
+        space, seed, replace(FEW_STEPS, improvement=0.4), SMALL, 10
     ),
     "nao": lambda space, seed: NAO(space, seed, FEW_STEPS, SMALL, 0),
     "paper": lambda space, seed: SemiNAS(space, seed, AS_THE_PAPER, PAPER, 10),

@@ -10,10 +10,6 @@ ENCODERS = ("graph", "lstm", "paper")
 TARGETS = ("quantile", "tail", "clip", "standard", "min_max")
 
 
-WEIGHT_ON_CELLS = 0.4
-"""Default weight of the Gaussian process in spaces that are no chains. It was chosen on NAS-Bench-201, CIFAR-10."""
-
-
 @dataclass
 class EncoderSettings(Settings):
     """Settings of the encoder, which maps an architecture to states.
@@ -59,8 +55,8 @@ class TeacherSettings(Settings):
         forest: Weight of a random forest on the space's features in pseudo-labels and predictions, a fraction. 0 means
             no forest.
         gaussian_process: Weight of a Gaussian process in pseudo-labels and predictions, a fraction. With 1, there are
-            no other teachers. With 0, there is no process. Null means 1 for chains of choices, and 0.4 for other
-            spaces. With ``strategy=seminas``, it is also the part of each round that the process selects.
+            no other teachers. With 0, there is no process. Null means 1 for chains of choices, and 0 for other spaces,
+            where graph encoders rank better.
         steps: Number of optimizer steps for up to 100 labeled architectures. For N > 100 architectures the number is
             multiplied by ``sqrt(N / 100)``.
         epochs: Number of passes over the labeled architectures, in place of ``steps``. Null means ``steps``.
@@ -181,8 +177,7 @@ class ControllerSettings(Settings):
     def for_space(self, is_chain: bool) -> "ControllerSettings":
         """Return the settings with the weight of the Gaussian process that a space needs in place of null."""
         weight = self.teachers.gaussian_process
-        if weight is None:
-            weight = 1.0 if is_chain else WEIGHT_ON_CELLS
+        weight = float(is_chain) if weight is None else weight
         return replace(self, teachers=replace(self.teachers, gaussian_process=weight))
 
     def check_together(self, key: str) -> None:

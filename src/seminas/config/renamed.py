@@ -118,8 +118,12 @@ def todays(config: Mapping[str, Any]) -> Config:
                 }.get(section["_target_"], section["_target_"])
     if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in result:
         result["search"]["pseudo_label_ratio"] = None
-    if isinstance(strategy, dict) and strategy.get("_target_", "").endswith(".GaussianProcess"):
-        strategy.setdefault("random_share", 1.0)
+    if isinstance(strategy, dict):
+        target = str(strategy.get("_target_", ""))
+        if target.endswith(".GaussianProcess"):
+            strategy.setdefault("random_share", 1.0)
+        if target.endswith((".SemiNAS", ".NAO")):
+            strategy.setdefault("improvement", 0.0)
     if isinstance(model, dict):
         _predictor(result, model)
     evaluator = result.get("evaluator")

@@ -105,7 +105,11 @@ class SemiNASSettings(Settings):
             round.
         raw_gradient: Whether to use the unscaled gradient, as the authors do. Otherwise scale it to the states' length.
         better: Whether to drop an architecture that is not predicted to be better than its seed.
-        favorites: Fraction of a round that consists of favorites of the controller's members.
+        favorites: Fraction of a round that consists of favorites of the controller's members, apart from the part that
+            the expected improvement selects.
+        improvement: Fraction of a round that the expected improvement of a Gaussian process selects. The other
+            architectures come from gradient steps and favorites. Null means 1 for chains of choices, and 0.4 for other
+            spaces. With ``nao``, null means 0.
         overgenerate: Ratio between the number of architectures that the gradient steps must make and the size of the
             round. The controller chooses the best of them.
         pool: Largest space in which all architectures are candidates for favorites. In a larger space, the candidates
@@ -122,6 +126,7 @@ class SemiNASSettings(Settings):
     raw_gradient: bool = False
     better: bool = True
     favorites: float = setting(0.5, at_least=0, at_most=1)
+    improvement: float | None = setting(None, at_least=0, at_most=1, stays=True)
     overgenerate: float = setting(2.0, at_least=1)
     pool: int = setting(20_000, at_least=0, unit="architectures")
 

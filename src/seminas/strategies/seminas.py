@@ -19,6 +19,8 @@ from seminas.strategies.improvement import Improver
 
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
 """Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
+PART_ON_CELLS = 0.4
+"""Default part of a round for the Gaussian process in spaces that are no chains. NAS-Bench-201 (CIFAR-10) decided it."""
 DIGITS = 3
 """Number of decimals of a score. Architectures are alike if every member gives them the same rounded score."""
 
@@ -32,10 +34,11 @@ class SemiNAS(ControllerStrategy[A]):
     functions that fit the labels. So this selection explores like Thompson sampling (White et al., AAAI 2021). If all
     members give several architectures the same scores, a round takes only one of them.
 
-    If one of the teachers is a Gaussian process, its expected improvement selects a part of each round. This part is
-    the weight of the process. The candidates from gradient steps compete with neighbors of the best architectures and
-    with random ones, and the selection climbs to local maxima from all of them (see ``Improver``). The process is
-    fitted again for each question, so that it knows all accuracies so far. The student is fitted once in each round.
+    The expected improvement of a Gaussian process selects a part of each round: all of it on chains of choices, where
+    the process is also the teacher, and less on cells. The candidates from gradient steps compete with neighbors of the
+    best architectures and with random ones, and the selection climbs to local maxima from all of them (see
+    ``Improver``). The process is fitted again for each question, so that it knows all accuracies so far. The controller
+    is fitted once in a round.
 
     In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
     differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
@@ -52,10 +55,13 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        weight = controller.for_space(space.is_chain).teachers.gaussian_process
-        self._weight_of_process = weight or 0.0
-        self.asks_singly = bool(weight)
-        if weight:
+        part = (
+            (1.0 if space.is_chain else PART_ON_CELLS)
+            if settings.improvement is None
+            else settings.improvement
+        )
+        self._part_of_process, self.asks_singly = part, part > 0
+        if part:
             self.round_sizes = SIZES_WITH_PROCESS
         self._improver = Improver(self, settings.pool)
         self._controller: Controller[A] | None = None
@@ -72,7 +78,7 @@ class SemiNAS(ControllerStrategy[A]):
         """
         made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
         self._controller, self._from_gradient = fit.controller, made
-        of_process = round(self._weight_of_process * n)
+        of_process = round(self._part_of_process * n)
         chosen: list[A] = []
         metrics: dict[str, float] = {}
         if of_process < n:
@@ -102,7 +108,7 @@ class SemiNAS(ControllerStrategy[A]):
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the architectures with the highest expected improvement, or further favorites of the members."""
-        if self._weight_of_process:
+        if self._part_of_process:
             start = time.perf_counter()
             chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
             metrics["fit_s"] = time.perf_counter() - start
@@ -150,7 +156,7 @@ class NAO(SemiNAS[A]):
     """SemiNAS without pseudo-labels (Luo et al., "Neural Architecture Optimization", NeurIPS 2018).
 
     The config sets the ratio of pseudo-labels to 0, and rejects other ratios. NAO has no Gaussian process unless the
-    settings give it a weight.
+    settings ask for one.
     """
 
     def __init__(
@@ -161,6 +167,7 @@ class NAO(SemiNAS[A]):
         controller: ControllerSettings,
         pseudo_label_ratio: float,
     ) -> None:
+        settings = replace(settings, improvement=settings.improvement or 0.0)
         teachers = replace(controller.teachers, gaussian_process=controller.teachers.gaussian_process or 0.0)
         super().__init__(space, seed, settings, replace(controller, teachers=teachers), pseudo_label_ratio)
 

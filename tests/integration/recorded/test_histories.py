@@ -16,8 +16,7 @@ RECORDED = Path(__file__).parent / "histories"
 OTHERS = ("local_search", "random", "seminas", "nao", "seminas_evolution", "bananas", "gaussian_process")
 """Strategies of the long tests."""
 AS_BEFORE = {
-    "seminas": ["controller.teachers.gaussian_process=0"],
-    "seminas_evolution": ["controller.teachers.gaussian_process=0"],
+    "seminas": ["strategy.improvement=0"],
 }
 """Settings with which a strategy asks for what version 0.1 asked for.
 
