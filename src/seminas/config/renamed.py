@@ -104,7 +104,8 @@ def todays(config: Mapping[str, Any]) -> Config:
     if isinstance(result.get("controller"), dict):
         for name in _NEW_IN_CONTROLLER:
             result["controller"].setdefault(name, getattr(ControllerSettings(), name))
-        result["controller"].setdefault("teachers", {}).setdefault("gaussian_process", 0.0)
+        if isinstance(teachers := result["controller"].get("teachers"), dict):
+            teachers.setdefault("gaussian_process", 0.0)
     strategy, model = result.get("strategy"), result.get("model")
     for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
         if isinstance(section, dict) and "pseudo_label_ratio" in section:
@@ -119,11 +120,10 @@ def todays(config: Mapping[str, Any]) -> Config:
     if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in result:
         result["search"]["pseudo_label_ratio"] = None
     if isinstance(strategy, dict):
-        target = str(strategy.get("_target_", ""))
-        if target.endswith(".GaussianProcess"):
-            strategy.setdefault("random_share", 1.0)
-        if target.endswith((".SemiNAS", ".NAO")):
-            strategy.setdefault("improvement", 0.0)
+        # A strategy of SemiNAS, or the Gaussian process. BANANAS also has batches.
+        for known, name, value in (("favorites", "improvement", 0.0), ("batch_size", "random_share", 1.0)):
+            if known in strategy and "ensemble_size" not in strategy:
+                strategy.setdefault(name, value)
     if isinstance(model, dict):
         _predictor(result, model)
     evaluator = result.get("evaluator")

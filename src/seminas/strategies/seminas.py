@@ -20,7 +20,7 @@ from seminas.strategies.improvement import Improver
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
 """Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
 PART_ON_CELLS = 0.4
-"""Default part of a round for the Gaussian process in spaces that are no chains. NAS-Bench-201 (CIFAR-10) decided it."""
+"""Default part of a round for the Gaussian process in spaces that are no chains. NAS-Bench-201 decided it."""
 DIGITS = 3
 """Number of decimals of a score. Architectures are alike if every member gives them the same rounded score."""
 
