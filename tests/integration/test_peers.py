@@ -50,6 +50,12 @@ def compare(table: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
+def run_once(overrides: list[str], methods: str, queries: str, out: Path) -> None:
+    """Run the comparison with one seed."""
+    main = import_module("peers").main
+    main(overrides=overrides, methods=methods, queries=queries, seeds=1, repeats=1, out=out)
+
+
 def cells_of(out: Path) -> dict[str, list[str]]:
     """Return the cells of the table by method."""
     lines = [line for line in (out / "table.md").read_text().splitlines() if line.startswith("| ")]
@@ -100,14 +106,7 @@ def test_it_continues_with_its_results(
     times = {"cpu_s": 0, "wall_s": 0}
     assert [row | times for row in again] == [row | times for row in first]
     with pytest.raises(SystemExit):
-        import_module("peers").main(
-            overrides=["space=nasbench_macro", "evaluator=landscape"],
-            methods="random",
-            queries="2",
-            seeds=1,
-            repeats=1,
-            out=out,
-        )
+        run_once(["space=nasbench_macro", "evaluator=landscape"], "random", "2", out)
     assert "choose another --out" in capsys.readouterr().err
 
 
@@ -188,13 +187,6 @@ def test_its_errors_are_one_line(
 def test_cells_that_are_no_product_of_choices_have_no_other_framework(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import_module("peers").main(
-        overrides=["space=nasbench101", "evaluator.path=digits101"],
-        methods="random,optuna_tpe",
-        queries="3,5",
-        seeds=1,
-        repeats=1,
-        out=tmp_path,
-    )
+    run_once(["space=nasbench101", "evaluator.path=digits101"], "random,optuna_tpe", "3,5", tmp_path)
     assert "left out: optuna_tpe, because the candidates are no product" in capsys.readouterr().out
     assert {path.name for path in tmp_path.glob("*.png")} == {"curves-3.png", "curves-5.png"}

@@ -175,7 +175,7 @@ class ControllerSettings(Settings):
     gpu_from: int = setting(20_000, at_least=1, unit="labels")
 
     def for_space(self, is_chain: bool) -> "ControllerSettings":
-        """Return the settings with the weight of the Gaussian process that a space needs in place of null."""
+        """Return the settings with a weight of the Gaussian process in place of null: 1 for a chain, 0 otherwise."""
         weight = self.teachers.gaussian_process
         weight = float(is_chain) if weight is None else weight
         return replace(self, teachers=replace(self.teachers, gaussian_process=weight))

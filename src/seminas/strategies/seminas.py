@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Generic
 
 import numpy as np
@@ -45,6 +44,9 @@ class SemiNAS(ControllerStrategy[A]):
     Kandasamy et al., AISTATS 2018). Nothing is proposed that every member scores like a pending architecture.
     """
 
+    has_process = True
+    """Whether a Gaussian process teaches and selects where the settings leave this open."""
+
     def __init__(
         self,
         space: SearchSpace[A],
@@ -53,13 +55,11 @@ class SemiNAS(ControllerStrategy[A]):
         controller: ControllerSettings,
         pseudo_label_ratio: float,
     ) -> None:
+        controller = controller.for_space(space.is_chain and self.has_process)
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        part = (
-            (1.0 if space.is_chain else PART_ON_CELLS)
-            if settings.improvement is None
-            else settings.improvement
-        )
+        default = 0.0 if not self.has_process else 1.0 if space.is_chain else PART_ON_CELLS
+        part = default if settings.improvement is None else settings.improvement
         self._part_of_process, self.asks_singly = part, part > 0
         if part:
             self.round_sizes = SIZES_WITH_PROCESS
@@ -159,17 +159,7 @@ class NAO(SemiNAS[A]):
     settings ask for one.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace[A],
-        seed: int,
-        settings: SemiNASSettings,
-        controller: ControllerSettings,
-        pseudo_label_ratio: float,
-    ) -> None:
-        settings = replace(settings, improvement=settings.improvement or 0.0)
-        teachers = replace(controller.teachers, gaussian_process=controller.teachers.gaussian_process or 0.0)
-        super().__init__(space, seed, settings, replace(controller, teachers=teachers), pseudo_label_ratio)
+    has_process = False
 
 
 class _Choice(Generic[A]):

@@ -163,10 +163,17 @@ def test_a_forest_is_an_opinion_of_its_weight(
 def test_a_gaussian_process_is_an_opinion_of_its_weight(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:
-    few = cells[:60], accuracies[:60], (0, 1), cells[60:100]
-    alone, _ = fit_controller(space, SMALL, *few)
-    half, labels = fit_controller(space, with_sections(SMALL, teachers={"gaussian_process": 0.5}), *few)
-    whole, of_process = fit_controller(space, with_sections(SMALL, teachers={"gaussian_process": 1.0}), *few)
+    (alone, _), (half, labels), (whole, of_process) = (
+        fit_controller(
+            space,
+            with_sections(SMALL, teachers={"gaussian_process": weight}),
+            cells[:60],
+            accuracies[:60],
+            (0, 1),
+            cells[60:100],
+        )
+        for weight in (0.0, 0.5, 1.0)
+    )
     assert half.process is not None and whole.process is not None and alone.process is None
     assert half.teachers is not None and whole.teachers is None  # The process alone teaches the student.
     means = whole.process.predict(cells[100:])

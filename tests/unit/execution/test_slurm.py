@@ -160,9 +160,7 @@ def test_calls_that_begin_together_are_one_array(make: Make, fake: FakeSlurm) ->
 
 
 @pytest.mark.long
-def test_a_preempted_job_is_submitted_any_number_of_times(
-    make: Make, fake: FakeSlurm, tmp_path: Path
-) -> None:
+def test_a_preempted_job_is_submitted_again_and_again(make: Make, fake: FakeSlurm, tmp_path: Path) -> None:
     engine = make(max_jobs=1)
     engine.submit(0, "wait_for", (tmp_path, "a"))
     for number, state in enumerate(("PREEMPTED", "NODE_FAIL")):
