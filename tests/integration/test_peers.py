@@ -90,6 +90,7 @@ def test_all_methods_evaluate_distinct_architectures_and_the_table_says_so(
     assert set(cells_of(out)) == {"random", "optuna_tpe"}
 
 
+@pytest.mark.long
 def test_it_continues_with_its_results(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_framework_that_repeats_itself_gets_random_architectures() -> None:
     assert peer.told == [found[(1,) * 8]] * 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["optuna_tpe", "optuna_gp", "smac_forest", "smac_gp", "nevergrad"])
 def test_each_framework_that_is_installed_searches(method: str, tmp_path: Path) -> None:
     frameworks = import_module("peers_parts.frameworks")
@@ -150,6 +152,7 @@ def test_each_framework_that_is_installed_searches(method: str, tmp_path: Path) 
     assert len(found) == QUERIES and len(peer.ask()) == 8
 
 
+@pytest.mark.long
 def test_its_help(tmp_path: Path) -> None:
     command = [sys.executable, str(MEASUREMENTS / "peers.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
@@ -184,6 +187,7 @@ def test_its_errors_are_one_line(
     assert exit_status.value.code == 2 and words in said and len(said.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_cells_that_are_no_product_of_choices_have_no_other_framework(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

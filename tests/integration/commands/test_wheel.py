@@ -7,9 +7,12 @@ import sys
 import venv
 from pathlib import Path
 
+import pytest
+
 from support import ROOT, SMALL_STRATEGY
 
 
+@pytest.mark.long
 def test_the_wheel_runs_in_an_empty_folder(tmp_path: Path) -> None:
     dist, home = tmp_path / "dist", tmp_path / "env"
     build = "from hatchling.builders.wheel import WheelBuilder; import sys;"

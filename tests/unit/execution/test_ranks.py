@@ -39,8 +39,8 @@ def test_each_rank_knows_its_place_and_has_a_log(tmp_path: Path, monkeypatch: py
         ("raised", "rank 1 failed: ValueError: it broke"),
         ("refused", "rank 1 failed: it cannot be"),
         ("killed", "rank 1 was ended by signal 9"),
-        ("interrupted", "rank 1 was ended by signal 2"),
-        ("hung up", "rank 1 was ended by signal 1"),
+        pytest.param("interrupted", "rank 1 was ended by signal 2", marks=pytest.mark.long),
+        pytest.param("hung up", "rank 1 was ended by signal 1", marks=pytest.mark.long),
     ],
 )
 def test_a_rank_that_fails_ends_the_others(how: str, message: str, tmp_path: Path) -> None:
