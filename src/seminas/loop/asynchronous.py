@@ -163,7 +163,8 @@ class _Asynchronous:
         begins first, so that all workers end at about the same time.
         """
         before = len(self.waiting)
-        most = num_together(self.total, self.search.workers.num_workers)
+        share = self.search.strategy.share_together
+        most = num_together(self.total, self.search.workers.num_workers, share)
         together = self._num_left() <= most and (self._num_free() > 0 or before > 0)
         while self._num_left() > 0 and (together or self._num_free() > 0):
             asked = self.proposals.next()

@@ -15,17 +15,15 @@ ROUNDS_AHEAD = 2
 """Largest number of proposals that are made ahead, in rounds."""
 
 
-def num_together(total: int, num_workers: int) -> int:
-    """Return the number of last questions that are asked together.
-
-    They are at most one for each worker, so that the workers end at about the same time, and at most a tenth of all,
-    because they all know equally little.
+def num_together(total: int, num_workers: int, share: float) -> int:
+    """Return the number of last questions that are asked together, so that the workers end at about the same time.
 
     Args:
         total: Number of questions in the whole search.
         num_workers: Number of workers.
+        share: Largest fraction of all questions, see ``Strategy.share_together``.
     """
-    return min(num_workers, max(1, total // 10))
+    return min(num_workers, max(1, int(share * total)))
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class ProposalsAhead(Proposals):
     def _wanted(self) -> int:
         """Return the number of proposals that the queue should hold."""
         num_left = self._total - self._num_asked
-        if num_left <= num_together(self._total, self._num_workers()):
+        if num_left <= num_together(self._total, self._num_workers(), self._strategy.share_together):
             return len(self._ready) + num_left
         seconds_between_ends = (time.monotonic() - self._began) / max(1, self._num_told)
         during_fit = math.ceil(self._fit_s / seconds_between_ends) if self._num_told else 1

@@ -81,6 +81,8 @@ class Strategy(ABC, Generic[A]):
             appends further rounds as it grows.
     """
 
+    share_together = 1.0
+    """Largest fraction of all questions that are asked together at the end of an asynchronous search."""
     asks_singly = False
     """Whether the strategy uses each accuracy at once. Then a search with one worker is asynchronous, too."""
 

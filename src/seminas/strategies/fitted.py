@@ -17,6 +17,8 @@ class FittedStrategy(Strategy[A]):
     The strategy proposes random architectures until two architectures have an accuracy.
     """
 
+    share_together = 0.1
+    """Questions that are asked together know equally little, which costs a model more than other strategies."""
     _fitted_round = -1
     """Round of the last fit."""
 
