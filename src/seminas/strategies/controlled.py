@@ -17,8 +17,6 @@ from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
 
 ROUND_SIZES = RoundSizes(first=25, step=5, growth=0.4)
-OF_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
-"""Sizes of rounds with a Gaussian process, which needs fewer labels. They were chosen on NAS-Bench-Macro."""
 UNLABELED = 1
 """Part of the seed of the random generator that draws unlabeled architectures.
 
@@ -68,10 +66,8 @@ class ControllerStrategy(FittedStrategy[A]):
         """
         check_device(controller)
         super().__init__(space, seed)
+        self.round_sizes = ROUND_SIZES
         self.controller = controller
-        self.has_process = controller.for_space(space.is_chain).teachers.gaussian_process != 0
-        self.asks_singly = self.has_process
-        self.round_sizes = OF_PROCESS if self.has_process else ROUND_SIZES
         self.pseudo_label_ratio = pseudo_label_ratio
         self._last: tuple[int, Controller[A]] | None = None
 

@@ -166,6 +166,17 @@ def test_a_process_chooses_on_chains(pool: int, asynchronous: bool) -> None:
     )
 
 
+def test_a_process_chooses_two_in_five_cells(space: NASBench101) -> None:
+    part = Subset(space, np.arange(300))
+    strategy = SemiNAS(part, 0, SemiNASSettings(pool=500, max_steps=3), SMALL, 10)
+    assert strategy.asks_singly and strategy.round_sizes == (20, 5, 0.4, 0.2)
+    first = strategy.ask(20).architectures
+    strategy.tell(first, [accuracy(cell) for cell in first])
+    proposal = strategy.ask(5)
+    assert len(proposal.architectures) == 5 and set(proposal.predictions) == set(proposal.architectures)
+    assert proposal.metrics["from_space"] + proposal.metrics["from_gradient"] >= 2
+
+
 def test_nao_has_no_process_unless_it_gets_one() -> None:
     controller = with_sections(SMALL, teachers={"gaussian_process": None})
     assert not NAO(CHAIN, 0, SemiNASSettings(), controller, 0).asks_singly
