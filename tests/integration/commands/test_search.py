@@ -107,10 +107,11 @@ def test_what_a_strategy_does_does_not_depend_on_test_accuracies(
     paths = [tmp_path / "plain.npz", tmp_path / "betraying.npz"]
     for path, test in zip(paths, (table.columns["test"], betraying), strict=True):
         save_table(replace(table, columns={**table.columns, "test": test}), path)
-    extra = ["strategy.pool=200"] if strategy in ("seminas", "nao") else []
+    extra = ["strategy.pool=2000"] if strategy in ("seminas", "nao") else []
     overrides = [
         "evaluator=table",
         "search.max_queries=30",
+        "search.num_labeled=20",
         f"strategy={strategy}",
         *SMALL_CONTROLLER,
         *extra,

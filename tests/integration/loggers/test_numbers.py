@@ -89,6 +89,7 @@ def test_a_training(ran: Callable[[str], Path], logger: str) -> None:
         assert found[f"final/{name}"] == single(result.steps, getattr(result, name)), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("logger", LOGGERS)
 def test_a_supernet(ran: Callable[[str], Path], logger: str) -> None:
     folder = ran("supernet")

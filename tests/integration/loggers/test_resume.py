@@ -46,6 +46,7 @@ def search(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return {"folder": folder, **parts}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("logger", LOGGERS)
 @pytest.mark.parametrize("number", [QUERIES, MORE])
 def test_a_search_has_each_point_once(search: dict[str, Any], number: int, logger: str) -> None:
@@ -107,7 +108,8 @@ def test_a_killed_training_has_the_rows_of_one_that_was_not_killed(training: dic
     assert len(rows) == len(whole) and len({row.count(",") for row in rows}) == 1
 
 
-@pytest.mark.parametrize("name", ["search", pytest.param("training", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["search", "training"])
 def test_all_processes_logged_to_the_same_run(name: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)["folder"]
     ids = json.loads((folder / "loggers.json").read_text())

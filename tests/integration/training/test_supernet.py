@@ -138,6 +138,7 @@ def evaluator(root: Path, folder: Path, space: Any, **changes: Any) -> SupernetE
     return SupernetEvaluator(space, 0, folder, settings, images_config(root))
 
 
+@pytest.mark.long
 def test_each_round_trains_on_and_measures_what_came_before_again(
     root: Path, tmp_path: Path, space: MobileNet
 ) -> None:

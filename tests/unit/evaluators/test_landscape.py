@@ -103,6 +103,7 @@ print(json.dumps([landscape.val_accuracies([a])[0] for a in reversed(architectur
 """
 
 
+@pytest.mark.long
 def test_accuracies_do_not_depend_on_the_process_and_the_order_of_questions() -> None:
     answers = [
         subprocess.run(

@@ -256,6 +256,7 @@ def test_jobs_that_no_record_names_are_cancelled_by_their_name(
     assert fake.jobs()["1000"] == "CANCELLED by 0"
 
 
+@pytest.mark.long
 def test_cancel_ends_the_jobs_and_their_search(make: Make, fake: FakeSlurm, tmp_path: Path) -> None:
     engine = make(max_jobs=2)
     for ticket, name in enumerate("abc"):
