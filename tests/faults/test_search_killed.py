@@ -192,7 +192,8 @@ class ThisProcess(Engine):
         pass
 
 
-@pytest.mark.parametrize("asynchronous", [pytest.param("false", marks=pytest.mark.long), "true"])
+@pytest.mark.long
+@pytest.mark.parametrize("asynchronous", ["false", "true"])
 def test_a_killed_search_on_trainings_goes_on(
     configure: Configure, folder: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: str
 ) -> None:
