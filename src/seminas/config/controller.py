@@ -174,10 +174,10 @@ class ControllerSettings(Settings):
     device: str = setting("auto", choices=("auto", "cpu", "cuda"))
     gpu_from: int = setting(20_000, at_least=1, unit="labels")
 
-    def for_space(self, is_chain: bool) -> "ControllerSettings":
-        """Return the settings with a weight of the Gaussian process in place of null: 1 for a chain, 0 otherwise."""
+    def with_process(self, *, by_default: bool) -> "ControllerSettings":
+        """Return the settings with a weight of the Gaussian process in place of null: 1 ``by_default``, or 0."""
         weight = self.teachers.gaussian_process
-        weight = float(is_chain) if weight is None else weight
+        weight = float(by_default) if weight is None else weight
         return replace(self, teachers=replace(self.teachers, gaussian_process=weight))
 
     def check_together(self, key: str) -> None:

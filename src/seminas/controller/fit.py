@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seminas.config.controller import ControllerSettings
 from seminas.controller.device import chosen_device
-from seminas.controller.fitted import Controller, fit_forest, fit_process_teacher
+from seminas.controller.fitted import Controller, fit_forest, fit_process_teacher, mixed
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.make import make_network
 from seminas.controller.models.network import ControllerNetwork
@@ -53,7 +53,7 @@ def fit_controller(
     """
     state = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
-    settings = settings.for_space(space.is_chain)
+    settings = settings.with_process(by_default=space.is_chain)
     targets = Targets(settings.targets.kind, accuracies)
     labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(targets.values, dtype=torch.float32))
     previous = start if settings.warm_start else None
@@ -92,9 +92,9 @@ def fit_controller(
             if teachers is not None:
                 members = Controller(space, teachers, None, targets, device=device)
                 pseudo = members.input_scores(inputs).mean(axis=0)
-                pseudo = pseudo if forest is None else forest.mixed_with(pseudo, unlabeled)
-            if process is not None:
-                pseudo = process.mixed_with(pseudo if len(pseudo) else np.zeros(len(unlabeled)), unlabeled)
+                pseudo = mixed(pseudo, (forest, process), unlabeled)
+            elif process is not None:
+                pseudo = process.predict(unlabeled)
             both = _joined(labeled, Labeled(inputs, torch.as_tensor(pseudo, dtype=torch.float32)))
             others = torch.arange(len(labeled.targets), len(both.targets))
             rows = torch.cat([rows.repeat(settings.student.upsampling), others])

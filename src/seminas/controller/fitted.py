@@ -1,6 +1,7 @@
 """A fitted controller. It predicts accuracies with its networks and, if the settings ask for it, a random forest."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -25,28 +26,50 @@ BLOCK = 20_000
 
 
 @dataclass(frozen=True)
-class Forest(Generic[A]):
-    """A random forest (Breiman, Machine Learning, 2001) on a space's features.
-
-    The forest and the networks make different errors.
+class Opinion(ABC, Generic[A]):
+    """Base class of models beside the networks, which make other errors than the networks.
 
     Attributes:
         space: Space that computes the features.
-        regressor: Fitted forest.
-        weight: Weight of the forest's predictions, from 0 to 1. The networks' predictions have the weight 1 - weight.
+        weight: Weight of the model's predictions, from 0 to 1. The other predictions have the weight 1 - weight.
     """
 
     space: SearchSpace[A]
-    regressor: Any
     weight: float
 
-    def mixed_with(self, mean: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the weighted mean of the networks' predictions ``mean``, ``[n]``, and the forest's predictions."""
-        blocks = [
-            self.regressor.predict(self.space.features(architectures[i : i + BLOCK]))
-            for i in range(0, len(architectures), BLOCK)
-        ]
-        return (1 - self.weight) * mean + self.weight * np.concatenate(blocks) if blocks else mean
+    def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return predictions ``[n]``, on the scale of the targets."""
+        starts = range(0, len(architectures), BLOCK)
+        return np.concatenate([np.empty(0), *(self._predict(architectures[i : i + BLOCK]) for i in starts)])
+
+    @abstractmethod
+    def _predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return the predictions of at most ``BLOCK`` architectures."""
+
+
+def mixed(
+    mean: NDArray[np.float64], opinions: Iterable[Opinion[A] | None], architectures: Sequence[A]
+) -> NDArray[np.float64]:
+    """Return the networks' predictions ``mean``, ``[n]``, with the opinions mixed in by their weights."""
+    for opinion in opinions:
+        if opinion is not None:
+            mean = (1 - opinion.weight) * mean + opinion.weight * opinion.predict(architectures)
+    return mean
+
+
+@dataclass(frozen=True)
+class Forest(Opinion[A]):
+    """A random forest (Breiman, Machine Learning, 2001) on a space's features.
+
+    Attributes:
+        regressor: Fitted forest.
+    """
+
+    regressor: Any
+
+    def _predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        predicted: NDArray[np.float64] = self.regressor.predict(self.space.features(architectures))
+        return predicted
 
 
 def fit_forest(
@@ -62,38 +85,26 @@ def fit_forest(
     from sklearn.ensemble import RandomForestRegressor
 
     regressor = RandomForestRegressor(500, max_features=0.33, random_state=seed % 2**32)
-    return Forest(space, regressor.fit(space.features(architectures), targets), weight)
+    return Forest(space, weight, regressor.fit(space.features(architectures), targets))
 
 
 @dataclass(frozen=True)
-class ProcessTeacher(Generic[A]):
+class ProcessTeacher(Opinion[A]):
     """A Gaussian process as a teacher.
 
     Attributes:
-        space: Space that computes the features.
         process: Process fitted on standardised targets.
         center: Mean of the targets.
         scale: Standard deviation of the targets.
-        weight: Weight of the process's predictions, from 0 to 1. The other predictions have the weight 1 - weight.
     """
 
-    space: SearchSpace[A]
     process: GaussianProcess
     center: float
     scale: float
-    weight: float
 
-    def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the predicted means ``[n]``, on the scale of the targets."""
-        blocks = [
-            self.process.predict(self.space.kernel_features(architectures[i : i + BLOCK]))[0]
-            for i in range(0, len(architectures), BLOCK)
-        ]
-        return self.center + self.scale * np.concatenate([np.empty(0), *blocks])
-
-    def mixed_with(self, mean: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the weighted mean of other predictions ``mean``, ``[n]``, and the process's predictions."""
-        return (1 - self.weight) * mean + self.weight * self.predict(architectures)
+    def _predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        mean, _ = self.process.predict(self.space.kernel_features(architectures))
+        return self.center + self.scale * mean
 
 
 def fit_process_teacher(
@@ -104,7 +115,7 @@ def fit_process_teacher(
         return None
     center, scale = float(targets.mean()), float(targets.std()) or 1.0
     process = fit_gaussian_process(space.kernel_features(architectures), (targets - center) / scale)
-    return ProcessTeacher(space, process, center, scale, weight)
+    return ProcessTeacher(space, weight, process, center, scale)
 
 
 class Controller(Generic[A]):
@@ -167,9 +178,7 @@ class Controller(Generic[A]):
         """
         if self.process is not None and self.process.weight == 1:
             return self.process.predict(architectures)
-        mean = self.scores(architectures).mean(axis=0)
-        mean = mean if self.forest is None else self.forest.mixed_with(mean, architectures)
-        return mean if self.process is None else self.process.mixed_with(mean, architectures)
+        return mixed(self.scores(architectures).mean(axis=0), (self.forest, self.process), architectures)
 
     def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predicted accuracies, ``[n]``, as fractions."""

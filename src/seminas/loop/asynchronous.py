@@ -16,6 +16,7 @@ from seminas.loop.questions import replay, store_question
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.archive import Archive
 from seminas.runs.records import Question, Record
+from seminas.strategies.base import summed
 
 STARVING_S = 0.05
 """Seconds between two looks at the evaluations while a worker waits for a proposal."""
@@ -187,9 +188,8 @@ class _Asynchronous:
         """Store a question. Its evaluation waits for a free worker."""
         question = store_question(self.archive, self.search.space, asked, self.search.now_s())
         # The imported evaluations are the strategy's first round.
-        metrics = self.metrics[asked.round - bool(self.archive.imported)]
-        for name, value in asked.metrics.items():
-            metrics[name] = metrics.get(name, 0.0) + value
+        number = asked.round - bool(self.archive.imported)
+        self.metrics[number] = summed(self.metrics[number], asked.metrics)
         self.architectures.append(asked.architecture)
         self.waiting.append(question)
 
@@ -202,8 +202,8 @@ class _Asynchronous:
         """Count the seconds in which a worker was free and no proposal was ready."""
         now = time.monotonic()
         if self.starving_since is not None:
-            metrics = self.metrics[self.round]
-            metrics["waited_s"] = metrics.get("waited_s", 0.0) + now - self.starving_since
+            waited = {"waited_s": now - self.starving_since}
+            self.metrics[self.round] = summed(self.metrics[self.round], waited)
         self.starving_since = now if starving else None
 
     def _end_rounds(self) -> None:
@@ -212,7 +212,7 @@ class _Asynchronous:
             last = self.round == len(self.ends) - 1
             # The strategy may have more rounds than are planned, because its first one may have been shorter.
             numbers = [n for n in sorted(self.metrics) if last or n <= self.round]
-            metrics = {k: v for n in numbers for k, v in self.metrics.pop(n).items()}
+            metrics = summed(*(self.metrics.pop(n) for n in numbers))
             self.search.observer.round_done(self.round, self.archive, metrics)
             self.round += 1
 

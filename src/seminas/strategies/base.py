@@ -55,6 +55,11 @@ class Proposal(Generic[A]):
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+def summed(*metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the sum of each metric by name."""
+    return {k: sum(m.get(k, 0.0) for m in metrics) for k in dict.fromkeys(k for m in metrics for k in m)}
+
+
 class Strategy(ABC, Generic[A]):
     """Base class of strategies. ``ask`` proposes architectures and ``tell`` receives their accuracies.
 
@@ -149,7 +154,7 @@ class Strategy(ABC, Generic[A]):
             more = self.propose_more(n - len(chosen), taken, self.rng(len(taken)))
             chosen |= dict.fromkeys(more.architectures)
             predictions = {**predictions, **more.predictions}
-            metrics = {k: metrics.get(k, 0.0) + more.metrics.get(k, 0.0) for k in {**metrics, **more.metrics}}
+            metrics = summed(metrics, more.metrics)
         return Proposal(list(chosen), predictions, metrics)
 
     def begin_question(self, pending: Collection[A]) -> None:

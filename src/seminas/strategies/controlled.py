@@ -70,13 +70,21 @@ class ControllerStrategy(FittedStrategy[A]):
         self.controller = controller
         self.pseudo_label_ratio = pseudo_label_ratio
         self._last: tuple[int, Controller[A]] | None = None
+        self._of_round: Controller[A] | None = None
 
     def propose_fitted(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Fit a controller, and propose the architectures that ``choose`` selects with it."""
         fit = self.fit()
+        self._of_round = fit.controller
         chosen, metrics = self.choose(n, fit, rng)
         predictions = predictions_of(fit.controller, chosen)
         return Proposal(chosen, predictions, {"fit_s": fit.seconds, **metrics})
+
+    @property
+    def controller_of_round(self) -> Controller[A]:
+        """Controller of the last fit."""
+        assert self._of_round is not None
+        return self._of_round
 
     @abstractmethod
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seminas.controller.gaussian_process import Groups, expected_improvement, fit_gaussian_process
 from seminas.controller.targets import clipped, rank_quantiles
-from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import NUM_PARENTS, Strategy
 
 NUM_RANDOM = 100
@@ -41,12 +41,10 @@ class Improvement(Generic[A]):
         self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
         self._groups: Groups = space.kernel_features(list(labeled))
         self._process = fit_gaussian_process(self._groups, self._targets)
+        self._best: float | None = None
+        """Best mean of the architectures on which the process is conditioned. None until ``gain`` needs it."""
         if pending:
             self.believe(list(pending))
-        self._best = self._best_mean()
-
-    def _best_mean(self) -> float:
-        return float(self._process.predict(self._groups)[0].max())
 
     def believe(self, architectures: Sequence[A]) -> None:
         """Condition the process on the means of architectures that will be evaluated."""
@@ -55,10 +53,12 @@ class Improvement(Generic[A]):
         self._targets = np.concatenate([self._targets, means])
         self._groups = [np.concatenate(pair) for pair in zip(self._groups, groups, strict=True)]
         self._process = self._process.conditioned(self._groups, self._targets)
-        self._best = self._best_mean()
+        self._best = None
 
     def gain(self, groups: Groups) -> NDArray[np.float64]:
         """Return the expected improvement of architectures, given their kernel features, ``[n]``."""
+        if self._best is None:
+            self._best = float(self._process.predict(self._groups)[0].max())
         return expected_improvement(*self._process.predict(groups), self._best)
 
     def best_of(self, candidates: Sequence[A], groups: Groups, known: Collection[A]) -> A | None:
@@ -151,7 +151,7 @@ class Improver(Generic[A]):
         while len(chosen) < n:
             taken = known | set(chosen)
             if sees_all:
-                best = improvement.best_of(*self._space(), taken)
+                best = improvement.best_of(*self._space(rng), taken)
                 climbed = None if best is None else (best, "from_gradient" if best in made else "from_space")
             else:
                 climbed = improvement.climb(sources, taken)
@@ -165,11 +165,9 @@ class Improver(Generic[A]):
             k: float(v) for k, v in Counter(chosen.values()).items()
         }
 
-    def _space(self) -> tuple[list[A], Groups]:
+    def _space(self, rng: np.random.Generator) -> tuple[list[A], Groups]:
         """Return all architectures of the space, and their kernel features."""
         if self._all is None:
-            space = self._strategy.space
-            assert isinstance(space, EnumerableSpace)
-            architectures = space.at(np.arange(space.size))
-            self._all = architectures, space.kernel_features(architectures)
+            architectures = self._strategy.candidates(self._pool, rng)
+            self._all = architectures, self._strategy.space.kernel_features(architectures)
         return self._all

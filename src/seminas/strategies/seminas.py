@@ -12,7 +12,7 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal
+from seminas.strategies.base import Proposal, summed
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
 from seminas.strategies.improvement import Improver
 
@@ -55,7 +55,7 @@ class SemiNAS(ControllerStrategy[A]):
         controller: ControllerSettings,
         pseudo_label_ratio: float,
     ) -> None:
-        controller = controller.for_space(space.is_chain and self.has_process)
+        controller = controller.with_process(by_default=space.is_chain and self.has_process)
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
         default = 0.0 if not self.has_process else 1.0 if space.is_chain else PART_ON_CELLS
@@ -64,12 +64,10 @@ class SemiNAS(ControllerStrategy[A]):
         if part:
             self.round_sizes = SIZES_WITH_PROCESS
         self._improver = Improver(self, settings.pool)
-        self._controller: Controller[A] | None = None
-        """Controller of the last fit."""
         self._from_gradient: list[A] = []
         """Architectures from gradient steps in this round."""
-        self._last_fit: tuple[Controller[A], _Choice[A], NDArray[np.int64], list[A]] | None = None
-        """Controller of the last fit, its candidates, each member's order of them, and the chosen ones."""
+        self._last_choice: tuple[_Choice[A], NDArray[np.int64], list[A]] | None = None
+        """Candidates of the last fit, each member's order of them, and the chosen ones."""
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return architectures from gradient steps and favorites of the members, and those that a process selects.
@@ -77,7 +75,7 @@ class SemiNAS(ControllerStrategy[A]):
         Random new architectures follow if these are too few. The metrics are their numbers by source.
         """
         made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
-        self._controller, self._from_gradient = fit.controller, made
+        self._from_gradient = made
         of_process = round(self._part_of_process * n)
         chosen: list[A] = []
         metrics: dict[str, float] = {}
@@ -85,17 +83,15 @@ class SemiNAS(ControllerStrategy[A]):
             chosen, metrics = self._of_members(n - of_process, fit, made, rng)
         if of_process and self.sizes is None:  # Otherwise ``propose_more_fitted`` selects them one by one.
             further, numbers = self._improver.choose(of_process, fit.labeled, chosen, made, rng)
-            metrics = {k: metrics.get(k, 0.0) + numbers.get(k, 0.0) for k in {**metrics, **numbers}}
-            chosen = [*chosen, *further]
+            chosen, metrics = [*chosen, *further], summed(metrics, numbers)
         return chosen, metrics
 
     def _of_members(
         self, n: int, fit: Fit, made: list[A], rng: np.random.Generator
     ) -> tuple[list[A], dict[str, float]]:
         """Return architectures from gradient steps and favorites of the members, and the number of the first ones."""
-        controller = fit.controller
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
-        scores = controller.scores(candidates)
+        scores = fit.controller.scores(candidates)
         choice = _Choice(candidates, scores)
         taken, kinds = self.taken, choice.kinds_of(self.pending)
         of_gradient = choice.take(n - round(self.settings.favorites * n), choice.rows_of(made), taken, kinds)
@@ -103,7 +99,7 @@ class SemiNAS(ControllerStrategy[A]):
         orders = np.argsort(-scores, axis=1, kind="stable")
         for k in range(n - len(chosen)):
             chosen += choice.take(1, orders[(self.round + k) % len(orders)], taken, kinds)
-        self._last_fit = controller, choice, orders, chosen
+        self._last_choice = choice, orders, chosen
         return self.filled(chosen, n, rng), {"from_gradient": float(len(of_gradient))}
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
@@ -112,21 +108,20 @@ class SemiNAS(ControllerStrategy[A]):
             start = time.perf_counter()
             chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
             metrics["fit_s"] = time.perf_counter() - start
-            assert self._controller is not None
-            return Proposal(chosen, predictions_of(self._controller, chosen), metrics)
+            return Proposal(chosen, predictions_of(self.controller_of_round, chosen), metrics)
         return self._favorites(n, pending, rng)
 
     def _favorites(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose further favorites of the members of this round's controller, which take turns."""
-        assert self._last_fit is not None
-        controller, choice, orders, of_round = self._last_fit
+        assert self._last_choice is not None
+        choice, orders, of_round = self._last_choice
         known = self.known(pending)
         kinds = choice.kinds_of([*of_round, *self.recent, *pending])
         chosen: list[A] = []
         for k in range(n):
             turn = self.round + len(self.recent) + len(pending) + k
             chosen += choice.take(1, orders[turn % len(orders)], known, kinds)
-        predictions = predictions_of(controller, chosen)
+        predictions = predictions_of(self.controller_of_round, chosen)
         return Proposal(self.filled(chosen, n, rng, known), predictions)
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:

@@ -6,7 +6,6 @@ import numpy as np
 
 from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
-from seminas.controller.fitted import Controller
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
@@ -31,8 +30,6 @@ class SemiNASEvolution(ControllerStrategy[A]):
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        self._controller: Controller[A] | None = None
-        """Controller of the last fit."""
         sizes = EvolutionSettings(
             population_size=settings.population_size, tournament_size=settings.tournament_size
         )
@@ -49,14 +46,12 @@ class SemiNASEvolution(ControllerStrategy[A]):
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
         """Return the ``n`` children with the highest predicted accuracy."""
-        self._controller = fit.controller
         children = self.evolution.children(self.settings.children * n, rng, self.taken)
         return ranked(fit.controller, children)[:n], {}
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the best of further children, predicted by the controller of this round."""
-        controller = self._controller
-        assert controller is not None
+        controller = self.controller_of_round
         children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
         chosen = ranked(controller, children)[:n]
         return Proposal(chosen, predictions_of(controller, chosen))
