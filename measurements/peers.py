@@ -8,7 +8,6 @@ see a chain of choices as categorical parameters. A repeat costs no evaluation: 
 again, and is asked again.
 """
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -25,10 +24,9 @@ from threadpoolctl import threadpool_limits
 from seminas.commands.job import fail
 from seminas.config.compose import CONFIG_DIR
 from seminas.errors import UserError, first_line
-from seminas.runs.records import append
-from seminas.storage.files import as_json, parse_json
+from seminas.runs.records import append, read_lines
+from seminas.storage.files import as_json
 from seminas.storage.lock import held
-from seminas.storage.typed import typed
 
 STRATEGIES = sorted(path.stem for path in (CONFIG_DIR / "strategy").glob("*.yaml"))
 METHODS = (*STRATEGIES, *PEERS)
@@ -153,21 +151,10 @@ def read_rows(path: Path, problem: str) -> list[Row]:
     Raises:
         UserError: The file belongs to another problem, or a line is no result.
     """
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
-    rows = []
-    for number, line in enumerate(data[:whole].splitlines(), start=1):
-        try:
-            row: Row = typed(parse_json(line), Row)
-        except ValueError as error:
-            raise UserError(f"{path}: line {number} is no result ({first_line(error)})") from error
+    rows = read_lines(path, Row)
+    for row in rows:
         if row.problem != problem:
             raise UserError(f"{path}: has results of {row.problem}, not of {problem}; choose another --out")
-        rows.append(row)
     return rows
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from seminas.config.check import checked
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.isolated import build_evaluator
+from seminas.loop.outcome import incumbents
 from seminas.runs.results import Incumbent
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.sequence import SequenceSpace
@@ -46,6 +47,8 @@ class Row:
         randoms: Number of random architectures in place of such repeats.
         cpu_s, wall_s: Processor time and duration of the search, in seconds.
     """
+
+    NAME: ClassVar[str] = "result"
 
     problem: str
     method: str
@@ -81,9 +84,7 @@ class Problem:
                 raise UserError(f"{override}: this command sets {key} itself; see --help")
         space, evaluator, config = self.parts(0)
         with closing(evaluator):
-            self.is_product = isinstance(space, SequenceSpace) and space.size == prod(
-                len(choices) for choices in space.positions.values()
-            )
+            self.is_product = isinstance(space, SequenceSpace) and space.size == prod(space.num_choices)
             # A part of a space is no product.
             self.is_product &= evaluator.members() is None
         names = [o for o in overrides if not o.startswith("evaluator.path=")]
@@ -121,8 +122,7 @@ class Problem:
             if method in PEERS:
                 version = PEERS[method].version()
                 assert isinstance(space, SequenceSpace)
-                num_choices = [len(choices) for choices in space.positions.values()]
-                peer = PEERS[method].make(num_choices, seed, queries, Path(folder))
+                peer = PEERS[method].make(space.num_choices, seed, queries, Path(folder))
                 rng = np.random.default_rng(seed)
                 found, repeats, randoms = run_peer(peer, space, evaluator, queries, most_repeats, rng)
             else:
@@ -138,7 +138,7 @@ class Problem:
                 queries,
                 [_written(space, architecture) for architecture in found],
                 list(found.values()),
-                _incumbents(found, evaluator),
+                incumbents(list(found.values()), list(found).__getitem__, evaluator),
                 best,
                 repeats,
                 randoms,
@@ -191,21 +191,6 @@ def run_peer(
         else:
             peer.tell(accuracy)
     return found, repeats, randoms
-
-
-def _incumbents(found: dict[Any, float], evaluator: Evaluator[Any]) -> list[Incumbent]:
-    """Return each evaluation with a higher accuracy than all before it, with its test accuracy."""
-    best, positions = -1.0, []
-    for i, accuracy in enumerate(found.values()):
-        if accuracy > best:
-            best = accuracy
-            positions.append(i)
-    architectures, values = list(found), list(found.values())
-    tests = evaluator.look_up_tests([architectures[i] for i in positions])
-    return [
-        Incumbent(index=i, val_accuracy=values[i], test_accuracy=None if tests is None else tests[k])
-        for k, i in enumerate(positions)
-    ]
 
 
 def _written(space: SearchSpace[Any], architecture: Any) -> str:

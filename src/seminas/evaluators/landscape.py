@@ -23,7 +23,7 @@ WINDOW = 4
 SCALE = 12.0
 """Sum of effects at which the accuracy without noise is sigmoid(1)."""
 MOST_COMBINATIONS = 5_000_000
-"""Largest number of combinations at five neighbouring positions for which the best architecture is computed."""
+"""Largest number of combinations at five neighboring positions for which the best architecture is computed."""
 
 
 class Landscape:
@@ -106,7 +106,7 @@ class LandscapeEvaluator(Evaluator[Choices]):
     """Evaluator with made-up accuracies. They are no measurements, and they say nothing about networks.
 
     The accuracy of an architecture is sigmoid(sum / 12) plus noise. The sum adds the main effect of the choice at each
-    position, 0.7 times the effect of the choices at each pair of neighbouring positions, and 0.5 times the effect of
+    position, 0.7 times the effect of the choices at each pair of neighboring positions, and 0.5 times the effect of
     the choices at each pair of positions four apart. Effects are independent standard normal numbers.
 
     The validation accuracy has normal noise, which follows from the seed and the architecture. The test accuracy has no
@@ -130,10 +130,9 @@ class LandscapeEvaluator(Evaluator[Choices]):
             raise UserError(
                 f"evaluator=landscape: space={space.name} is no chain of choices; choose one, such as space=mobilenet"
             )
-        num_choices = [len(choices) for choices in space.positions.values()]
         self._space, self._noise, self.num_simulated = space, settings.noise, settings.num_workers
-        self._landscape = Landscape(num_choices, seed if settings.seed is None else settings.seed)
-        self._is_whole = space.size == prod(num_choices)
+        self._landscape = Landscape(space.num_choices, seed if settings.seed is None else settings.seed)
+        self._is_whole = space.size == prod(space.num_choices)
 
     def evaluate(self, architectures: Sequence[Choices]) -> Iterator[tuple[int, Evaluation]]:
         """Yield the position and the evaluation of each architecture in their order. Each costs one second."""
@@ -159,7 +158,7 @@ class LandscapeEvaluator(Evaluator[Choices]):
     def best(self) -> Choices | None:
         """The architecture with the highest accuracy without noise, computed at the first use.
 
-        None if the space has forbidden combinations or a budget that excludes an architecture, or if five neighbouring
+        None if the space has forbidden combinations or a budget that excludes an architecture, or if five neighboring
         positions have more than ``MOST_COMBINATIONS`` combinations.
         """
         return self._landscape.best() if self._is_whole else None

@@ -1,6 +1,7 @@
 """Make the result of a finished search. No other part of the search reads test accuracies."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seminas.errors import UserError
@@ -8,7 +9,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import fraction, one_line
 from seminas.runs.archive import Archive
 from seminas.runs.folder import Timing
-from seminas.runs.records import HISTORY, Record
+from seminas.runs.records import HISTORY
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.values import Config
@@ -63,7 +64,11 @@ def search_result(
         best_val_accuracy=best.val_accuracy,
         test_accuracy=_tested(evaluator, architecture),
         parameters=evaluator.num_parameters(architecture),
-        incumbents=_incumbents(archive, space, evaluator),
+        incumbents=incumbents(
+            [record.val_accuracy for record in archive.records],
+            lambda i: space.from_json(archive.records[i].architecture),
+            evaluator,
+        ),
         best_there_is=evaluator.best_there_is(),
         cost_s=archive.cost_s,
         folder=archive.folder,
@@ -94,17 +99,22 @@ def _tested(evaluator: Evaluator, architecture: Any) -> float | None:
     return fraction(accuracy)
 
 
-def _incumbents(archive: Archive, space: SearchSpace, evaluator: Evaluator) -> list[Incumbent]:
-    """Return each evaluation that was better than all before it, with its test accuracy if that is in a table."""
-    best: list[tuple[Record, float]] = []
-    for record in archive.records:
-        accuracy = record.val_accuracy
+def incumbents(
+    accuracies: Sequence[float | None], architecture: Callable[[int], Any], evaluator: Evaluator
+) -> list[Incumbent]:
+    """Return each evaluation that was better than all before it, with its test accuracy if that is in a table.
+
+    Args:
+        accuracies: Validation accuracy of each evaluation in order. None means that it failed.
+        architecture: Function that returns the architecture of an evaluation.
+        evaluator: Evaluator that may know test accuracies.
+    """
+    best: list[tuple[int, float]] = []
+    for i, accuracy in enumerate(accuracies):
         if accuracy is not None and (not best or accuracy > best[-1][1]):
-            best.append((record, accuracy))
-    tests = evaluator.look_up_tests([space.from_json(record.architecture) for record, _ in best])
+            best.append((i, accuracy))
+    tests = evaluator.look_up_tests([architecture(i) for i, _ in best])
     return [
-        Incumbent(
-            index=record.index, val_accuracy=accuracy, test_accuracy=fraction(tests[i]) if tests else None
-        )
-        for i, (record, accuracy) in enumerate(best)
+        Incumbent(index=i, val_accuracy=accuracy, test_accuracy=fraction(tests[k]) if tests else None)
+        for k, (i, accuracy) in enumerate(best)
     ]

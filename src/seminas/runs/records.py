@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypedDict, TypeVar
+from typing import BinaryIO, ClassVar, Protocol, TypedDict, TypeVar
 
 from seminas.errors import UserError
 from seminas.storage.files import as_json, parse_json, write_file
@@ -32,6 +32,8 @@ class Record:
             in a simulated search with one worker, in which the costs give the times.
         source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
     """
+
+    NAME: ClassVar[str] = "record of an evaluation"
 
     index: int
     round: int
@@ -62,6 +64,8 @@ class Question:
         prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
     """
 
+    NAME: ClassVar[str] = "question"
+
     number: int
     architecture: Json
     key: str
@@ -70,8 +74,17 @@ class Question:
     prediction: float | None = None
 
 
-L = TypeVar("L", Record, Question)
-_NAMES: dict[type, str] = {Record: "record of an evaluation", Question: "question"}
+class Line(Protocol):
+    """A dataclass whose objects are lines of a file.
+
+    Attributes:
+        NAME: Name of a line in errors.
+    """
+
+    NAME: ClassVar[str]
+
+
+L = TypeVar("L", bound=Line)
 
 
 class _Revision(TypedDict):
@@ -189,6 +202,11 @@ def append(file: BinaryIO, path: Path, data: bytes) -> None:
 def read_lines(path: Path, kind: type[L], repair: bool = True) -> list[L]:
     """Return the lines of a file. Ignore an incomplete last line, and with ``repair`` also delete it from the file.
 
+    Args:
+        path: File with a JSON object of this kind in each line.
+        kind: Dataclass of the lines.
+        repair: Whether to delete an incomplete last line.
+
     Raises:
         UserError: Another line is no valid record.
     """
@@ -204,5 +222,5 @@ def read_lines(path: Path, kind: type[L], repair: bool = True) -> list[L]:
         try:
             lines.append(typed(parse_json(line), kind))
         except ValueError as error:
-            raise UserError(f"{path}: line {number} is no {_NAMES[kind]} ({error})") from error
+            raise UserError(f"{path}: line {number} is no {kind.NAME} ({error})") from error
     return lines

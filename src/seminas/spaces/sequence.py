@@ -83,9 +83,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
             self.positions,
             [dict(combination) for combination in forbidden],
         ]
-        self._chain: Chain = ForbiddenChain(
-            [len(c) for c in self._choices], [self._combination(c) for c in forbidden]
-        )
+        self.num_choices = [len(c) for c in self._choices]
+        self._chain: Chain = ForbiddenChain(self.num_choices, [self._combination(c) for c in forbidden])
         if not self._chain.size:
             raise UserError("space.forbidden: nothing is left of the space; forbid less")
         vocabulary = list(dict.fromkeys(c for choices in self._choices for c in choices))
