@@ -91,6 +91,8 @@ _WITH_PSEUDO_LABELS = (
 
 _NEW_IN_CONTROLLER = ("device", "gpu_from")
 """Settings of the controller that version 0.1 did not have. Their defaults compute as it did."""
+_NEW_IN_STRATEGIES = (("favorites", "improvement", 0.0), ("max_candidates", "random_share", 1.0))
+"""A setting by which a strategy is known, and a setting that it did not have in version 0.1, with its value then."""
 
 
 def todays(config: Mapping[str, Any]) -> Config:
@@ -120,9 +122,8 @@ def todays(config: Mapping[str, Any]) -> Config:
     if isinstance(strategy, dict) and not _uses_pseudo_labels(strategy) and "search" in result:
         result["search"]["pseudo_label_ratio"] = None
     if isinstance(strategy, dict):
-        # A strategy of SemiNAS, or the Gaussian process. BANANAS also has batches.
-        for known, name, value in (("favorites", "improvement", 0.0), ("batch_size", "random_share", 1.0)):
-            if known in strategy and "ensemble_size" not in strategy:
+        for known, name, value in _NEW_IN_STRATEGIES:
+            if known in strategy:
                 strategy.setdefault(name, value)
     if isinstance(model, dict):
         _predictor(result, model)

@@ -29,7 +29,7 @@ class SearchSettings(Settings):
             can continue under a larger number.
         asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
             works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
-            runs at the same time.
+            runs at the same time, and with a strategy that uses each accuracy at once.
         import_from: Run folders and CSV files with evaluations of the same task. They are labels and no queries.
             A CSV file has a column ``val_accuracy``, and the columns of an architecture as for ``seminas data import``.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the

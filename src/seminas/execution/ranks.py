@@ -122,9 +122,8 @@ def _first_cause(processes: list[Any], errors: list[connection.Connection], rank
     until = time.monotonic() + SETTLE_S
     while alive := [p.sentinel for p in processes if p.exitcode is None]:
         # A rank states its error before it ends, and on a busy machine the end may take seconds.
-        stated = [i for i, error in enumerate(errors) if error.poll()]
         left = until - time.monotonic()
-        if stated or left <= 0:
+        if left <= 0 or any(error.poll() for error in errors):
             break
         connection.wait([*alive, *errors], left)
     codes = {i: processes[i].exitcode or 1 for i, p in enumerate(processes) if p.exitcode or errors[i].poll()}
