@@ -306,6 +306,8 @@ class Interrupted(InThreads):
         self.times, self.waits = times, 0
 
     def wait(self, timeout_s: float | None = None) -> list[tuple[int, Evaluation]]:
+        if self.waits < 5 and len(self.open) < self.number:
+            return []  # An evaluation takes longer than a proposal.
         self.waits += 1
         if 5 <= self.waits < 5 + self.times:
             os.kill(os.getpid(), signal.SIGINT)
