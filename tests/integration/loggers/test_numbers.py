@@ -112,7 +112,7 @@ def test_a_predictor(ran: Callable[[str], Path], logger: str) -> None:
     [
         ("search", "search.max_queries", 20),
         ("train", "trainer.max_epochs", 2),
-        ("supernet", "num_measured", 3),
+        pytest.param("supernet", "num_measured", 3, marks=pytest.mark.long),
         ("predictor", "predictor.num_labeled", 20),
     ],
 )

@@ -194,7 +194,8 @@ def test_rows_stay_as_they_are_when_a_metric_is_new(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("how", [pytest.param("deleted", marks=pytest.mark.long), "unknown"])
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["deleted", "unknown"])
 def test_a_run_that_mlflow_lost_begins_anew(predicted: Callable[[str], Path], how: str) -> None:
     folder = predicted("logger=mlflow")
     (before,) = mlflow_runs(folder)

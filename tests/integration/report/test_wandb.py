@@ -36,6 +36,7 @@ def sweep(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "my-sweep"
 
 
+@pytest.mark.long
 def test_each_job_is_a_run_of_the_sweeps_group(sweep: Path) -> None:
     files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2
@@ -47,6 +48,7 @@ def test_each_job_is_a_run_of_the_sweeps_group(sweep: Path) -> None:
         assert exits == [0]
 
 
+@pytest.mark.long
 def test_all_that_was_logged_is_there(sweep: Path) -> None:
     file = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))[0]
     folder = file.parents[2]

@@ -20,14 +20,11 @@ def hydras(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / ".hydra").iterdir())
 
 
-@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
 @pytest.mark.parametrize(
     ("subdir", "names"),
-    [
-        pytest.param("${hydra.job.num}", ["0", "1"], marks=pytest.mark.long),
-        pytest.param("${seed}", ["4", "7"], marks=pytest.mark.long),
-        ("a/${seed}", ["a/4", "a/7"]),
-    ],
+    [("${hydra.job.num}", ["0", "1"]), ("${seed}", ["4", "7"]), ("a/${seed}", ["a/4", "a/7"])],
 )
 def test_jobs_may_have_folders_of_any_name(
     launcher: str, subdir: str, names: list[str], small_table: Path, tmp_path: Path

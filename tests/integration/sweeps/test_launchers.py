@@ -48,8 +48,9 @@ def test_jobs_of_two_ranks_are_each_as_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cluster", "package"),
-    [("submitit_local", "submitit"), pytest.param("ray", "ray", marks=pytest.mark.long)],
+    [("submitit_local", "submitit"), ("ray", "ray")],
 )
+@pytest.mark.long
 def test_each_launcher_runs_the_jobs_and_repeats_none(
     cluster: str, package: str, small_table: Path, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_job_that_fails_stops_no_other_and_is_run_again_by_resume(
     assert call("seminas", "sweep", "status", "nowhere", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.long
 def test_the_first_failure_ends_a_sweep_where_that_is_wanted(small_table: Path, tmp_path: Path) -> None:
     table = tmp_path / "later.npz"
     jobs = [*ONE_BY_ONE, f"evaluator.path={small_table},{table}", "seed=0,1"]

@@ -46,13 +46,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
-@pytest.mark.parametrize("epochs", [2, pytest.param(12, marks=pytest.mark.long)])
-def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path, epochs: int) -> None:
-    """Check the export of a few epochs, and also the accuracy of several."""
-    recipe = {"epochs": epochs, "ema": 0.9, "mixup": 0.1}
+@pytest.mark.long
+def test_a_network_learns_and_is_exported(root: Path, tmp_path: Path) -> None:
+    recipe = {"epochs": 12, "ema": 0.9, "mixup": 0.1}
     result = train_in(training_job(root, tmp_path / "run", recipe=recipe, export=["safetensors", "onnx"]))
     assert result.val_accuracy is not None
-    assert epochs < 12 or (result.test_accuracy > 0.5 and result.val_accuracy > 0.5)
+    assert result.test_accuracy > 0.5 and result.val_accuracy > 0.5
     space = MobileNet(SPACE)
     network = space.build_network(space.parse(SMALL), 4, 3)
     network.load_state_dict(weights(tmp_path / "run"))
