@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seminas.controller.gaussian_process import GaussianProcess, fit_gaussian_process
+from seminas.controller.gaussian_process import GaussianProcess, fit_gaussian_process, informative
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.targets import Targets
@@ -113,8 +113,11 @@ def fit_process_teacher(
     """Return a process fitted on architectures and their targets ``[n]``, or None if ``weight`` is 0."""
     if not weight:
         return None
+    kept = informative(targets)
+    targets = targets[kept]
     center, scale = float(targets.mean()), float(targets.std()) or 1.0
-    process = fit_gaussian_process(space.kernel_features(architectures), (targets - center) / scale)
+    features = space.kernel_features([architectures[i] for i in kept])
+    process = fit_gaussian_process(features, (targets - center) / scale)
     return ProcessTeacher(space, weight, process, center, scale)
 
 

@@ -7,7 +7,12 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.controller.gaussian_process import Groups, expected_improvement, fit_gaussian_process
+from seminas.controller.gaussian_process import (
+    Groups,
+    expected_improvement,
+    fit_gaussian_process,
+    informative,
+)
 from seminas.controller.targets import clipped, rank_quantiles
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import NUM_PARENTS, Strategy
@@ -16,10 +21,14 @@ NUM_RANDOM = 100
 """Number of random candidates in a space that is too large to list."""
 STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
+MAX_PENDING = 250
+"""Number of pending architectures that the process believes in. Its time is cubic in them and the labels."""
 
 
 class Improvement(Generic[A]):
-    """Expected improvement over the best mean of a process that is fitted on all accuracies so far.
+    """Expected improvement over the best mean of a process that is fitted on the accuracies so far.
+
+    If these are many, the process is fitted on a part of them (see ``informative``).
 
     The process believes that a pending architecture will get its predicted mean (the kriging believer of Ginsbourger
     et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010). Its targets are clipped accuracies for chains
@@ -37,9 +46,12 @@ class Improvement(Generic[A]):
             pending: Architectures that are being evaluated.
         """
         self._space = space
-        accuracies = np.array(list(labeled.values()))
+        architectures, accuracies = list(labeled), np.array(list(labeled.values()))
+        kept = informative(accuracies)
+        accuracies = accuracies[kept]
+        self._num_labels = len(kept)
         self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
-        self._groups: Groups = space.kernel_features(list(labeled))
+        self._groups: Groups = space.kernel_features([architectures[i] for i in kept])
         self._process = fit_gaussian_process(self._groups, self._targets)
         self._best: float | None = None
         """Best mean of the architectures on which the process is conditioned. None until ``gain`` needs it."""
@@ -47,11 +59,17 @@ class Improvement(Generic[A]):
             self.believe(list(pending))
 
     def believe(self, architectures: Sequence[A]) -> None:
-        """Condition the process on the means of architectures that will be evaluated."""
+        """Condition the process on the means of architectures that will be evaluated.
+
+        If these are more than ``MAX_PENDING`` in total, those with the highest means stay.
+        """
         groups = self._space.kernel_features(architectures)
         means, _ = self._process.predict(groups)
-        self._targets = np.concatenate([self._targets, means])
-        self._groups = [np.concatenate(pair) for pair in zip(self._groups, groups, strict=True)]
+        targets = np.concatenate([self._targets, means])
+        believed = np.argsort(-targets[self._num_labels :], kind="stable")[:MAX_PENDING]
+        rows = np.concatenate([np.arange(self._num_labels), self._num_labels + np.sort(believed)])
+        self._targets = targets[rows]
+        self._groups = [np.concatenate(pair)[rows] for pair in zip(self._groups, groups, strict=True)]
         self._process = self._process.conditioned(self._groups, self._targets)
         self._best = None
 

@@ -6,11 +6,14 @@ from scipy.stats import kendalltau
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
+from seminas.controller.fitted import fit_process_teacher
 from seminas.controller.gaussian_process import (
     JITTER,
+    MAX_LABELS,
     GaussianProcess,
     expected_improvement,
     fit_gaussian_process,
+    informative,
 )
 from seminas.controller.targets import clipped
 from seminas.spaces.sequence import SequenceSpace
@@ -101,3 +104,24 @@ def test_expected_improvement_is_what_draws_give() -> None:
     drawn = np.random.default_rng(0).normal(mean, deviation, (200_000, 4))
     expected = np.maximum(drawn - 0.3, 0).mean(axis=0)
     assert expected_improvement(mean, deviation, 0.3) == pytest.approx(expected, abs=5e-3)
+
+
+def test_of_many_values_the_best_half_and_an_even_part_of_the_rest_are_kept() -> None:
+    values = np.random.default_rng(0).permutation(1000).astype(float)
+    kept = informative(values, 100)
+    assert (np.diff(kept) > 0).all() and len(kept) == 100
+    assert sorted(values[kept])[-50:] == list(range(950, 1000))
+    rest = np.array(sorted(values[kept])[:50])
+    assert rest[0] == 0 and rest[-1] == 949 and np.diff(rest).max() <= 20
+    np.testing.assert_array_equal(informative(values[:100], 100), np.arange(100))
+
+
+def test_a_process_of_many_labels_ranks_well_and_its_size_is_bounded() -> None:
+    space = SequenceSpace("chain", {f"p{i}": list("abcdef") for i in range(10)})
+    rng = np.random.default_rng(0)
+    architectures = space.sample(5000, rng)
+    features = space.features(architectures)
+    values = features @ rng.normal(size=features.shape[1])
+    teacher = fit_process_teacher(space, architectures[:4000], values[:4000], 1.0)
+    assert teacher is not None and len(teacher.process.weights) == MAX_LABELS
+    assert kendalltau(teacher.predict(architectures[4000:]), values[4000:]).statistic > 0.95
