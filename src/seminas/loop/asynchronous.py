@@ -144,7 +144,15 @@ class _Asynchronous:
         for number, evaluation in search.workers.wait(STARVING_S if starving else POLL_S):
             question = self.running.pop(number)
             architecture, index = self._architecture(question), len(self.archive)
-            search.add(index, self.round, architecture, evaluation, question.prediction, number)
+            search.add(
+                index,
+                self.round,
+                architecture,
+                evaluation,
+                prediction=question.prediction,
+                origin=question.origin,
+                number=number,
+            )
             self.proposals.tell(architecture, self.archive.records[index].val_accuracy)
             self._end_rounds()
         return True

@@ -1,5 +1,6 @@
 """A search in the loggers: a line for each evaluation and each round, the result, and the figures."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ class Metrics(Observer):
         self._loggers, self._config, self._space = loggers, config, space
         self._archive: Archive | None = None
         self._best: float | None = None
+        self._from: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        """Numbers of evaluations and of improvements of the best by origin, in each round that has not ended."""
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Log the config and the evaluations of earlier processes."""
@@ -37,8 +40,12 @@ class Metrics(Observer):
         """Log each evaluation."""
         for record in records:
             value = record.val_accuracy
-            if value is not None and (self._best is None or value > self._best):
+            improves = value is not None and (self._best is None or value > self._best)
+            if improves:
                 self._best = value
+            if record.origin is not None:
+                self._from[record.round][f"from_{record.origin}"] += 1
+                self._from[record.round][f"improvements_from_{record.origin}"] += improves
             metrics = {
                 "round": record.round,
                 "val_accuracy": value,
@@ -49,9 +56,10 @@ class Metrics(Observer):
             log_numbers(self._loggers, metrics, record.index)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
-        """Log the strategy's numbers on the round."""
+        """Log the strategy's numbers on the round, and the numbers of evaluations and improvements by origin."""
         best = archive.best
         self._best = None if best is None else best.val_accuracy
+        metrics = {**metrics, **self._from.pop(round_number, {})}
         if metrics:
             last = archive.round(round_number)[-1].index
             log_numbers(self._loggers, {f"round/{name}": value for name, value in metrics.items()}, last)

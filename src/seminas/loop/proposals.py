@@ -36,6 +36,7 @@ class Asked:
         round: Round of the strategy, whose fit made the proposal.
         prediction: Predicted validation accuracy, a fraction, or None.
         metrics: Numbers for the loggers by name.
+        origin: Part of the strategy from which the architecture came, or None.
     """
 
     architecture: Any
@@ -43,6 +44,7 @@ class Asked:
     round: int
     prediction: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    origin: str | None = None
 
 
 class Proposals:
@@ -103,7 +105,14 @@ class Proposals:
         (architecture,) = proposal.architectures
         self.pending[architecture] = None
         prediction = proposal.predictions.get(architecture)
-        return Asked(architecture, self._known, self._strategy.round, prediction, proposal.metrics)
+        return Asked(
+            architecture,
+            self._known,
+            self._strategy.round,
+            prediction,
+            proposal.metrics,
+            proposal.origins.get(architecture),
+        )
 
 
 class ProposalsAhead(Proposals):

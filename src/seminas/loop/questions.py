@@ -29,6 +29,7 @@ def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, aske
         known=asked.known,
         asked_s=asked_s,
         prediction=asked.prediction,
+        origin=asked.origin,
     )
     archive.ask(question)
     return question

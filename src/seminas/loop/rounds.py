@@ -106,6 +106,7 @@ def _evaluate(search: Search, proposal: Proposal, number: int) -> bool:
         for i, evaluation in workers.wait(POLL_S) if running else ():
             running.remove(i)
             if not archive.holds(first + i):
-                prediction = proposal.predictions.get(architectures[i])
-                search.add(first + i, number, architectures[i], evaluation, prediction)
+                a = architectures[i]
+                prediction, origin = proposal.predictions.get(a), proposal.origins.get(a)
+                search.add(first + i, number, a, evaluation, prediction=prediction, origin=origin)
     return not dropped

@@ -85,7 +85,9 @@ class Search:
         round_number: int,
         architecture: Any,
         evaluation: Evaluation,
-        prediction: float | None,
+        *,
+        prediction: float | None = None,
+        origin: str | None = None,
         number: int | None = None,
     ) -> None:
         """Store an evaluation, and notify the observer of it.
@@ -96,6 +98,7 @@ class Search:
             architecture: The architecture.
             evaluation: Its evaluation.
             prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+            origin: Part of the strategy from which the architecture came, if it names one.
             number: Number of the question, in an asynchronous search.
 
         Raises:
@@ -117,6 +120,7 @@ class Search:
             error=evaluation.error,
             number=number,
             ended_s=None if only_costs else self.now_s(),
+            origin=origin,
         )
         self.show(self.archive.add(record))
 

@@ -164,6 +164,7 @@ class AskTell(Generic[A]):
             error=None if error is None else error.strip().splitlines()[0],
             number=number,
             ended_s=now_s,
+            origin=self._archive.questions[number].origin,
         )
         self._plan_for(record.index + 1)
         self._archive.add(record)

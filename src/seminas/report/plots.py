@@ -121,6 +121,42 @@ def ablation(settings: Sequence[Setting], key: str) -> Figure:
     return figure
 
 
+def origins(settings: Sequence[Setting]) -> Figure | None:
+    """Return a figure of the parts of the strategies from which evaluations and improvements of the best came.
+
+    A bar is the mean number per run of a setting. Return None if no run names origins.
+    """
+    settings = [s for s in settings if any(r.origin for run in s.runs.values() for r in run.records)]
+    settings = settings[:MOST_LINES]
+    if not settings:
+        return None
+    counts: list[dict[str, NDArray[np.float64]]] = []
+    for setting in settings:
+        of_setting: dict[str, NDArray[np.float64]] = {}
+        for run in setting.runs.values():
+            before = np.concatenate([[-np.inf], np.nan_to_num(run.best_val[:-1], nan=-np.inf)])
+            improves = np.nan_to_num(run.best_val, nan=-np.inf) > before
+            for record, improved in zip(run.records, improves, strict=True):
+                number = of_setting.setdefault(record.origin or "other", np.zeros(2))
+                number += (1, improved)
+        counts.append({name: number / len(setting.runs) for name, number in of_setting.items()})
+    names = sorted({name for of_setting in counts for name in of_setting})
+    figure = Figure(figsize=(11, 1.6 + 0.4 * len(settings)), layout="constrained")
+    panels = ("evaluations per run", "improvements of the best so far, per run")
+    labels = [setting.label for setting in settings]
+    for column, (ax, title) in enumerate(zip(figure.subplots(1, 2, sharey=True), panels, strict=True)):
+        left = np.zeros(len(settings))
+        for i, name in enumerate(names):
+            width = np.array([of_setting.get(name, np.zeros(2))[column] for of_setting in counts])
+            ax.barh(labels, width, left=left, color=f"C{i % 10}", label=name)
+            left += width
+        ax.set(xlabel=title)
+        ax.grid(axis="x", alpha=0.3)
+    ax.invert_yaxis()
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=8, fontsize="small")
+    return figure
+
+
 def evaluated(space: SearchSpace, settings: Sequence[Setting]) -> Figure:
     """Return a figure of the evaluated architectures, with a panel for each strategy.
 

@@ -125,6 +125,10 @@ def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     for key in plots.swept_keys(settings):
         name = key.replace(".", "-")
         figures.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))
+    origins = plots.origins(settings)
+    if origins is not None:
+        caption = "Origin of the evaluations and of the improvements; random includes the first round."
+        figures.append(("origins", caption, origins))
     for strategy in dict.fromkeys(s.strategy for s in settings):
         histories = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
         figure = predictions(histories)

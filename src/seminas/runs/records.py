@@ -31,6 +31,7 @@ class Record:
         ended_s: Time of its end since the start of the search, in seconds of the clock or of the simulated clock. None
             in a simulated search with one worker, in which the costs give the times.
         source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
+        origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
     """
 
     NAME: ClassVar[str] = "record of an evaluation"
@@ -46,6 +47,7 @@ class Record:
     number: int | None = None
     ended_s: float | None = None
     source: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Question:
         known: Number of evaluations that the strategy knew.
         asked_s: Time of the question since the start of the search, in seconds of the clock or of the simulated clock.
         prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+        origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
     """
 
     NAME: ClassVar[str] = "question"
@@ -72,6 +75,7 @@ class Question:
     known: int
     asked_s: float
     prediction: float | None = None
+    origin: str | None = None
 
 
 class Line(Protocol):
@@ -153,7 +157,7 @@ def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
 def line_of(line: Record | Question) -> bytes:
     """Return a line of a file. Fields that only some searches have are left out if they are None."""
     values = asdict(line)
-    for name in ("number", "ended_s", "source"):
+    for name in ("number", "ended_s", "source", "origin"):
         if values.get(name, ...) is None:
             del values[name]
     return as_json(values)

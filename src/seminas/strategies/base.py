@@ -48,11 +48,13 @@ class Proposal(Generic[A]):
         architectures: Distinct new architectures to evaluate.
         predictions: Predicted validation accuracy of each architecture, a fraction. Some architectures may have none.
         metrics: Numbers for the loggers by name, such as the duration of a fit in seconds.
+        origins: Part of the strategy from which each architecture came, in one word. Some architectures may have none.
     """
 
     architectures: list[A]
     predictions: Mapping[A, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    origins: Mapping[A, str] = field(default_factory=dict)
 
 
 def summed(*metrics: Mapping[str, float]) -> dict[str, float]:
@@ -103,7 +105,7 @@ class Strategy(ABC, Generic[A]):
         self._noted_round = -1
         self._made_round = -1
         self._made: deque[A] = deque()
-        self._made_predictions: Mapping[A, float] = {}
+        self._proposal: Proposal[A] = Proposal([])
 
     @property
     def size_of_round(self) -> int:
@@ -142,20 +144,25 @@ class Strategy(ABC, Generic[A]):
         if self._made_round != self.round:
             made = self.propose(self.size_of_round, self.rng())
             self._made_round, self._made = self.round, deque(made.architectures)
-            self._made_predictions, metrics = made.predictions, made.metrics
+            self._proposal, metrics = made, made.metrics
         chosen: dict[A, None] = {}
         while self._made and len(chosen) < n:
             architecture = self._made.popleft()
             if not self.is_known(architecture, pending):
                 chosen[architecture] = None
-        predictions = {a: self._made_predictions[a] for a in chosen if a in self._made_predictions}
+        predictions, origins = self._proposal.predictions, self._proposal.origins
         if len(chosen) < n:
             taken = Taken(pending, chosen) if chosen else pending
             more = self.propose_more(n - len(chosen), taken, self.rng(len(taken)))
             chosen |= dict.fromkeys(more.architectures)
-            predictions = {**predictions, **more.predictions}
+            predictions, origins = {**predictions, **more.predictions}, {**origins, **more.origins}
             metrics = summed(metrics, more.metrics)
-        return Proposal(list(chosen), predictions, metrics)
+        return Proposal(
+            list(chosen),
+            {a: predictions[a] for a in chosen if a in predictions},
+            metrics,
+            {a: origins[a] for a in chosen if a in origins},
+        )
 
     def begin_question(self, pending: Collection[A]) -> None:
         """End the round if it is over. Keep the pending architectures if this is the first question of a round.

@@ -76,9 +76,8 @@ class ControllerStrategy(FittedStrategy[A]):
         """Fit a controller, and propose the architectures that ``choose`` selects with it."""
         fit = self.fit()
         self._of_round = fit.controller
-        chosen, metrics = self.choose(n, fit, rng)
-        predictions = predictions_of(fit.controller, chosen)
-        return Proposal(chosen, predictions, {"fit_s": fit.seconds, **metrics})
+        chosen, origins = self.choose(n, fit, rng)
+        return Proposal(chosen, predictions_of(fit.controller, chosen), {"fit_s": fit.seconds}, origins)
 
     @property
     def controller_of_round(self) -> Controller[A]:
@@ -87,8 +86,8 @@ class ControllerStrategy(FittedStrategy[A]):
         return self._of_round
 
     @abstractmethod
-    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
-        """Return ``n`` new architectures, and metrics for the loggers by name."""
+    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
+        """Return ``n`` new architectures, and the origin of each (see ``Proposal``)."""
 
     def revise(self, architectures: Sequence[A], accuracies: Sequence[float | None]) -> None:
         """Replace the accuracies of architectures that the strategy received earlier.

@@ -25,7 +25,8 @@ class FittedStrategy(Strategy[A]):
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
         if len(self.labeled) < 2:
-            return Proposal(self.space.sample(n, rng, exclude=self.taken))
+            drawn = self.space.sample(n, rng, exclude=self.taken)
+            return Proposal(drawn, origins=dict.fromkeys(drawn, "random"))
         start = time.perf_counter()
         proposal = self.propose_fitted(n, rng)
         self._fitted_round = self.round

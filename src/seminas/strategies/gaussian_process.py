@@ -38,11 +38,11 @@ class GaussianProcess(FittedStrategy[A]):
         """
         if self.sizes is not None:
             return Proposal([])
-        chosen, _ = self._improver.choose(n, self.labeled, (), (), rng)
-        return Proposal(chosen)
+        chosen, origins = self._improver.choose(n, self.labeled, (), (), rng)
+        return Proposal(chosen, origins=origins)
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the architectures with the highest expected improvement, given the believed pending accuracies."""
         start = time.perf_counter()
-        chosen, _ = self._improver.choose(n, self.arrived, pending, (), rng)
-        return Proposal(chosen, metrics={"fit_s": time.perf_counter() - start})
+        chosen, origins = self._improver.choose(n, self.arrived, pending, (), rng)
+        return Proposal(chosen, metrics={"fit_s": time.perf_counter() - start}, origins=origins)

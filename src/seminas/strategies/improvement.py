@@ -1,6 +1,5 @@
 """Choice of architectures by their expected improvement under a Gaussian process (Jones et al., 1998)."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Generic
 
@@ -148,29 +147,29 @@ class Improver(Generic[A]):
         pending: Collection[A],
         made: Sequence[A],
         rng: np.random.Generator,
-    ) -> tuple[list[A], dict[str, float]]:
-        """Return new architectures, ``n`` or fewer if the space has no more, and their number by source.
+    ) -> tuple[list[A], dict[A, str]]:
+        """Return new architectures, ``n`` or fewer if the space has no more, and the source of each.
 
         Args:
             n: Number of architectures.
             labeled: Accuracy of each labeled architecture, a fraction. At least two.
             pending: Architectures that are being evaluated.
-            made: Candidates of the strategy. Their source is ``from_gradient``.
+            made: Candidates of the strategy. Their source is ``gradient``.
             rng: Random generator.
         """
         strategy, known = self._strategy, set(self._strategy.known(pending))
         improvement = Improvement(strategy.space, labeled, pending)
         sees_all = strategy.sees_all(self._pool)
-        sources: dict[str, Sequence[A]] = {"from_gradient": made}
+        sources: dict[str, Sequence[A]] = {"gradient": made}
         if not sees_all:
-            sources["from_neighbors"] = strategy.near_best(NUM_PARENTS)
-            sources["from_random"] = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
+            sources["neighbors"] = strategy.near_best(NUM_PARENTS)
+            sources["random"] = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
         chosen: dict[A, str] = {}
         while len(chosen) < n:
             taken = known | set(chosen)
             if sees_all:
                 best = improvement.best_of(*self._space(rng), taken)
-                climbed = None if best is None else (best, "from_gradient" if best in made else "from_space")
+                climbed = None if best is None else (best, "gradient" if best in made else "space")
             else:
                 climbed = improvement.climb(sources, taken)
             if climbed is None:
@@ -179,9 +178,8 @@ class Improver(Generic[A]):
             chosen[architecture] = source
             if len(chosen) < n:
                 improvement.believe([architecture])
-        return strategy.filled(chosen, n, rng, known), {
-            k: float(v) for k, v in Counter(chosen.values()).items()
-        }
+        full = strategy.filled(chosen, n, rng, known)
+        return full, dict.fromkeys(full, "random") | chosen
 
     def _space(self, rng: np.random.Generator) -> tuple[list[A], Groups]:
         """Return all architectures of the space, and their kernel features."""

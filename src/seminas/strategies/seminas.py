@@ -12,7 +12,7 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal, summed
+from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
 from seminas.strategies.improvement import Improver
 
@@ -69,27 +69,27 @@ class SemiNAS(ControllerStrategy[A]):
         self._last_choice: tuple[_Choice[A], NDArray[np.int64], list[A]] | None = None
         """Candidates of the last fit, each member's order of them, and the chosen ones."""
 
-    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
+    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return architectures from gradient steps and favorites of the members, and those that a process selects.
 
-        Random new architectures follow if these are too few. The metrics are their numbers by source.
+        Random new architectures follow if these are too few.
         """
         made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
         self._from_gradient = made
         of_process = round(self._part_of_process * n)
         chosen: list[A] = []
-        metrics: dict[str, float] = {}
+        origins: dict[A, str] = {}
         if of_process < n:
-            chosen, metrics = self._of_members(n - of_process, fit, made, rng)
+            chosen, origins = self._of_members(n - of_process, fit, made, rng)
         if of_process and self.sizes is None:  # Otherwise ``propose_more_fitted`` selects them one by one.
-            further, numbers = self._improver.choose(of_process, fit.labeled, chosen, made, rng)
-            chosen, metrics = [*chosen, *further], summed(metrics, numbers)
-        return chosen, metrics
+            further, sources = self._improver.choose(of_process, fit.labeled, chosen, made, rng)
+            chosen, origins = [*chosen, *further], {**origins, **sources}
+        return chosen, origins
 
     def _of_members(
         self, n: int, fit: Fit, made: list[A], rng: np.random.Generator
-    ) -> tuple[list[A], dict[str, float]]:
-        """Return architectures from gradient steps and favorites of the members, and the number of the first ones."""
+    ) -> tuple[list[A], dict[A, str]]:
+        """Return architectures from gradient steps, favorites of the members, and the origin of each."""
         candidates = self._candidates(made, fit.pseudo_labeled, rng)
         scores = fit.controller.scores(candidates)
         choice = _Choice(candidates, scores)
@@ -100,15 +100,17 @@ class SemiNAS(ControllerStrategy[A]):
         for k in range(n - len(chosen)):
             chosen += choice.take(1, orders[(self.round + k) % len(orders)], taken, kinds)
         self._last_choice = choice, orders, chosen
-        return self.filled(chosen, n, rng), {"from_gradient": float(len(of_gradient))}
+        full = self.filled(chosen, n, rng)
+        origins = dict.fromkeys(full, "random") | dict.fromkeys(chosen, "members")
+        return full, origins | dict.fromkeys(of_gradient, "gradient")
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the architectures with the highest expected improvement, or further favorites of the members."""
         if self._part_of_process:
             start = time.perf_counter()
-            chosen, metrics = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
-            metrics["fit_s"] = time.perf_counter() - start
-            return Proposal(chosen, predictions_of(self.controller_of_round, chosen), metrics)
+            chosen, origins = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
+            seconds = {"fit_s": time.perf_counter() - start}
+            return Proposal(chosen, predictions_of(self.controller_of_round, chosen), seconds, origins)
         return self._favorites(n, pending, rng)
 
     def _favorites(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
@@ -122,7 +124,10 @@ class SemiNAS(ControllerStrategy[A]):
             turn = self.round + len(self.recent) + len(pending) + k
             chosen += choice.take(1, orders[turn % len(orders)], known, kinds)
         predictions = predictions_of(self.controller_of_round, chosen)
-        return Proposal(self.filled(chosen, n, rng, known), predictions)
+        full = self.filled(chosen, n, rng, known)
+        return Proposal(
+            full, predictions, origins=dict.fromkeys(full, "random") | dict.fromkeys(chosen, "members")
+        )
 
     def _improved(self, controller: Controller[A], accuracies: dict[A, float], n: int) -> list[A]:
         """Return new architectures from gradient steps.

@@ -44,14 +44,15 @@ class SemiNASEvolution(ControllerStrategy[A]):
         super().revise(architectures, accuracies)
         self.evolution.revise(architectures, accuracies)
 
-    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[str, float]]:
+    def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return the ``n`` children with the highest predicted accuracy."""
         children = self.evolution.children(self.settings.children * n, rng, self.taken)
-        return ranked(fit.controller, children)[:n], {}
+        chosen = ranked(fit.controller, children)[:n]
+        return chosen, dict.fromkeys(chosen, "children")
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the best of further children, predicted by the controller of this round."""
         controller = self.controller_of_round
         children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
         chosen = ranked(controller, children)[:n]
-        return Proposal(chosen, predictions_of(controller, chosen))
+        return Proposal(chosen, predictions_of(controller, chosen), origins=dict.fromkeys(chosen, "children"))

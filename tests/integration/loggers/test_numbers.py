@@ -1,5 +1,6 @@
 """Each logger gets the numbers, the config and the figures of each command."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,17 @@ def test_a_search(ran: Callable[[str], Path], logger: str) -> None:
     assert [step for step, _ in found["round/fit_s"]] == [
         max(r.index for r in history if r.round == number) for number in range(1, history[-1].round + 1)
     ]
+    origins = Counter(record.origin for record in history if record.origin is not None)
+    improved = [
+        r
+        for i, r in enumerate(history)
+        if r.val_accuracy > max((o.val_accuracy for o in history[:i]), default=0)
+    ]
+    for origin, number in origins.items():
+        assert sum(value for _, value in found[f"round/from_{origin}"]) == number
+        number = sum(record.origin == origin for record in improved)
+        assert sum(value for _, value in found[f"round/improvements_from_{origin}"]) == number
+    assert origins["random"] >= 10 and len(improved) > 1
     for name in ("best_val_accuracy", "test_accuracy", "num_queries", "wall_s"):
         assert found[f"final/{name}"] == single(20, getattr(result, name)), name
 

@@ -43,6 +43,8 @@ def write_run(folder: Path, strategy: str, seed: int, n: int = 4, finished: bool
         predicted = value - 0.01 if strategy == "seminas" and i >= n else None
         record = {"index": i, "round": i // n, "architecture": choices, "key": "".join(choices.values())}
         record |= {"val_accuracy": value, "cost_s": 36.0, "prediction": predicted, "error": None}
+        if strategy == "seminas":
+            record["origin"] = "random" if i < n else "gradient"
         lines.append(json.dumps(record) + "\n")
         if value == values[: i + 1].max():
             incumbents.append({"index": i, "val_accuracy": value, "test_accuracy": value / 2})
@@ -167,6 +169,7 @@ def test_the_page_stands_alone(study: Path, tmp_path: Path) -> None:
     figures = (
         "curves",
         "ablation-search-num_labeled",
+        "origins",
         "predictions-seminas",
         "evaluated",
         "best-1",

@@ -153,17 +153,15 @@ def test_a_process_chooses_on_chains(pool: int, asynchronous: bool) -> None:
     for size in [1] * 35 if asynchronous else [20, 5, 5, 5]:
         proposal = strategy.ask(size)
         assert len(proposal.architectures) == size and not told.keys() & set(proposal.architectures)
-        sources.update({k: int(v) for k, v in proposal.metrics.items() if k.startswith("from_")})
+        sources.update(proposal.origins.values())
         accuracies = of_choices(proposal.architectures)
         told |= dict(zip(proposal.architectures, accuracies, strict=True))
         strategy.tell(proposal.architectures, accuracies)
     values = list(told.values())
     others = sorted(of_choices(CHAIN.at(np.arange(0, CHAIN.size, 16))))
     assert max(values) > others[-40] and np.mean(values[-10:]) > np.mean(values[:20]) + 0.05
-    assert sum(sources.values()) == 15
-    assert set(sources) <= {"from_gradient", "from_neighbors", "from_random"} | (
-        {"from_space"} if pool else set()
-    )
+    assert sum(sources.values()) == 35 and sources["random"] >= 20
+    assert set(sources) <= {"gradient", "random", "space" if pool else "neighbors"}
 
 
 def test_a_process_chooses_two_in_five_cells(space: NASBench101) -> None:
@@ -174,7 +172,8 @@ def test_a_process_chooses_two_in_five_cells(space: NASBench101) -> None:
     strategy.tell(first, [accuracy(cell) for cell in first])
     proposal = strategy.ask(5)
     assert len(proposal.architectures) == 5 and set(proposal.predictions) == set(proposal.architectures)
-    assert proposal.metrics["from_space"] + proposal.metrics["from_gradient"] >= 2
+    origins = Counter(proposal.origins.values())
+    assert set(origins) <= {"space", "gradient", "members"} and origins["space"] + origins["gradient"] >= 2
 
 
 def test_nao_has_no_process_unless_it_gets_one() -> None:
