@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seminas.config.controller import ControllerSettings
+from seminas.config.strategies import SOURCES
 from seminas.storage.values import Config
 
 RENAMED = {
@@ -91,7 +92,11 @@ _WITH_PSEUDO_LABELS = (
 
 _NEW_IN_CONTROLLER = ("device", "gpu_from")
 """Settings of the controller that version 0.1 did not have. Their defaults compute as it did."""
-_NEW_IN_STRATEGIES = (("favorites", "improvement", 0.0), ("max_candidates", "random_share", 1.0))
+_NEW_IN_STRATEGIES: tuple[tuple[str, str, Any], ...] = (
+    ("favorites", "improvement", 0.0),
+    ("favorites", "sources", list(SOURCES)),
+    ("max_candidates", "random_share", 1.0),
+)
 """A setting by which a strategy is known, and a setting that it did not have in version 0.1, with its value then."""
 
 

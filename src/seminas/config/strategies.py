@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from seminas.config.fields import Settings, setting
 
+SOURCES = ("gradient", "neighbors", "random")
+"""Sources of candidates for the expected improvement."""
+
 
 @dataclass
 class EvolutionSettings(Settings):
@@ -110,6 +113,9 @@ class SemiNASSettings(Settings):
         improvement: Fraction of a round that the expected improvement of a Gaussian process selects. The other
             architectures come from gradient steps and favorites. Null means 1 for chains of choices, and 0.4 for other
             spaces. With ``nao``, null means 0.
+        sources: Candidates for the expected improvement in a space of more than ``pool`` architectures: architectures
+            from gradient steps, neighbors of the best ones, and random ones. In a smaller space, all architectures are
+            candidates.
         overgenerate: Ratio between the number of architectures that the gradient steps must make and the size of the
             round. The controller chooses the best of them.
         pool: Largest space in which all architectures are candidates for favorites. In a larger space, the candidates
@@ -127,6 +133,7 @@ class SemiNASSettings(Settings):
     better: bool = True
     favorites: float = setting(0.5, at_least=0, at_most=1)
     improvement: float | None = setting(None, at_least=0, at_most=1, stays=True)
+    sources: list[str] = setting(list(SOURCES), choices=SOURCES, distinct=True)
     overgenerate: float = setting(2.0, at_least=1)
     pool: int = setting(20_000, at_least=0, unit="architectures")
 

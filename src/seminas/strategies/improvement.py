@@ -6,6 +6,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from seminas.config.strategies import SOURCES
 from seminas.controller.gaussian_process import (
     Groups,
     expected_improvement,
@@ -132,12 +133,13 @@ class Improver(Generic[A]):
     """Choice of architectures with the highest expected improvement, from candidates that fit the size of the space.
 
     If the space has at most ``pool`` architectures, all of them are candidates. Otherwise the choice climbs from
-    random architectures, from neighbors of the best ones, and from further candidates of the strategy.
+    candidates of several sources: random architectures, neighbors of the best ones, and candidates of the strategy,
+    which come from gradient steps.
     """
 
-    def __init__(self, strategy: Strategy[A], pool: int) -> None:
-        """Initialize the choice for a strategy."""
-        self._strategy, self._pool = strategy, pool
+    def __init__(self, strategy: Strategy[A], pool: int, sources: Collection[str] = SOURCES) -> None:
+        """Initialize the choice for a strategy, with the sources of its candidates."""
+        self._strategy, self._pool, self._sources = strategy, pool, sources
         self._all: tuple[list[A], Groups] | None = None
 
     def choose(
@@ -160,10 +162,11 @@ class Improver(Generic[A]):
         strategy, known = self._strategy, set(self._strategy.known(pending))
         improvement = Improvement(strategy.space, labeled, pending)
         sees_all = strategy.sees_all(self._pool)
-        sources: dict[str, Sequence[A]] = {"gradient": made}
+        sources: dict[str, Sequence[A]] = {}
         if not sees_all:
-            sources["neighbors"] = strategy.near_best(NUM_PARENTS)
-            sources["random"] = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
+            drawn = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
+            sources = {"gradient": made, "neighbors": strategy.near_best(NUM_PARENTS), "random": drawn}
+            sources = {name: sources[name] for name in self._sources}
         chosen: dict[A, str] = {}
         while len(chosen) < n:
             taken = known | set(chosen)

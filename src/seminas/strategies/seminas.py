@@ -63,7 +63,7 @@ class SemiNAS(ControllerStrategy[A]):
         self._part_of_process, self.asks_singly = part, part > 0
         if part:
             self.round_sizes = SIZES_WITH_PROCESS
-        self._improver = Improver(self, settings.pool)
+        self._improver = Improver(self, settings.pool, settings.sources)
         self._from_gradient: list[A] = []
         """Architectures from gradient steps in this round."""
         self._last_choice: tuple[_Choice[A], NDArray[np.int64], list[A]] | None = None
@@ -135,7 +135,9 @@ class SemiNAS(ControllerStrategy[A]):
         The steps start from the architectures with the best labels and pseudo-labels. With the setting ``better``,
         the architecture with the best prediction comes first. Otherwise the order is the order of the steps.
         """
-        if self.settings.favorites == 1:
+        if self.settings.favorites == 1 or (
+            self._part_of_process == 1 and "gradient" not in self.settings.sources
+        ):
             return []
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.settings.num_seeds]
         wanted = round(self.settings.overgenerate * n)

@@ -164,6 +164,18 @@ def test_a_process_chooses_on_chains(pool: int, asynchronous: bool) -> None:
     assert set(sources) <= {"gradient", "random", "space" if pool else "neighbors"}
 
 
+@pytest.mark.parametrize("sources", [["gradient"], ["neighbors"], ["random"], []])
+def test_candidates_come_from_the_sources_of_the_settings(sources: list[str]) -> None:
+    settings = SemiNASSettings(pool=0, max_steps=3, sources=sources)
+    strategy = SemiNAS(CHAIN, 0, settings, SMALL, 10)
+    first = strategy.ask(20).architectures
+    strategy.tell(first, of_choices(first))
+    origins = strategy.ask(5).origins
+    assert set(origins.values()) <= {*sources, "random"} and (
+        not sources or set(sources) <= set(origins.values())
+    )
+
+
 def test_a_process_chooses_two_in_five_cells(space: NASBench101) -> None:
     part = Subset(space, np.arange(300))
     strategy = SemiNAS(part, 0, SemiNASSettings(pool=500, max_steps=3), SMALL, 10)
