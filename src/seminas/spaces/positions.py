@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -88,12 +88,12 @@ class Category(Position):
         return f"one of {', '.join(self.names)}"
 
 
-def is_list(value: object) -> bool:
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
     """Return whether a value is a sequence, and no text."""
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a value is a finite number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -172,7 +172,7 @@ def read_positions(positions: Mapping[str, Any], key: str) -> list[Position]:
         if has_conditions and (len(str(name).split()) != 1 or "=" in str(name)):
             raise config_error(of, repr(name), "a name without spaces and without =")
         spec = declared if isinstance(declared, Mapping) else {"values": declared}
-        for unknown in set(map(str, spec)) - set(_KEYS):
+        for unknown in sorted(set(map(str, spec)) - set(_KEYS)):
             raise UserError(f"{of}.{unknown}: is unknown, a position takes {', '.join(_KEYS)}")
         if "values" in spec:
             for other in ("low", "high", "step", "log", "bins"):

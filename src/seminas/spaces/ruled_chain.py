@@ -237,5 +237,7 @@ def _tables(step: _Transitions) -> list[NDArray[np.int64]]:
 
 def _too_many(rules: Rules) -> str:
     if rules.sums:
-        return "space.constraints: the sums take too many different values to count; round the costs"
+        kinds = [sum(len(set(costs)) for costs in constraint.costs) for constraint in rules.sums]
+        key = f"space.constraints[{kinds.index(max(kinds))}].sum"
+        return f"{key}: takes too many different values to count; round its costs"
     return "space.forbidden: the combinations depend on one another in too many ways to count; forbid fewer"

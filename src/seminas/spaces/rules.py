@@ -27,7 +27,7 @@ def selected(position: Position, selection: object, key: str) -> frozenset[int]:
     """
     if isinstance(selection, Mapping):
         return _between(position, selection, key)
-    values: Any = selection if is_list(selection) else [selection]
+    values = selection if is_list(selection) else [selection]
     indices = []
     for value in values:
         index = position.index(value)
@@ -68,18 +68,14 @@ def read_rules(
         UserError: A rule is not valid.
     """
     conditions = {p: _condition(positions, p, key) for p, q in enumerate(positions) if q.when is not None}
-    if not is_list(forbidden) or not all(isinstance(c, Mapping) for c in _items(forbidden)):
+    if not is_list(forbidden) or not all(isinstance(c, Mapping) for c in forbidden):
         raise config_error("space.forbidden", forbidden, "a list of mappings from positions to choices")
-    combinations = [_combination(positions, c) for c in _items(forbidden)]
+    combinations = [_combination(positions, c) for c in forbidden]
     constraints = [] if constraints is None else constraints
-    if not is_list(constraints) or not all(isinstance(c, Mapping) for c in _items(constraints)):
+    if not is_list(constraints) or not all(isinstance(c, Mapping) for c in constraints):
         raise config_error("space.constraints", constraints, "a list of mappings with sum and at_most")
-    sums = [_sum(positions, c, f"space.constraints[{i}]") for i, c in enumerate(_items(constraints))]
+    sums = [_sum(positions, c, f"space.constraints[{i}]") for i, c in enumerate(constraints)]
     return Rules(combinations, conditions, sums)
-
-
-def _items(values: Any) -> list[Any]:
-    return list(values)
 
 
 def _condition(positions: Sequence[Position], of: int, key: str) -> dict[int, frozenset[int]]:
@@ -162,7 +158,9 @@ def _costs(position: Position, declared: object, key: str) -> list[Fraction]:
     return [costs[i] for i in range(len(position.names))]
 
 
-def nothing_left(num_choices: Sequence[int], rules: Rules, constraints: object) -> UserError:
+def nothing_left(
+    num_choices: Sequence[int], rules: Rules, constraints: Sequence[Mapping[str, Any]]
+) -> UserError:
     """Return the error for rules that no sequence obeys. It names the tightest constraint.
 
     That is the first constraint that nothing satisfies, or the one whose limit is the smallest part of the range of its
@@ -177,7 +175,7 @@ def nothing_left(num_choices: Sequence[int], rules: Rules, constraints: object) 
         for constraint, (low, high) in zip(rules.sums, ranges, strict=True)
     ]
     tightest = min(range(len(parts)), key=parts.__getitem__)
-    limit = _items(constraints)[tightest]["at_most"]
+    limit = constraints[tightest]["at_most"]
     key = f"space.constraints[{tightest}].at_most"
     if parts[tightest] < 0:
         least = ranges[tightest][0] / rules.sums[tightest].unit

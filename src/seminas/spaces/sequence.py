@@ -83,7 +83,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         self.num_choices = [len(c) for c in self._choices]
         self._chain: Chain = RuledChain(self.num_choices, self._rules)
         if not self._chain.size:
-            raise nothing_left(self.num_choices, self._rules, constraints)
+            raise nothing_left(self.num_choices, self._rules, constraints or ())
         if self._chain.size == 1:
             raise UserError(f"{self.KEY}: the space has one architecture only; declare two or more")
         self._steps = Steps(self._positions, self._rules)
@@ -97,7 +97,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
 
     @property
     def size(self) -> int:
-        """Number of architectures without forbidden combinations."""
+        """Number of distinct architectures that obey all rules."""
         return self._chain.size
 
     @property
