@@ -135,19 +135,24 @@ def located(name: str, key: str, interface: type[Any] | None = None) -> Any:
     Raises:
         UserError: The name cannot be imported, or the class does not derive from ``interface``.
     """
+    return imported(name, f"{key}.{TARGET}", interface)
+
+
+def imported(name: str, key: str, interface: type[Any] | None = None) -> Any:
+    """Import and return the class or function that the setting at ``key`` names, see ``located``."""
     module, _, attribute = name.rpartition(".")
     if not module or module.startswith("."):
-        raise config_error(f"{key}.{TARGET}", name, "a full name, such as package.module.Class")
+        raise config_error(key, name, "a full name, such as package.module.Class")
     try:
         target = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # The module's own code may raise anything.
         hint = "; PYTHONPATH must name its folder" if isinstance(error, ModuleNotFoundError) else ""
-        raise UserError(f"{key}.{TARGET}={name}: cannot be imported ({first_line(error)}){hint}") from error
+        raise UserError(f"{key}={name}: cannot be imported ({first_line(error)}){hint}") from error
     derives = isinstance(target, type) and (interface is None or issubclass(target, interface))
     if interface is not None and not derives:
-        raise UserError(f"{key}.{TARGET}={name}: is no {interface.__name__}")
+        raise UserError(f"{key}={name}: is no {interface.__name__}")
     if not callable(target):
-        raise UserError(f"{key}.{TARGET}={name}: is no class or function")
+        raise UserError(f"{key}={name}: is no class or function")
     return target
 
 

@@ -155,33 +155,43 @@ class SlurmSettings(Settings):
 
 
 @dataclass
-class TrainingEvaluatorSettings(EvaluatorSettings):
-    """Real training of each architecture on the images of ``data``, by ``data.recipe``.
+class EngineSettings(EvaluatorSettings):
+    """The settings of evaluators whose evaluations run on an engine.
 
     Attributes:
-        engine: Engine that runs the trainings: ``processes`` on this machine, ``ray``, or ``slurm`` (a job for each).
+        engine: Engine that runs the evaluations: ``processes`` on this machine, ``ray``, or ``slurm`` (a job for each).
         num_workers: Number of processes of ``engine=processes``. Each process has one thread and at most one GPU. Null
             means one process for each GPU, or for each core without a GPU.
         accelerator: Lightning's accelerator: ``auto``, ``cpu``, ``gpu`` or ``cuda``.
-        num_devices: Number of devices of one training: GPUs, or processes without a GPU. All are on one machine. With
+        num_devices: Number of devices of one evaluation: GPUs, or processes without a GPU. All are on one machine. With
             ``engine=ray``, set ``ray.num_gpus`` to the same number, and with ``engine=slurm`` ``slurm.gpus_per_node``.
-        checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
-            of an epoch. A training that was killed or preempted continues from its checkpoint.
         ray: Settings of ``engine=ray``.
         slurm: Settings of ``engine=slurm``.
     """
 
-    KEY: ClassVar[str] = "evaluator"
     ISOLATED: ClassVar[bool] = True
 
-    _target_: str = "seminas.evaluators.training.TrainingEvaluator"
     engine: str = setting("processes", choices=ENGINES, may_change=True)
     num_workers: int | None = setting(None, at_least=1, may_change=True, unit="processes")
     accelerator: str = setting("auto", choices=("auto", "cpu", "gpu", "cuda"))
     num_devices: int = setting(1, at_least=1, unit="devices")
-    checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
     ray: RaySettings = setting(RaySettings)
     slurm: SlurmSettings = setting(SlurmSettings)
+
+
+@dataclass
+class TrainingEvaluatorSettings(EngineSettings):
+    """Real training of each architecture on the images of ``data``, by ``data.recipe``.
+
+    Attributes:
+        checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
+            of an epoch. A training that was killed or preempted continues from its checkpoint.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    _target_: str = "seminas.evaluators.training.TrainingEvaluator"
+    checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
 
 
 @dataclass

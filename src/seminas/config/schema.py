@@ -14,6 +14,7 @@ from seminas.config.evaluators import (
 )
 from seminas.config.fields import Settings, setting
 from seminas.config.loggers import CSVSettings, MLflowSettings, TensorBoardSettings, WandBSettings
+from seminas.config.own_training import CommandEvaluatorSettings, LightningEvaluatorSettings
 from seminas.config.predictors import (
     ControllerPredictorSettings,
     NAOPredictorSettings,
@@ -63,6 +64,8 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "landscape": LandscapeSettings,
         "training": TrainingEvaluatorSettings,
         "supernet": SupernetEvaluatorSettings,
+        "lightning": LightningEvaluatorSettings,
+        "command": CommandEvaluatorSettings,
     },
     "images": {
         "digits": DigitsSettings,

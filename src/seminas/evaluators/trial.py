@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from seminas.config.recipe import Recipe
 from seminas.evaluators.evaluation import one_line, whole_traceback
+from seminas.evaluators.on_ranks import run_on_ranks
 from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
-from seminas.execution.ranks import launch
-from seminas.storage.files import write_json
-from seminas.storage.typed import read_typed
 from seminas.training.data.make import make_images, seeded_images
 
 if TYPE_CHECKING:
@@ -99,9 +96,12 @@ class Trial:
 
         Returns:
             Its accuracy on each split, a fraction, and the duration of the training in earlier processes, in seconds.
+
+        Raises:
+            UserError: One of several ranks failed.
         """
         if self._num_devices > 1 and not ranks_are_started():
-            return self._run_on_ranks(architecture, splits)
+            return run_on_ranks(self.run, (architecture, splits), self._num_devices)
         import pytorch_lightning as pl
         import torch
 
@@ -156,19 +156,6 @@ class Trial:
             checkpoints.remove()
         return accuracies, checkpoints.earlier_s
 
-    def _run_on_ranks(self, architecture: Any, splits: Sequence[str]) -> tuple[dict[str, float], float]:
-        """Run the training on several processes of this machine, one for each device.
-
-        Raises:
-            UserError: A rank failed.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            logs = Path(folder)
-            launch(_run_on_rank, (self, architecture, splits, logs / "outcome.json"), self._num_devices, logs)
-            outcome = read_typed(logs / "outcome.json", _RanksOutcome, "outcome of a training")
-        assert outcome is not None
-        return outcome.accuracies, outcome.earlier_s
-
     def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
         """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -180,18 +167,3 @@ class Trial:
             error, trace = one_line(raised), whole_traceback(raised)
         cost_s = earlier_s + time.perf_counter() - start
         return Outcome(accuracies, cost_s, time.process_time() - cpu_start, error, trace)
-
-
-@dataclass(frozen=True)
-class _RanksOutcome:
-    """What the first rank writes: the accuracies, fractions, and the seconds in earlier processes."""
-
-    accuracies: dict[str, float]
-    earlier_s: float
-
-
-def _run_on_rank(trial: Trial, architecture: Any, splits: Sequence[str], file: Path) -> None:
-    """Train on this rank. The first rank writes the outcome."""
-    accuracies, earlier_s = trial.run(architecture, splits)
-    if is_first_rank():
-        write_json(file, {"accuracies": accuracies, "earlier_s": earlier_s})

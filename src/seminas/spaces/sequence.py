@@ -101,6 +101,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return self._chain.size
 
     @property
+    def conditional(self) -> tuple[str, ...]:
+        """Names of the positions that count only under a condition."""
+        return tuple(position.name for position in self._positions if position.when is not None)
+
+    @property
     def num_labels(self) -> int:
         """Number of vertex labels of the graph view: one for each choice of each position, and one for padding."""
         return int(self._first_label[-1])

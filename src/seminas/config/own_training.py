@@ -1,0 +1,92 @@
+"""Settings of evaluators that run a user's own training."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from omegaconf import MISSING
+
+from seminas.config.evaluators import EngineSettings
+from seminas.config.fields import setting
+from seminas.errors import config_error
+
+MODES = ("max", "min")
+"""Directions of a metric."""
+
+
+@dataclass
+class OwnTrainingSettings(EngineSettings):
+    """The settings of evaluators that run a user's own training.
+
+    Attributes:
+        mode: ``max`` if higher values of the metric are better, or ``min``.
+        unit: Unit of the metric, such as ``nats``. ``fraction`` means numbers from 0 to 1. Null means no unit.
+        metrics: Further metrics to record, each with ``max`` or ``min``, such as ``{val_loss: min}``.
+    """
+
+    mode: str = setting(MISSING, choices=MODES)
+    unit: str | None = setting(None)
+    metrics: dict[str, str] = setting({})
+
+    def check_together(self, key: str) -> None:
+        """Refuse a further metric with a wrong mode."""
+        super().check_together(key)
+        for name, mode in self.metrics.items():
+            if mode not in MODES:
+                raise config_error(f"{key}.metrics.{name}", mode, f"one of {', '.join(MODES)}")
+
+
+@dataclass
+class LightningEvaluatorSettings(OwnTrainingSettings):
+    """Training of a user's own LightningModule on the data of a user's own LightningDataModule.
+
+    Attributes:
+        module: Full name of the LightningModule, such as ``my_package.MyModule``. It is imported from the working
+            folder or an installed package. Its keyword arguments are the positions of a chain of choices. For other
+            spaces it has one keyword argument, ``architecture``: the JSON form of the architecture.
+        data: Full name of the LightningDataModule.
+        monitor: Metric that the module logs, such as ``val_acc``. The evaluation is its best value at the end of an
+            epoch.
+        module_arguments: Further keyword arguments of the module.
+        data_arguments: Keyword arguments of the data module.
+        trainer_arguments: Further arguments of Lightning's Trainer, such as ``{gradient_clip_val: 1.0}``.
+        max_epochs: Number of epochs.
+        patience: Number of epochs without a better value of ``monitor`` after which a training ends. Null means that
+            each training has all epochs.
+        checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
+            of an epoch. A training that was killed or preempted continues from its checkpoint.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    _target_: str = "seminas.evaluators.lightning.LightningEvaluator"
+    module: str = setting(MISSING)
+    data: str = setting(MISSING)
+    monitor: str = setting(MISSING)
+    module_arguments: dict[str, Any] = setting({})
+    data_arguments: dict[str, Any] = setting({})
+    trainer_arguments: dict[str, Any] = setting({})
+    max_epochs: int = setting(MISSING, at_least=1, unit="epochs")
+    patience: int | None = setting(None, at_least=1, unit="epochs")
+    checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
+
+
+@dataclass
+class CommandEvaluatorSettings(OwnTrainingSettings):
+    """A command of the user's own, which prints a line of JSON with metrics.
+
+    Attributes:
+        command: Command line. No shell runs it. ``{NAME}`` is the value of a position of a chain of choices,
+            ``{architecture}`` the JSON form of the architecture, ``{folder}`` the folder of the evaluation, and
+            ``{seed}`` the seed of the run. ``{{`` and ``}}`` are braces.
+        metric: Name of the metric in the last line of the output that is a JSON object, or in ``metrics.json`` in the
+            folder of the evaluation, if the command writes this file.
+        accelerator: ``auto``, ``gpu`` or ``cuda``: each process of ``engine=processes`` sees its share of the GPUs in
+            ``CUDA_VISIBLE_DEVICES``. ``cpu``: the processes ignore GPUs.
+        num_devices: Number of GPUs that one command sees with ``engine=processes``.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    _target_: str = "seminas.evaluators.command.CommandEvaluator"
+    command: str = setting(MISSING)
+    metric: str = setting(MISSING)

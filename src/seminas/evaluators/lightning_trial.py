@@ -1,0 +1,219 @@
+"""One training of a user's own LightningModule, as the evaluator makes it in a worker process."""
+
+import hashlib
+import logging
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seminas.config.build import imported
+from seminas.config.own_training import LightningEvaluatorSettings
+from seminas.errors import UserError
+from seminas.evaluators.evaluation import Evaluation, failed, measured, whole_traceback
+from seminas.evaluators.on_ranks import run_on_ranks
+from seminas.evaluators.own_training import Reported
+from seminas.evaluators.values import values
+from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from seminas.training.monitored import MonitoredEpochs
+
+log = logging.getLogger(__name__)
+SEEDS = 2**32
+"""Number of seeds that Lightning has."""
+OURS = (
+    "accelerator",
+    "barebones",
+    "callbacks",
+    "default_root_dir",
+    "devices",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "fast_dev_run",
+    "logger",
+    "max_epochs",
+    "num_nodes",
+    "num_sanity_val_steps",
+    "plugins",
+    "strategy",
+)
+"""Arguments of Lightning's Trainer that the evaluator sets or that would change what it measures."""
+
+
+class LightningTrial:
+    """Object that trains a user's module. Each worker process holds a copy."""
+
+    def __init__(
+        self,
+        space: Any,
+        seed: int,
+        settings: LightningEvaluatorSettings,
+        metrics: Reported,
+        folder: Path | None = None,
+    ) -> None:
+        """Initialize the object.
+
+        Args:
+            space: Search space.
+            seed: Seed of the trainings.
+            settings: Classes, their arguments and the metric.
+            metrics: Metrics that the module logs. The first one is the result of an evaluation.
+            folder: Folder for the checkpoints of unfinished trainings. None means no checkpoints.
+        """
+        self._space, self._seed, self._settings = space, seed, settings
+        self._metrics, self._folder = metrics, folder
+        self._paths = [path for path in sys.path if path]  # A process of Ray has other ones.
+
+    def call_name(self, method: str, architecture: Any) -> str:
+        """Return the name of a call. Within one run, calls of the same name have the same result."""
+        return f"{method} {self._space.key(architecture)}"
+
+    def module(self, architecture: Any) -> "pl.LightningModule":
+        """Return the untrained module of an architecture."""
+        import pytorch_lightning as pl
+
+        target = self._imported("module", self._settings.module, pl.LightningModule)
+        module: pl.LightningModule = target(
+            **values(self._space, architecture), **self._settings.module_arguments
+        )
+        return module
+
+    def _imported(self, setting: str, name: str, interface: type[Any]) -> Any:
+        sys.path += [path for path in self._paths if path not in sys.path]
+        return imported(name, f"evaluator.{setting}", interface)
+
+    def evaluate(self, architecture: Any) -> Evaluation:
+        """Train an architecture with ``run``. An exception becomes a failed evaluation."""
+        start, earlier_s = time.perf_counter(), 0.0
+        try:
+            metrics, earlier_s = self.run(architecture)
+        except UserError as error:
+            return Evaluation(None, time.perf_counter() - start, str(error), whole_traceback(error))
+        except Exception as error:
+            return failed(error, time.perf_counter() - start)
+        return measured(metrics, self._metrics.metrics[0], earlier_s + time.perf_counter() - start)
+
+    def run(self, architecture: Any) -> tuple[dict[str, float], float]:
+        """Train an architecture, or continue its unfinished training.
+
+        Returns:
+            The metrics of the best epoch by their names in files, and the duration of the training in earlier
+            processes, in seconds.
+
+        Raises:
+            UserError: The module does not log the metric, or its value is never finite. Or a rank failed.
+        """
+        if self._settings.num_devices > 1 and not ranks_are_started():
+            return run_on_ranks(self.run, (architecture,), self._settings.num_devices)
+        import pytorch_lightning as pl
+
+        from seminas.training.devices import leave_group_at_exit, share_cores
+        from seminas.training.monitored import MonitoredEpochs
+
+        settings = self._settings
+        if settings.num_devices > 1:
+            leave_group_at_exit()
+            share_cores()
+        with self._work_folder(architecture) as folder, _quiet(), raising_interrupts():
+            every_s = settings.checkpoint_every_s if self._folder is not None else float("inf")
+            names, maximizes = self._metrics.names, settings.mode == "max"
+            epochs = MonitoredEpochs(folder, every_s, names, maximizes, settings.patience)
+            pl.seed_everything(self._seed % SEEDS, workers=True, verbose=False)
+            data = self._imported("data", settings.data, pl.LightningDataModule)(**settings.data_arguments)
+            module = self.module(architecture)
+            trainer = self._trainer(epochs, folder)
+            trainer.fit(module, datamodule=data, ckpt_path=_start(epochs), weights_only=True)
+            metrics = self._best(epochs)
+            if is_first_rank():
+                epochs.remove()
+        return metrics, epochs.earlier_s
+
+    def _best(self, epochs: "MonitoredEpochs") -> dict[str, float]:
+        """Return the metrics of the best epoch by their names in files.
+
+        Raises:
+            UserError: The monitored metric was never finite.
+        """
+        if not epochs.best:
+            monitor = self._settings.monitor
+            shown = "has no value, no epoch was trained" if epochs.last is None else "must be a finite number"
+            raise UserError(
+                f"{monitor}: {shown}" if epochs.last is None else f"{monitor}={epochs.last}: {shown}"
+            )
+        return self._metrics.in_files(epochs.best)
+
+    @contextmanager
+    def _work_folder(self, architecture: Any) -> Iterator[Path]:
+        """Yield the folder of the checkpoints of a training."""
+        if self._folder is None:
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder)
+        else:
+            name = hashlib.sha256(self.call_name("run", architecture).encode()).hexdigest()[:32]
+            yield self._folder / name
+
+    def check_trainer(self) -> None:
+        """Make a trainer as in a training.
+
+        Raises:
+            Exception: Lightning refuses the arguments.
+        """
+        # Another machine may have the devices.
+        accelerator = self._settings.accelerator if self._settings.engine == "processes" else "cpu"
+        with _quiet():
+            self._trainer(None, None, accelerator=accelerator, devices=1, strategy="auto")
+
+    def _trainer(self, epochs: "MonitoredEpochs | None", folder: Path | None, **changed: Any) -> "pl.Trainer":
+        import pytorch_lightning as pl
+
+        from seminas.training.checkpoints import SafeCheckpoints
+
+        several = self._settings.num_devices > 1
+        ours = {
+            "max_epochs": self._settings.max_epochs,
+            "accelerator": self._settings.accelerator,
+            "devices": number_of_ranks() if several else 1,
+            "strategy": "ddp" if several else "auto",
+            "logger": False,
+            "enable_checkpointing": epochs is not None,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "callbacks": [] if epochs is None else [epochs],
+            "plugins": [SafeCheckpoints()],
+            "default_root_dir": folder,
+        }
+        return pl.Trainer(**self._settings.trainer_arguments, **{**ours, **changed})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Lightning print errors alone, and no warnings."""
+    import pytorch_lightning  # noqa: F401  # Its import sets the level.
+
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _start(epochs: "MonitoredEpochs") -> Path | None:
+    """Return the checkpoint from which a training continues. Without a readable one, it begins again."""
+    try:
+        return epochs.start_from()
+    except UserError as error:
+        log.warning("%s; the training begins again", error)
+        return None
