@@ -1,5 +1,6 @@
 """Settings of evaluators that run a user's own training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +14,19 @@ MODES = ("max", "min")
 """Directions of a metric."""
 
 
+def check_group(key: str, value: object) -> None:
+    """Check that a setting is null or a mapping from names.
+
+    The type of such a setting is ``Any``, because the command line can set a mapping only then.
+
+    Raises:
+        UserError: It is another value.
+    """
+    is_group = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if value is not None and not is_group:
+        raise config_error(key, value, "a group of keys, or null")
+
+
 @dataclass
 class OwnTrainingSettings(EngineSettings):
     """The settings of evaluators that run a user's own training.
@@ -20,17 +34,18 @@ class OwnTrainingSettings(EngineSettings):
     Attributes:
         mode: ``max`` if higher values of the metric are better, or ``min``.
         unit: Unit of the metric, such as ``nats``. ``fraction`` means numbers from 0 to 1. Null means no unit.
-        metrics: Further metrics to record, each with ``max`` or ``min``, such as ``{val_loss: min}``.
+        metrics: Further metrics to record, each with ``max`` or ``min``, such as ``{val_loss: min}``. Null means none.
     """
 
     mode: str = setting(MISSING, choices=MODES)
     unit: str | None = setting(None)
-    metrics: dict[str, str] = setting({})
+    metrics: Any = setting(None)
 
     def check_together(self, key: str) -> None:
-        """Refuse a further metric with a wrong mode."""
+        """Refuse further metrics that are no names with modes."""
         super().check_together(key)
-        for name, mode in self.metrics.items():
+        check_group(f"{key}.metrics", self.metrics)
+        for name, mode in (self.metrics or {}).items():
             if mode not in MODES:
                 raise config_error(f"{key}.metrics.{name}", mode, f"one of {', '.join(MODES)}")
 
@@ -46,8 +61,8 @@ class LightningEvaluatorSettings(OwnTrainingSettings):
         data: Full name of the LightningDataModule.
         monitor: Metric that the module logs, such as ``val_acc``. The evaluation is its best value at the end of an
             epoch.
-        module_arguments: Further keyword arguments of the module.
-        data_arguments: Keyword arguments of the data module.
+        module_arguments: Further keyword arguments of the module, such as ``{hidden: 64}``.
+        data_arguments: Keyword arguments of the data module, such as ``{batch_size: 64}``.
         trainer_arguments: Further arguments of Lightning's Trainer, such as ``{gradient_clip_val: 1.0}``.
         max_epochs: Number of epochs.
         patience: Number of epochs without a better value of ``monitor`` after which a training ends. Null means that
@@ -62,12 +77,18 @@ class LightningEvaluatorSettings(OwnTrainingSettings):
     module: str = setting(MISSING)
     data: str = setting(MISSING)
     monitor: str = setting(MISSING)
-    module_arguments: dict[str, Any] = setting({})
-    data_arguments: dict[str, Any] = setting({})
-    trainer_arguments: dict[str, Any] = setting({})
+    module_arguments: Any = setting(None)
+    data_arguments: Any = setting(None)
+    trainer_arguments: Any = setting(None)
     max_epochs: int = setting(MISSING, at_least=1, unit="epochs")
     patience: int | None = setting(None, at_least=1, unit="epochs")
     checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
+
+    def check_together(self, key: str) -> None:
+        """Refuse arguments that are no names with values."""
+        super().check_together(key)
+        for name in ("module_arguments", "data_arguments", "trainer_arguments"):
+            check_group(f"{key}.{name}", getattr(self, name))
 
 
 @dataclass

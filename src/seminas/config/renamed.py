@@ -136,7 +136,8 @@ def todays(config: Mapping[str, Any]) -> Config:
     if isinstance(evaluator, dict) and str(evaluator.get("_target_", "")).startswith("seminas.evaluators."):
         mirrored = ("data", "images") if "round_steps" in evaluator else ("data", "recipe", "images")
         for name in mirrored:
-            evaluator.pop(name, None)
+            if not isinstance(evaluator.get(name), str):  # Today evaluator.data is the name of a class.
+                evaluator.pop(name, None)
         if "repeat" in evaluator:  # A table.
             evaluator.setdefault("seconds", evaluator.pop("cost", None))
             evaluator.setdefault("num_workers", 1)

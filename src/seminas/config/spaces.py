@@ -27,7 +27,7 @@ class SequenceSettings(Settings):
 
     _target_: str = "seminas.spaces.sequence.SequenceSpace"
     name: str = setting(MISSING)
-    positions: dict[str, Any] = setting(MISSING)
+    positions: Any = setting(MISSING)  # With another type, the command line could not set them.
     forbidden: list[Any] = setting([])
     constraints: list[Any] | None = setting(None)
 

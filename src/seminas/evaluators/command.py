@@ -8,12 +8,15 @@ from pathlib import Path
 from seminas.config.own_training import CommandEvaluatorSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.command_trial import CommandTrial
-from seminas.evaluators.own_training import EVALUATIONS, OwnTrainingEvaluator, Reported
+from seminas.evaluators.own_training import OwnTrainingEvaluator, Reported
 from seminas.evaluators.placeholders import OWN, Argument, read_argument
 from seminas.evaluators.values import ARCHITECTURE, conditional_names, value_names
 from seminas.spaces.base import A, SearchSpace
 
+EVALUATIONS = "evaluations"
+"""Folder in the run folder with the folder of each evaluation."""
 KEY = "evaluator.command"
+"""Dotted key of the command."""
 
 
 class CommandEvaluator(OwnTrainingEvaluator[A]):

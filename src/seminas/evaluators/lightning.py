@@ -9,7 +9,8 @@ from seminas.config.build import imported
 from seminas.config.own_training import LightningEvaluatorSettings
 from seminas.errors import UserError, config_error, first_line
 from seminas.evaluators.lightning_trial import OURS, LightningTrial
-from seminas.evaluators.own_training import EVALUATIONS, OwnTrainingEvaluator, Reported
+from seminas.evaluators.own_training import OwnTrainingEvaluator, Reported
+from seminas.evaluators.training import TRAININGS
 from seminas.evaluators.values import conditional_names, value_names
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.cost import count_parameters
@@ -47,16 +48,17 @@ class LightningEvaluator(OwnTrainingEvaluator[A]):
         module = _located("module", settings.module, pl.LightningModule)
         data = _located("data", settings.data, pl.LightningDataModule)
         names, conditional = value_names(space), conditional_names(space)
+        further = settings.module_arguments or {}
         for name in names:
-            if name in settings.module_arguments:
-                value = settings.module_arguments[name]
+            if name in further:
+                value = further[name]
                 raise config_error(
                     f"evaluator.module_arguments.{name}", value, "left out, it is a position of the space"
                 )
-        _check_arguments("module", settings.module, module, names, settings.module_arguments, conditional)
-        _check_arguments("data", settings.data, data, (), settings.data_arguments)
+        _check_arguments("module", settings.module, module, names, further, conditional)
+        _check_arguments("data", settings.data, data, (), settings.data_arguments or {})
         metrics = Reported("monitor", settings.monitor, settings)
-        checkpoints = None if folder is None else folder.absolute() / EVALUATIONS
+        checkpoints = None if folder is None else folder.absolute() / TRAININGS
         self._trial = LightningTrial(space, seed, settings, metrics, checkpoints)
         _check_trainer(self._trial, settings)
         super().__init__(self._trial, metrics, settings, folder)
@@ -141,7 +143,7 @@ def _check_trainer(trial: LightningTrial, settings: LightningEvaluatorSettings) 
     import pytorch_lightning as pl
 
     known = inspect.signature(pl.Trainer).parameters
-    for name, value in settings.trainer_arguments.items():
+    for name, value in (settings.trainer_arguments or {}).items():
         if name in OURS:
             raise config_error(f"evaluator.trainer_arguments.{name}", value, "left out, seminas sets it")
         if name not in known:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import sys
 import tempfile
 import time
@@ -82,7 +83,7 @@ class LightningTrial:
 
         target = self._imported("module", self._settings.module, pl.LightningModule)
         module: pl.LightningModule = target(
-            **values(self._space, architecture), **self._settings.module_arguments
+            **values(self._space, architecture), **(self._settings.module_arguments or {})
         )
         return module
 
@@ -127,7 +128,9 @@ class LightningTrial:
             names, maximizes = self._metrics.names, settings.mode == "max"
             epochs = MonitoredEpochs(folder, every_s, names, maximizes, settings.patience)
             pl.seed_everything(self._seed % SEEDS, workers=True, verbose=False)
-            data = self._imported("data", settings.data, pl.LightningDataModule)(**settings.data_arguments)
+            data = self._imported("data", settings.data, pl.LightningDataModule)(
+                **(settings.data_arguments or {})
+            )
             module = self.module(architecture)
             trainer = self._trainer(epochs, folder)
             trainer.fit(module, datamodule=data, ckpt_path=_start(epochs), weights_only=True)
@@ -144,11 +147,11 @@ class LightningTrial:
         """
         if not epochs.best:
             monitor = self._settings.monitor
-            shown = "has no value, no epoch was trained" if epochs.last is None else "must be a finite number"
-            raise UserError(
-                f"{monitor}: {shown}" if epochs.last is None else f"{monitor}={epochs.last}: {shown}"
-            )
-        return self._metrics.in_files(epochs.best)
+            if epochs.last is None:
+                raise UserError(f"{monitor}: has no value, because no epoch was trained")
+            raise UserError(f"{monitor}={epochs.last}: must be a finite number")
+        # A further metric may be infinite. Files hold finite numbers only.
+        return self._metrics.in_files({n: v for n, v in epochs.best.items() if math.isfinite(v)})
 
     @contextmanager
     def _work_folder(self, architecture: Any) -> Iterator[Path]:
@@ -191,7 +194,7 @@ class LightningTrial:
             "plugins": [SafeCheckpoints()],
             "default_root_dir": folder,
         }
-        return pl.Trainer(**self._settings.trainer_arguments, **{**ours, **changed})
+        return pl.Trainer(**(self._settings.trainer_arguments or {}), **{**ours, **changed})
 
 
 @contextmanager

@@ -15,8 +15,6 @@ from seminas.execution.engines import make_engine
 from seminas.runs.metric import Metric
 from seminas.spaces.base import A
 
-EVALUATIONS = "evaluations"
-"""Folder in the run folder with the files of evaluations."""
 DIRECTIONS = {"max": "maximize", "min": "minimize"}
 """Direction of a metric by its mode."""
 
@@ -91,13 +89,12 @@ class Reported:
         Raises:
             UserError: A metric has a name that files cannot use, or two metrics have the same name.
         """
-        modes = {name: settings.mode, **settings.metrics}
-        if name in settings.metrics:
-            raise config_error(
-                f"evaluator.metrics.{name}", settings.metrics[name], f"left out, it is evaluator.{key}"
-            )
+        further = settings.metrics or {}
+        modes = {name: settings.mode, **further}
+        if name in further:
+            raise config_error(f"evaluator.metrics.{name}", further[name], f"left out, it is evaluator.{key}")
         self.names = tuple(modes)
-        keys = [f"evaluator.{key}={name}", *(f"evaluator.metrics.{n}" for n in settings.metrics)]
+        keys = [f"evaluator.{key}={name}", *(f"evaluator.metrics.{n}" for n in further)]
         self.metrics: list[Metric] = []
         for of, (metric, mode) in zip(keys, modes.items(), strict=True):
             in_files = re.sub(r"\W+", "_", metric, flags=re.ASCII).strip("_")

@@ -42,6 +42,21 @@ OPTIONS = {
         ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
         ["space=nasbench201", "data=cifar10"],
         ["evaluator=landscape", "space=mobilenet", "strategy=random"],
+        [
+            *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
+            *("evaluator.monitor=val_acc", "evaluator.mode=max", "evaluator.max_epochs=2"),
+            *("space=sequence", "space.positions={width: [2, 4], depth: [1, 2]}", "strategy=random"),
+            *("evaluator.module_arguments={sleeps_s: 0.0}", "evaluator.metrics={worse: min}"),
+        ],
+        [
+            *(
+                "evaluator=command",
+                "evaluator.command='true {width}'",
+                "evaluator.metric=a",
+                "evaluator.mode=min",
+            ),
+            *("space=sequence", "space.positions={width: [2, 4], depth: [1, 2]}", "strategy=random"),
+        ],
     ],
     "predictor": [["evaluator.path=digits101", "model=random_forest"]],
     "train": [
