@@ -13,12 +13,16 @@ import seminas
 from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.loop.figures import predictions, search_curve
+from seminas.loop.wandb_media import columns, media
 from seminas.report.page import sections
 from seminas.report.plots import curves
 from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_markdown
+from seminas.runs.archive import MemoryArchive
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import Metric
+from seminas.runs.records import Record
+from seminas.spaces.sequence import SequenceSpace
 
 LOSSES = '''
 import seminas
@@ -320,3 +324,34 @@ def test_a_study_of_losses_survives(tmp_path: Path) -> None:
         seminas.Study(space, "evolution", folder=tmp_path / "mine")
     with pytest.raises(UserError, match="val_loss: direction=None: must be maximize or minimize"):
         seminas.Study(space, "evolution", metric="val_loss")
+
+
+def test_an_error_rate_is_a_percentage_and_lower_is_better(tmp_path: Path) -> None:
+    rate = Metric("val_error", "minimize", "fraction")
+    for seed in (0, 1):
+        space = {"a": [0, 1, 2], "b": [0, 1, 2]}
+        with seminas.Study(space, "random", seed, folder=tmp_path / str(seed), metric=rate) as study:
+            for error in (0.5, 0.125, 0.75):
+                study.tell(*study.ask(), error)
+            with pytest.raises(UserError, match=r"trial 3: val_error=12.5: must be a number from 0 to 1"):
+                study.tell(*study.ask(), 12.5)
+    text = as_markdown(sections(read_runs([tmp_path]), figures=False))
+    assert "val_error (%) | test_error (%)" in text and "| 12.50 ± 0.00 |" in text and "accuracy" not in text
+
+
+def test_worker_processes_measure_the_metrics_of_the_evaluator(searched: Any) -> None:
+    result = searched("run", "strategy=random", "evaluator.isolate=1", "search.max_queries=3")
+    assert result.best_value == min(record.value for record in result.history) >= 3.7
+    assert all(record.metrics["latency_ms"] > 0 for record in result.history)
+
+
+def test_the_table_of_wandb_has_the_columns_of_the_metrics() -> None:
+    pytest.importorskip("wandb")
+    space = SequenceSpace("chain", {"a": [1, 2, 3], "b": [1, 2]})
+    archive = MemoryArchive(Metric("val_loss", "minimize"))
+    for i, loss in enumerate((120.0, 3.7, None)):
+        metrics = {} if loss is None else {"latency_ms": 2.0}
+        archive.add(Record(i, 0, space.to_json((i, 0)), space.key((i, 0)), loss, 1.0, metrics=metrics))
+    table = media(space, archive, [])["architectures"]
+    assert table.columns == columns("val_loss", "latency_ms")
+    assert [row[3:5] for row in table.data] == [[120.0, 2.0], [3.7, 2.0], [None, None]]
