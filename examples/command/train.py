@@ -1,8 +1,6 @@
-"""A script of your own: it trains a perceptron on handwritten digits and prints its accuracy and its loss as JSON.
+"""Your own script: it trains a perceptron on handwritten digits, and prints its accuracy and its loss as JSON.
 
-Run a search in this folder:
-
-    seminas-search --config-dir . experiment=perceptron
+A search in this folder: seminas-search --config-dir . experiment=perceptron
 """
 
 import argparse
@@ -14,8 +12,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--width", type=int, required=True)
-parser.add_argument("--depth", type=int, required=True)
+parser.add_argument("--width", type=int, default=16)
+parser.add_argument("--depth", type=int, default=1)
 parser.add_argument("--activation", default="relu")
 parser.add_argument("--seed", type=int, default=0)
 arguments = parser.parse_args()

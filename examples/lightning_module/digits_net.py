@@ -1,8 +1,6 @@
-"""A LightningModule and a LightningDataModule of your own: a small convolutional network on handwritten digits.
+"""Your own LightningModule and LightningDataModule: a small convolutional network on handwritten digits.
 
-Run a search in this folder:
-
-    seminas-search --config-dir . experiment=digits_net
+A search in this folder: seminas-search --config-dir . experiment=digits_net
 """
 
 import pytorch_lightning as pl

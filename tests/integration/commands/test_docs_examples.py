@@ -13,7 +13,7 @@ import seminas
 from integration.sweeps.running import call
 from pages import PAGES, blocks, commands, page_name
 from seminas.runs.records import read_history
-from support import ROOT, SMALL_CONTROLLER, command
+from support import BIN, ROOT, SMALL_CONTROLLER, command
 
 DOCS = ROOT / "docs"
 LONG = ("README.md", "python.md")
@@ -133,7 +133,7 @@ def test_further_searches_of_the_page_on_own_spaces(tmp_path: Path) -> None:
 def test_a_space_with_rules_is_counted_sampled_and_searched(tmp_path: Path) -> None:
     page = DOCS / "own_space.md"
     write_files(page, tmp_path)
-    counted, sampled, searched = run_commands(page, 3, tmp_path)
+    counted, sampled, searched = run_commands(page, 4, tmp_path)
     assert int(counted.stdout) > 10_000 and len(sampled.stdout.splitlines()) == 3, counted.stderr
     assert searched.returncode == 0, searched.stderr
     (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/result.json"))
@@ -168,3 +168,56 @@ def test_two_searches_of_the_page_on_reproducibility_are_equal(tmp_path: Path) -
     for words in searches:
         assert command(*words, *SMALL_CONTROLLER, cwd=tmp_path).returncode == 0
     subprocess.run(compared, cwd=tmp_path, check=True)
+
+
+@pytest.fixture
+def python_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands find this Python, as in an activated environment."""
+    monkeypatch.setenv("PATH", os.pathsep.join([str(BIN), os.environ["PATH"]]))
+
+
+@pytest.mark.usefixtures("python_on_the_path")
+@pytest.mark.parametrize(
+    ("block", "best"),
+    [
+        (0, "val_acc"),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in ((1, "val_acc"), (2, "val_acc"), (3, "val_loss"))
+        ),
+    ],
+)
+@pytest.mark.timeout(300)
+def test_searches_of_the_page_on_own_trainings(tmp_path: Path, block: int, best: str) -> None:
+    page = DOCS / "own_training.md"
+    write_files(page, tmp_path)
+    (searched,) = commands(blocks(page, "bash")[block].text)
+    few = ["search.max_queries=3", "strategy=random", "hydra.run.dir=run"]
+    done = command(*searched, *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert best in done.stdout and "Trainer" not in done.stdout + done.stderr
+    values = [record.value for record in read_history(tmp_path / "run")]
+    assert len(values) == 3 and all(value is not None and 0 < value < 3 for value in values)
+
+
+def test_the_files_of_the_page_on_own_trainings_are_the_examples() -> None:
+    files = {block.title: block.text for block in blocks(DOCS / "own_training.md") if block.title}
+    places = {
+        "train.py": "command",
+        "experiment/perceptron.yaml": "command",
+        "digits_net.py": "lightning_module",
+    }
+    assert set(files) == set(places)
+    for name, folder in places.items():
+        assert files[name] == (ROOT / "examples" / folder / name).read_text()
+        assert "import seminas" not in files[name] and "from seminas" not in files[name]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_search_of_the_example_of_a_lightning_module(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "lightning_module"
+    few = ["search.max_queries=2", "strategy=random", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = command("seminas-search", "--config-dir", ".", "experiment=digits_net", *few, cwd=example)
+    assert done.returncode == 0, done.stderr
+    assert all(r.value is not None and r.value > 0.5 for r in read_history(tmp_path / "run"))
