@@ -44,11 +44,11 @@ class CommandEvaluator(OwnTrainingEvaluator[A]):
         arguments = _arguments(settings.command, space)
         metrics = Reported("metric", settings.metric, settings)
         evaluations = None if folder is None else folder.absolute() / EVALUATIONS
-        trial = CommandTrial(space, seed, arguments, metrics, evaluations, Path.cwd())
-        super().__init__(trial, metrics, settings, folder)
+        self._trial = CommandTrial(space, seed, arguments, metrics, evaluations, Path.cwd())
+        super().__init__(self._trial, metrics, settings, folder)
         if settings.engine == "processes":
             cores = len(os.sched_getaffinity(0)) // self._engine.num_workers
-            trial.environment = {"OMP_NUM_THREADS": str(max(1, cores))}
+            self._trial.environment = {"OMP_NUM_THREADS": str(max(1, cores))}
 
 
 def _arguments(command: str, space: SearchSpace[A]) -> tuple[Argument, ...]:

@@ -52,7 +52,7 @@ def evaluated(command: str, folder: Path | None = None, **settings: Any) -> Eval
 
 
 def trial_of(chosen: CommandEvaluator[Any]) -> Any:
-    return chosen._engine._target  # type: ignore[attr-defined]
+    return chosen._trial
 
 
 def test_a_command_receives_the_values_each_in_one_argument(tmp_path: Path) -> None:
