@@ -73,6 +73,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         read = read_positions if self._shows_values else read_categories
         self._positions = read(positions, self.KEY)
         self.positions = {position.name: list(position.names) for position in self._positions}
+        self.conditional = tuple(position.name for position in self._positions if position.when is not None)
         self._names = list(self.positions)
         self._choices = [position.choices for position in self._positions]
         self._rules = read_rules(self._positions, forbidden, constraints, self.KEY)
@@ -99,11 +100,6 @@ class SequenceSpace(EnumerableSpace[Choices]):
     def size(self) -> int:
         """Number of distinct architectures that obey all rules."""
         return self._chain.size
-
-    @property
-    def conditional(self) -> tuple[str, ...]:
-        """Names of the positions that count only under a condition."""
-        return tuple(position.name for position in self._positions if position.when is not None)
 
     @property
     def num_labels(self) -> int:
