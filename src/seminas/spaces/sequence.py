@@ -110,8 +110,7 @@ class SequenceSpace(EnumerableSpace[Choices]):
         """Draw ``n`` distinct architectures uniformly from the space without ``exclude``."""
         if self._chain.numbered:
             return super().sample(n, rng, exclude)
-        drawn: dict[Choices, None] = {}
-        excluded = set(exclude)
+        drawn, excluded = dict[Choices, None](), set(exclude)
         n = min(n, self.size - len(excluded))
         while len(drawn) < n:  # So large a space hardly ever repeats a draw.
             for row in self._chain.draw(n - len(drawn), rng).tolist():
