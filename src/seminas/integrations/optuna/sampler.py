@@ -25,7 +25,7 @@ from seminas.integrations.optuna.events import (
 from seminas.integrations.optuna.follower import Follower
 from seminas.integrations.optuna.parameters import ParameterSpace, decomposed
 
-TRIES = 4
+TRIES = 5
 """Number of times that a proposal is made until no other process has made the same one in the meantime."""
 MOST_FOLLOWERS = 16
 """Number of strategies that a sampler keeps. It makes a strategy again that it does not find."""
@@ -114,22 +114,25 @@ class SemiNASSampler(BaseSampler):
         _check_one_objective(study)
         if not search_space:
             return {}
+        earlier = stored(trial)  # The user made the object of a trial again, for example in another process.
         with self._lock:
             for _ in range(TRIES):
                 others = _others(study, trial)
                 asked = datetime.now().isoformat()
                 spaces = decomposed(others, search_space)
-                if (earlier := stored(trial)) is not None:
+                if earlier is not None:
                     return {k: v for space in spaces for k, v in proposed_values(earlier, space).items()}
                 values: dict[str, Any] = {}
                 for space in spaces:
                     if not all(parameter.name in fixed_values(trial) for parameter in space.parameters):
                         values |= self._proposed(study, trial.number, space, others)
-                internal = {k: float(search_space[k].to_internal_repr(v)) for k, v in values.items()}
-                if not values or not _is_running(study, trial, internal):
+                if not values:
                     break
-            if values:
-                store(study, trial, Proposal(asked, internal))
+                internal = {k: float(search_space[k].to_internal_repr(v)) for k, v in values.items()}
+                proposal = Proposal(asked, internal)
+                store(study, trial, proposal)
+                if not _is_second(study, trial, proposal):
+                    break
             return values
 
     def sample_independent(
@@ -162,18 +165,29 @@ class SemiNASSampler(BaseSampler):
 
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-    return [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+    """Return the other trials of the study.
+
+    With Hyperband, ``study.get_trials`` has the trials of one bracket only. The brackets would repeat each other's
+    architectures.
+    """
+    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    return [other for other in trials if other.number != trial.number]
 
 
-def _is_running(study: Study, trial: FrozenTrial, internal: dict[str, float]) -> bool:
-    """Return whether another process has made the same proposal while this one was being made."""
+def _is_second(study: Study, trial: FrozenTrial, proposal: Proposal) -> bool:
+    """Return whether another process made the same proposal before, while this one was being made."""
     sync = getattr(
         study._storage, "read_trials_from_remote_storage", None
     )  # Optuna 2 reads once for each trial.
     if sync is not None:
         sync(study._study_id)
-    proposals = (stored(other) for other in _others(study, trial) if other.state == TrialState.RUNNING)
-    return any(proposal is not None and proposal.values == internal for proposal in proposals)
+    for other in _others(study, trial):
+        same = None if other.state == TrialState.FAIL else stored(other)
+        if same is not None and same.values == proposal.values:
+            earlier = (same.asked, other.number) < (proposal.asked, trial.number)
+            if earlier or other.state.is_finished():
+                return True
+    return False
 
 
 def _check_one_objective(study: Study) -> None:
