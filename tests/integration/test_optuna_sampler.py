@@ -70,7 +70,7 @@ def is_better_than_random(strategy: str, seed: int) -> None:
     assert distinct(study) == 40
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_it_finds_better_values_than_random_sampling(seed: int) -> None:
     is_better_than_random(GP, seed)
 
@@ -119,14 +119,16 @@ def test_parameters_that_depend_on_several_others_are_a_space_of_their_own() -> 
     assert names == [["a", "b"], ["c"]] and distinct(study) == 25
 
 
-@pytest.mark.parametrize("objective", [smooth, conditional])
+@pytest.mark.parametrize(
+    "objective", [pytest.param(smooth, marks=pytest.mark.long), pytest.param(conditional)]
+)
 def test_a_study_in_a_storage_goes_on_as_without_a_break(
     objective: Callable[[Any], float], tmp_path: Path
 ) -> None:
     whole = study_of(seed=3)
-    whole.optimize(objective, n_trials=24)
+    whole.optimize(objective, n_trials=18)
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    for trials in (5, 8, 11):
+    for trials in (4, 8, 6):
         study = study_of(seed=3, study_name="s", storage=url, load_if_exists=True)
         study.optimize(objective, n_trials=trials)
     assert params(study) == params(whole)
@@ -153,9 +155,11 @@ def test_trials_that_run_are_not_proposed_again(at_once: bool) -> None:
                 trial.suggest_int(name, 0, 4)
         for trial in reversed(trials):
             study.tell(trial, 100.0 - trial.params["a"] + trial.params["b"])
-    assert distinct(study) >= (
-        24 if at_once else 23
-    )  # Nothing is known of the first trials that run together.
+    seen = [tuple(trial.params.values()) for trial in study.trials]
+    # Nothing is known of the first trials that run together, unless they have their parameters at once.
+    first = seen[: 1 if at_once else 6]
+    later = seen[len(first) :]
+    assert len(set(later)) == len(later) and not set(first) & set(later)
 
 
 def test_threads_and_pruned_and_failed_trials() -> None:
@@ -202,7 +206,7 @@ def test_the_queue_and_added_trials_count() -> None:
         study.add_trial(trial)
     study.optimize(objective, n_trials=8)
     assert study.trials[0].params == {"a": 3, "b": 0.5} and study.trials[1].params["a"] == 4
-    assert study.best_value < 0.01 and len(study.trials) == 22
+    assert study.best_value < source.best_value and len(study.trials) == 22
 
 
 def test_an_exhausted_space_goes_on_at_random() -> None:

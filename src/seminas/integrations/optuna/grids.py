@@ -70,12 +70,18 @@ class Grid:
         return bool(getattr(self.distribution, "log", "Log" in type(self.distribution).__name__))
 
     @property
-    def _step(self) -> float | None:
-        """Distance of two adjacent values, or None if the grid cannot have all values."""
+    def _declared_step(self) -> float | None:
+        """Step of the distribution. A logarithmic one has none."""
         if self._is_log:
             return None
-        step = getattr(self.distribution, "step", getattr(self.distribution, "q", None))
-        return None if step is None or self._number_of_steps(step) > MOST_EXACT else float(step)
+        step: float | None = getattr(self.distribution, "step", getattr(self.distribution, "q", None))
+        return step
+
+    @property
+    def _step(self) -> float | None:
+        """Distance of two adjacent values, or None if the grid cannot have all values."""
+        step = self._declared_step
+        return None if step is None or self._number_of_steps(step) > MOST_EXACT else step
 
     def _number_of_steps(self, step: float) -> int:
         return int(np.floor((self.distribution.high - self.distribution.low) / step + 1e-8))
@@ -89,7 +95,7 @@ class Grid:
             stepped: NDArray[np.float64] = np.minimum(low + self._step * steps, high)
             return stepped
         spaced = np.geomspace(low, high, self.bins) if self._is_log else np.linspace(low, high, self.bins)
-        step = getattr(self.distribution, "step", getattr(self.distribution, "q", None))
+        step = self._declared_step
         if self._is_whole and self._is_log:
             spaced = np.unique(spaced.round())
         elif step is not None:
