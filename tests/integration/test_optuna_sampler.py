@@ -165,12 +165,12 @@ def test_trials_that_run_are_not_proposed_again(at_once: bool) -> None:
 def test_threads_and_pruned_and_failed_trials() -> None:
     def objective(trial: Any) -> float:
         x, kind = trial.suggest_float("x", -5, 5), trial.suggest_categorical("kind", [True, False])
+        if x > 2:
+            raise MemoryError
         for step in range(4):
             trial.report(x**2 + 4 / (step + 1), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        if x > 3:
-            raise MemoryError
         return float(x**2 + kind)
 
     pruner = optuna.pruners.HyperbandPruner(max_resource=4)
@@ -214,6 +214,12 @@ def test_an_exhausted_space_goes_on_at_random() -> None:
     study.optimize(lambda trial: trial.suggest_int("a", 0, 5), n_trials=12)
     values = [trial.params["a"] for trial in study.trials]
     assert sorted(values[:6]) == list(range(6)) and set(values[6:]) <= set(range(6))
+
+
+def test_a_study_of_one_float_gets_a_finer_grid() -> None:
+    study = study_of("random")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=80)
+    assert distinct(study) == 80
 
 
 def test_a_sampler_and_its_study_can_be_pickled() -> None:

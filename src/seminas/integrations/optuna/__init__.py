@@ -3,9 +3,7 @@
 try:
     import optuna as optuna
 except ImportError as error:
-    raise ImportError(
-        "seminas.integrations.optuna needs Optuna (pip install optuna, or pip install 'seminas[optuna]')"
-    ) from error
+    raise ImportError("seminas.integrations.optuna needs Optuna (pip install 'seminas[optuna]')") from error
 
 from seminas.integrations.optuna.sampler import SemiNASSampler
 

@@ -13,9 +13,6 @@ from seminas.integrations.optuna.grids import Grid
 from seminas.spaces.positions import BINS, MOST_VALUES
 from seminas.spaces.sequence import Choices, SequenceSpace
 
-SMALL = 10_000
-"""A space with fewer architectures has finer grids, so that a study of one float does not end after 64 trials."""
-
 
 @dataclass(frozen=True)
 class Parameter:
@@ -82,10 +79,12 @@ class ParameterSpace:
     def _counts(self, parameter: Parameter, indices: Mapping[str, int]) -> bool:
         return parameter.parent is None or indices.get(parameter.parent) in parameter.indices
 
-    def with_finer_grids(self) -> "ParameterSpace":
-        """Return the same parameters with finer grids, if the space is small."""
-        most = prod(len(parameter.grid.values) for parameter in self.parameters)
-        if most >= SMALL:
+    def for_trials(self, number: int) -> "ParameterSpace":
+        """Return the same parameters, with finer grids if a number of trials is half of the space or more.
+
+        On a fine grid, the expected improvement would follow a slope in small steps. So the first grids are coarse.
+        """
+        if 2 * number < prod(len(parameter.grid.values) for parameter in self.parameters):
             return self
         finer = [replace(p, grid=Grid(p.grid.distribution, MOST_VALUES)) for p in self.parameters]
         return ParameterSpace(tuple(finer))
@@ -125,7 +124,7 @@ def decomposed(trials: Sequence[FrozenTrial], names: Collection[str] | None = No
             break
         else:
             spaces.append(members)
-    return [ParameterSpace(tuple(space)).with_finer_grids() for space in spaces]
+    return [ParameterSpace(tuple(space)).for_trials(len(trials)) for space in spaces]
 
 
 def _conditions(

@@ -39,8 +39,9 @@ class SemiNASSampler(BaseSampler):
     proposed again. Failed trials are failed evaluations. A pruned trial counts with its last intermediate value, or
     with the median value of the complete trials if this is worse.
 
-    A range of floats has 64 values, or 1,000 if the space is small. A value that another sampler chose counts as the
-    nearest of them. Integers, and floats with a step, have up to 257 values, and a longer range has 64 of its values.
+    A range of floats has 64 values, or 1,000 if the study has tried half of them. A value that another sampler chose
+    counts as the nearest of them. Integers, and floats with a step, have up to 257 values. A longer range has 64 of its
+    values.
 
     The sampler learns from the complete trials which parameters depend on the value of another one. It chooses them
     together. The first trial is random, because its parameters are not known yet. If no new architecture is left, the
