@@ -1,8 +1,9 @@
 """``seminas.Study``: ask and tell from Python, for people with a loop of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,19 @@ def _metric(metric: Metric | str, direction: str | None) -> Metric:
     if metric == ACCURACY.name and direction in (None, ACCURACY.direction):
         return ACCURACY
     return Metric(metric, direction)  # type: ignore[arg-type]  # None is an error of one line.
+
+
+def strategy_maker(name: str, seed: int) -> Callable[[SearchSpace[A]], Strategy[A]]:
+    """Return a function that makes a strategy with its default settings for a space. The function may be pickled.
+
+    Args:
+        name: Name of a config in ``conf/strategy``.
+        seed: Seed of all random numbers.
+
+    Raises:
+        UserError: The name is unknown, or the seed is not valid.
+    """
+    return partial(_strategy, name, config=_config(None, name, seed))
 
 
 def _config(space: object, strategy: object, seed: int) -> Config:
