@@ -1,6 +1,6 @@
 """``seminas.Study``: ask and tell from Python, for people with a loop of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,8 @@ from seminas.errors import UserError, config_error
 from seminas.loop.study import AskTell
 from seminas.runs.folder import RunFolder
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
-from seminas.spaces.dictionary import DictionarySpace, Scalar
+from seminas.spaces.dictionary import DictionarySpace
+from seminas.spaces.sequence import SequenceSpace
 from seminas.storage.values import Config
 from seminas.strategies.base import Strategy
 
@@ -34,7 +35,7 @@ class Study(AskTell[A]):
 
     def __init__(
         self,
-        space: SearchSpace[A] | str | Mapping[str, Sequence[Scalar]],
+        space: SearchSpace[A] | str | Mapping[str, Any],
         strategy: Strategy[A] | str = "seminas",
         seed: int = 0,
         folder: PathLike | None = None,
@@ -43,7 +44,8 @@ class Study(AskTell[A]):
 
         Args:
             space: A space, the name of a config in ``conf/space`` such as ``nasbench101``, or a dictionary. The
-                dictionary maps the name of each position to its choices: ``{"kernel": [3, 5], "width": [16, 32]}``.
+                dictionary maps the name of each position to its choices: ``{"kernel": [3, 5], "width": [16, 32]}``, or
+                to a mapping, as in YAML: ``{"rate": {"low": 1e-4, "high": 0.1, "log": True}}``.
             strategy: The name of a config in ``conf/strategy`` with its default settings, or a new strategy for the
                 space.
             seed: Seed of all random numbers. If ``strategy`` is an object, its own seed counts.
@@ -60,7 +62,7 @@ class Study(AskTell[A]):
             config["space"] = candidates.section()
         elif folder is not None and not isinstance(space, str):
             config["space"] = _recorded_space(candidates)
-        choices: Any = candidates.choices if isinstance(candidates, DictionarySpace) else lambda _: {}
+        choices: Any = candidates.choices if isinstance(candidates, SequenceSpace) else lambda _: {}
         super().__init__(
             candidates, chosen, config, None if folder is None else RunFolder(Path(folder)), choices
         )

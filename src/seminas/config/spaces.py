@@ -14,8 +14,13 @@ class SequenceSettings(Settings):
 
     Attributes:
         name: Name of the space in configs and result files.
-        positions: Mapping from the name of each position, in order, to the list of its choices.
-        forbidden: Combinations that no architecture may contain. Each maps some positions to choices.
+        positions: Mapping from the name of each position, in order, to the list of its categories, or to a mapping:
+            ``{values: [16, 32], ordered: true}``, ``{low: 2, high: 6, step: 1}`` or ``{low: 1e-4, high: 1e-1,
+            log: true, bins: 64}``. A mapping may have ``when: {earlier position: values}``.
+        forbidden: Combinations that no architecture may contain. Each maps some positions to a value, a list of values,
+            or bounds such as ``{at_least: 0.01}``.
+        constraints: Limits of sums of costs, each ``{sum: {position: {value: cost}}, at_most: limit}``. Null means no
+            limit.
     """
 
     KEY: ClassVar[str] = "space"
@@ -24,6 +29,7 @@ class SequenceSettings(Settings):
     name: str = setting(MISSING)
     positions: dict[str, Any] = setting(MISSING)
     forbidden: list[Any] = setting([])
+    constraints: list[Any] | None = setting(None)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from seminas.runs.archive import Archive, MemoryArchive
 from seminas.runs.folder import CONFIG_FILE, RunFolder
 from seminas.runs.records import Question, Record
 from seminas.spaces.base import A, SearchSpace
-from seminas.spaces.dictionary import Scalar
+from seminas.spaces.positions import Scalar
 from seminas.storage.values import Config
 from seminas.strategies.base import Strategy
 
@@ -39,7 +39,7 @@ class Trial(Generic[A]):
         architecture: The architecture, a value of the space.
         key: Name of the architecture in its space.
         prediction: Validation accuracy that the strategy predicts, a fraction. None without a prediction.
-        choices: Value at each position of a dictionary space. Empty for other spaces.
+        choices: Value at each position of a dictionary or a sequence space that counts. Empty for other spaces.
     """
 
     number: int

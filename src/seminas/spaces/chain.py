@@ -6,17 +6,13 @@ choices.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.errors import UserError
-
-MOST_STATES = 100_000
-"""Largest number of states of an automaton after one position."""
 MOST_SUMS = 2_000_000
 """Largest number of total costs of the last choices that a chain with a budget keeps at a position."""
 DEAD = -1
@@ -110,49 +106,6 @@ class Chain(ABC):
         return np.full(n, self.start, dtype=np.int64)
 
 
-class ForbiddenChain(Chain):
-    """The sequences that contain no forbidden combination.
-
-    A state is the set of forbidden combinations that the choices so far have begun and not yet ruled out.
-    """
-
-    def __init__(self, num_choices: Sequence[int], forbidden: Sequence[Mapping[int, int]] = ()) -> None:
-        """Build the automaton.
-
-        Args:
-            num_choices: Number of choices at each of P positions.
-            forbidden: Forbidden combinations. Each maps positions to choices.
-
-        Raises:
-            UserError: The automaton needs more than ``MOST_STATES`` states at a position.
-        """
-        self.length = len(num_choices)
-        self._num_choices = None if forbidden else np.asarray(num_choices)
-        self._next = _transitions(num_choices, forbidden)
-        counts: list[list[int]] = [[1] * int(max(1, self._next[-1].max() + 1))]
-        for after in reversed(self._next):
-            ways = [sum(counts[0][s] for s in row if s != DEAD) for row in after.tolist()]
-            counts.insert(0, ways)
-        self.size = counts[0][0]
-        self.numbered = self.size < 2**63
-        # Ways to finish after each choice in each state: [P][states, choices].
-        # Sequences without numbers are only drawn. Floating-point counts are exact enough for this purpose.
-        kind = np.int64 if self.numbered else np.float64
-        self._ways = [
-            np.array([[ways[s] if s != DEAD else 0 for s in row] for row in after.tolist()], dtype=kind)
-            for after, ways in zip(self._next, counts[1:], strict=True)
-        ]
-
-    def _step(self, position: int, state: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        return self._ways[position][state], self._next[position][state]
-
-    def holds(self, sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """See the base class. Without forbidden combinations this needs no states."""
-        if self._num_choices is None:
-            return super().holds(sequences)
-        return np.asarray(((sequences >= 0) & (sequences < self._num_choices)).all(axis=1))
-
-
 class BudgetChain(Chain):
     """The sequences whose total cost is at most a budget. The total cost is the sum of the choices' costs.
 
@@ -176,7 +129,7 @@ class BudgetChain(Chain):
         if spare < 0:
             return
         self._most = [sum(int(extra.max()) for extra in self._extra[p:]) for p in range(self.length + 1)]
-        self._sums = _sums_from_the_end(self._extra, spare)
+        self._sums = sums_from_the_end(self._extra, spare)
         self._left = [self._same(0, np.array([spare]))]
         for p, extra in enumerate(self._extra, start=1):
             before = self._left[-1]
@@ -208,7 +161,7 @@ class BudgetChain(Chain):
         return np.where(after != DEAD, self._ways[position + 1][after], 0), after
 
 
-def _sums_from_the_end(costs: Sequence[NDArray[np.int64]], budget: int) -> list[NDArray[np.int64] | None]:
+def sums_from_the_end(costs: Sequence[NDArray[np.int64]], budget: int) -> list[NDArray[np.int64] | None]:
     """Return the different total costs of the choices from each position on, ascending, up to the budget.
 
     The list has None for the positions before the first one with more than ``MOST_SUMS`` of them.
@@ -233,45 +186,3 @@ def _different(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 def _pick(table: NDArray[Any], choice: NDArray[np.int64]) -> NDArray[Any]:
     """Return one entry of each row of ``[n, choices]``: ``[n]``."""
     return table[np.arange(len(table)), choice]
-
-
-def _transitions(
-    num_choices: Sequence[int], forbidden: Sequence[Mapping[int, int]]
-) -> list[NDArray[np.int64]]:
-    """Return the next state for each state and choice at each position: ``[P][states, choices]``."""
-    states: dict[frozenset[int], int] = {frozenset(): 0}
-    transitions = []
-    for p, n in enumerate(num_choices):
-        following: dict[frozenset[int], int] = {}
-        rows = []
-        for state in states:
-            row = []
-            for choice in range(n):
-                after = _after(state, p, choice, forbidden)
-                row.append(DEAD if after is None else following.setdefault(after, len(following)))
-            rows.append(row)
-        if len(following) > MOST_STATES:
-            raise UserError(
-                "space.forbidden: the combinations depend on one another in too many ways to count; forbid fewer"
-            )
-        transitions.append(np.array(rows, dtype=np.int64))
-        states = following or {frozenset(): 0}
-    return transitions
-
-
-def _after(
-    state: frozenset[int], position: int, choice: int, forbidden: Sequence[Mapping[int, int]]
-) -> frozenset[int] | None:
-    """Return the begun combinations after a choice, or None if the choice completes a forbidden combination."""
-    alive = set(state)
-    for f, combination in enumerate(forbidden):
-        if position not in combination:
-            continue
-        begun = f in state or position == min(combination)
-        if begun and combination[position] == choice:
-            if position == max(combination):
-                return None
-            alive.add(f)
-        else:
-            alive.discard(f)
-    return frozenset(alive)

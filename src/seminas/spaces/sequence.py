@@ -1,122 +1,103 @@
-"""Spaces of categorical choices at a chain of positions. A user can declare such a space in YAML alone."""
+"""Spaces of choices at a chain of positions. A user can declare such a space in YAML alone."""
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seminas.errors import UserError, config_error
+from seminas.spaces import coordinates
 from seminas.spaces.base import EnumerableSpace
-from seminas.spaces.chain import Chain, ForbiddenChain
-from seminas.spaces.views import one_hot
+from seminas.spaces.chain import Chain
+from seminas.spaces.positions import Scalar, is_structured, plain, read_categories, read_positions
+from seminas.spaces.ruled_chain import RuledChain
+from seminas.spaces.rules import nothing_left, read_rules
+from seminas.spaces.steps import Steps
+from seminas.spaces.vocabulary import Vocabulary
 from seminas.storage.values import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_PAIRS = 10_000
-"""Largest number of pairs of choices at neighboring positions that are features."""
-Choice = str | int | float | bool
-"""A choice as a YAML value. The name of the choice is this value as text."""
 Choices = tuple[int, ...]
-"""An architecture: the index of the choice at each position."""
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _names(key: str, choices: Sequence[Choice]) -> list[str]:
-    """Return the names of a position's choices.
-
-    Raises:
-        UserError: They are no list of distinct numbers, texts or truth values.
-    """
-    if not _is_list(choices) or not all(isinstance(c, str | int | float) for c in choices):
-        raise config_error(key, choices, "a list of choices, each a number or a text")
-    names = [str(c) for c in choices]
-    if not names or len(set(names)) < len(names):
-        raise config_error(key, choices, "one or more distinct choices")
-    return names
+"""An architecture: the index of the choice at each position. The last choice of a position with a condition means that
+the position does not count."""
 
 
 class SequenceSpace(EnumerableSpace[Choices]):
-    """A space with one choice at each position of a chain, without forbidden combinations.
+    """A space with one choice at each position of a chain, which obeys rules.
+
+    A position has categories, ordered values or an interval of numbers. A position with a condition counts only if
+    earlier positions have certain values. Two architectures that differ only in what does not count are one
+    architecture. A space is counted exactly, and samples are uniform.
 
     A token is the name of a choice. So choices with the same name at two positions have the same token. The graph view
-    is the chain. A vertex label identifies a position and a choice.
+    is the chain of the positions that count. A vertex label identifies a position and a choice.
+
+    If all positions are lists of categories, an architecture in files is shown by the names of its choices, which are
+    texts. Otherwise it is shown by its values.
     """
 
     is_chain = True
+    KEY: ClassVar[str] = "space.positions"
+    """Dotted key of the positions in errors."""
 
     def __init__(
         self,
         name: str,
-        positions: Mapping[str, Sequence[Choice]],
-        forbidden: Sequence[Mapping[str, Choice]] = (),
+        positions: Mapping[str, Any],
+        forbidden: Sequence[Mapping[str, Any]] = (),
+        constraints: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Declare the space.
 
         Args:
             name: Name of the space in configs and result files.
-            positions: Mapping from the name of each position, in order, to its choices.
-            forbidden: Combinations that no architecture may contain. Each maps some positions to choices.
+            positions: Mapping from the name of each position, in order, to its categories or to a mapping (see
+                ``positions.read_positions``).
+            forbidden: Combinations that no architecture may contain. Each maps some positions to a value, a list of
+                values, or bounds (see ``rules.selected``).
+            constraints: Limits of sums of costs, each ``{sum: {position: costs}, at_most: limit}`` (see
+                ``rules.read_rules``).
 
         Raises:
-            UserError: A position has no choices or repeated choices, a forbidden combination names an unknown position
-                or choice, or no architecture is left.
+            UserError: A declaration is not valid, or fewer than two architectures are left.
         """
         if not isinstance(positions, Mapping) or not positions:
-            raise config_error("space.positions", positions, "at least one position with its choices")
+            raise config_error(self.KEY, positions, "at least one position with its choices")
         self.name = name
-        self.positions = {str(p): _names(f"space.positions.{p}", c) for p, c in positions.items()}
-        if not _is_list(forbidden) or not all(isinstance(c, Mapping) for c in forbidden):
-            raise config_error("space.forbidden", forbidden, "a list of mappings from positions to choices")
+        self._shows_values = is_structured(positions)
+        read = read_positions if self._shows_values else read_categories
+        self._positions = read(positions, self.KEY)
+        self.positions = {position.name: list(position.names) for position in self._positions}
         self._names = list(self.positions)
-        self._choices = list(self.positions.values())
-        self._definition: list[Json] = [
-            name,
-            self.positions,
-            [dict(combination) for combination in forbidden],
-        ]
+        self._choices = [position.choices for position in self._positions]
+        self._rules = read_rules(self._positions, forbidden, constraints, self.KEY)
+        self._definition: list[Json] = [name, self.positions, plain(forbidden)]
+        if self._shows_values or constraints:
+            kinds = {p.name: [p.ordered, plain(p.when)] for p in self._positions}
+            self._definition += [kinds, plain(constraints)]
         self.num_choices = [len(c) for c in self._choices]
-        self._chain: Chain = ForbiddenChain(self.num_choices, [self._combination(c) for c in forbidden])
+        self._chain: Chain = RuledChain(self.num_choices, self._rules)
         if not self._chain.size:
-            raise UserError("space.forbidden: nothing is left of the space; forbid less")
-        vocabulary = list(dict.fromkeys(c for choices in self._choices for c in choices))
-        self.num_tokens = 1 + len(vocabulary)
+            raise nothing_left(self.num_choices, self._rules, constraints or ())
+        if self._chain.size == 1:
+            raise UserError(f"{self.KEY}: the space has one architecture only; declare two or more")
+        self._steps = Steps(self._positions, self._rules)
+        self._vocabulary = Vocabulary(self._choices)
+        self.num_tokens = self._vocabulary.num_tokens
         self.max_length = len(self._names)
         self.csv_columns = (tuple(self._names), ("arch",), ("architecture",))
-        self._separator = "" if all(len(c) == 1 for c in vocabulary) else " "
-        # Token of each choice at each position, and choice of each token at each position (-1: not a choice there).
-        self._token = [np.array([1 + vocabulary.index(c) for c in choices]) for choices in self._choices]
-        self._choice = np.full((self.max_length, self.num_tokens), -1)
-        for p, tokens in enumerate(self._token):
-            self._choice[p, tokens] = np.arange(len(tokens))
-        self._first_label = np.cumsum([1, *(len(c) for c in self._choices)])
-
-    def _combination(self, combination: Mapping[str, Choice]) -> dict[int, int]:
-        choices: dict[int, int] = {}
-        for position, choice in combination.items():
-            if position not in self.positions:
-                raise config_error(
-                    "space.forbidden", position, f"one of the positions {', '.join(self._names)}"
-                )
-            names = self.positions[position]
-            if str(choice) not in names:
-                raise config_error(f"space.forbidden.{position}", choice, f"one of {', '.join(names)}")
-            choices[self._names.index(position)] = names.index(str(choice))
-        if not choices:
-            raise config_error("space.forbidden", dict(combination), "choices by position, at least one")
-        return choices
+        is_short = not self._shows_values and all(len(name) == 1 for name in self._vocabulary.names)
+        self._separator = "" if is_short else " "
+        self._first_label = np.cumsum([1, *self.num_choices])
 
     @property
     def size(self) -> int:
-        """Number of architectures without forbidden combinations."""
+        """Number of distinct architectures that obey all rules."""
         return self._chain.size
 
     @property
@@ -174,55 +155,55 @@ class SequenceSpace(EnumerableSpace[Choices]):
 
     def encode(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
         """Return the token sequence of each architecture, ``[n, P]``."""
-        rows = self._array(architectures)
-        columns = [tokens[rows[:, p]] for p, tokens in enumerate(self._token)]
-        return np.stack(columns, axis=1).astype(np.int64)
+        return self._vocabulary.encode(self._array(architectures))
 
     def decode(self, tokens: NDArray[np.int64]) -> list[Choices | None]:
         """Return the architecture of each token sequence ``[n, P]``, or None for an invalid sequence."""
-        tokens = np.asarray(tokens)
-        known = ((tokens >= 0) & (tokens < self.num_tokens)).all(axis=1)
-        rows = self._choice[np.arange(self.max_length), tokens.clip(0, self.num_tokens - 1)]
-        legal = known & self._chain.holds(rows)
+        rows = self._vocabulary.decode(np.asarray(tokens))
+        legal = self._chain.holds(rows)
         return [tuple(row) if ok else None for row, ok in zip(rows.tolist(), legal, strict=True)]
 
     def graphs(self, architectures: Sequence[Choices]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return adjacency matrices ``[n, P, P]`` of chains, and vertex labels ``[n, P]``. Positions share no label."""
+        """Return adjacency matrices ``[n, P, P]`` of chains, and vertex labels ``[n, P]``. Positions share no label.
+
+        Padding replaces a position that does not count.
+        """
         rows = self._array(architectures)
-        chain = np.eye(self.max_length, k=1, dtype=np.uint8)
-        adjacency = np.broadcast_to(chain, (len(rows), *chain.shape)).copy()
-        return adjacency, rows + self._first_label[:-1]
+        counts = rows < np.array([len(position.values) for position in self._positions])
+        before = np.cumsum(counts, axis=1)
+        follows: NDArray[np.bool_] = before[:, None, :] - before[:, :, None] == 1
+        adjacency = (follows & counts[:, :, None] & counts[:, None, :]).astype(np.uint8)
+        return adjacency, np.where(counts, rows + self._first_label[:-1], 0)
 
     def features(self, architectures: Sequence[Choices]) -> NDArray[np.float32]:
-        """Return the one-hot encoded choice at each position, ``[n, C]`` for C choices at all positions together."""
-        rows = self._array(architectures)
-        return np.concatenate([one_hot(rows[:, [p]], len(c)) for p, c in enumerate(self._choices)], axis=1)
+        """Return one-hot categories and the coordinates of ordered values, ``[n, F]`` (see ``coordinates``)."""
+        return coordinates.features(self._array(architectures), self._positions)
 
     def kernel_features(self, architectures: Sequence[Choices]) -> list[NDArray[np.float32]]:
-        """Return the features and, for a chain, the one-hot encoded pairs of choices at neighboring positions."""
-        first = self.features(architectures)
-        sizes = [len(a) * len(b) for a, b in pairwise(self._choices)]
-        if not self.is_chain or not 0 < sum(sizes) <= MOST_PAIRS:
-            return [first]
-        rows = self._array(architectures)
-        pairs = [rows[:, p] * len(c) + rows[:, p + 1] for p, c in enumerate(self._choices[1:])]
-        codes = [one_hot(pair[:, None], size) for pair, size in zip(pairs, sizes, strict=True)]
-        return [first, np.concatenate(codes, axis=1)]
+        """Return the features and, for a chain, a group of features of pairs of positions (see ``coordinates``)."""
+        if not self.is_chain:
+            return [self.features(architectures)]
+        return coordinates.kernel_features(self._array(architectures), self._positions)
 
     def legal_tokens(self, prefix: "Tensor") -> "Tensor":
         """Return the mask ``[n, num_tokens]`` of the tokens that may follow each prefix ``[n, t]``."""
         import torch
 
         position = prefix.shape[1]
-        done = prefix.cpu().numpy()
-        rows = self._choice[np.arange(position), done.clip(0, self.num_tokens - 1)]
-        allowed = self._chain.allowed(rows)
+        allowed = self._chain.allowed(self._vocabulary.decode(prefix.cpu().numpy()))
         mask = np.zeros((len(prefix), self.num_tokens), dtype=bool)
-        mask[:, self._token[position]] = allowed
+        mask[:, self._vocabulary.of_position[position]] = allowed
         return torch.as_tensor(mask, device=prefix.device)
 
     def key(self, architecture: Choices) -> str:
-        """Return the names of the choices in order, separated by spaces unless all names are single characters."""
+        """Return the names of the choices in order, separated by spaces unless all names are single characters.
+
+        In a space with conditions, return ``position=choice`` for each position that counts.
+        """
+        if self._rules.conditions:
+            return " ".join(
+                f"{name}={choice}" for name, choice in self._counting(architecture, self._choices)
+            )
         return self._separator.join(self._written(architecture))
 
     def parse(self, text: str) -> Choices:
@@ -233,6 +214,11 @@ class SequenceSpace(EnumerableSpace[Choices]):
         """
         if text.lstrip().startswith("{"):
             return self.from_json(json.loads(text))
+        if self._rules.conditions:
+            pairs = [word.partition("=")[::2] for word in text.split()]
+            if len(dict(pairs)) < len(pairs):
+                raise ValueError(f"{text!r} names a position twice")
+            return self.from_json(dict(pairs))
         names = text.split() if self._separator or " " in text.strip() else list(text.strip())
         if len(names) != self.max_length:
             raise ValueError(
@@ -243,35 +229,56 @@ class SequenceSpace(EnumerableSpace[Choices]):
     def from_row(self, row: Mapping[str, str]) -> Choices:
         """Return the architecture of a row.
 
-        The row has either a column for each position, or a column ``arch`` or ``architecture`` with the key.
+        The row has either a column for each position, or a column ``arch`` or ``architecture`` with the key. The cell
+        of a position that does not count may have any content.
         """
         if set(self._names) <= set(row):
             return self._read({name: row[name] for name in self._names})
         return super().from_row(row)
 
     def to_json(self, architecture: Choices) -> Json:
-        """Return a mapping from the name of each position to the name of its choice."""
+        """Return a mapping from the name of each position that counts to its value, or to the name of its choice.
+
+        It has values if a position is more than a list of categories.
+        """
+        if self._shows_values:
+            return dict(SequenceSpace.choices(self, architecture))
         return dict(zip(self._names, self._written(architecture), strict=True))
 
+    def choices(self, architecture: Choices) -> dict[str, Scalar]:
+        """Return the value at each position that counts, as the user declared it."""
+        return dict(self._counting(architecture, [position.values for position in self._positions]))
+
     def from_json(self, value: Json) -> Choices:
-        """Return the architecture that ``to_json`` wrote.
+        """Return the architecture that ``to_json`` wrote. Values at positions that do not count are left out.
 
         Raises:
             ValueError: A position is missing, a choice is unknown, or the combination is forbidden.
         """
-        if not isinstance(value, Mapping) or set(value) != set(self._names):
+        if not isinstance(value, Mapping) or not set(value) <= set(self._names):
             raise ValueError(f"{value!r} must name a choice for each of {', '.join(self._names)}")
         return self._read(value)
 
     def _written(self, architecture: Choices) -> list[str]:
         return [choices[i] for choices, i in zip(self._choices, architecture, strict=True)]
 
+    def _counting(self, architecture: Choices, values: Sequence[Sequence[Any]]) -> list[tuple[str, Any]]:
+        """Return the name and the value of each position that counts, given the values of all positions."""
+        of_each = zip(self._positions, values, architecture, strict=True)
+        return [(p.name, v[i]) for p, v, i in of_each if i < len(p.values)]
+
     def _read(self, value: Mapping[str, Json]) -> Choices:
-        indices = []
-        for name, choices in self.positions.items():
-            if str(value[name]) not in choices:
-                raise ValueError(f"{name}={value[name]}: must be one of {', '.join(choices)}")
-            indices.append(choices.index(str(value[name])))
+        indices: list[int] = []
+        for p, position in enumerate(self._positions):
+            if not self._rules.counts(p, indices):
+                indices.append(len(position.values))
+                continue
+            if position.name not in value:
+                raise ValueError(f"{dict(value)!r} must name a choice for each of {', '.join(self._names)}")
+            index = position.index(value[position.name])
+            if index is None:
+                raise ValueError(f"{position.name}={value[position.name]}: must be {position.allowed()}")
+            indices.append(index)
         if not self._chain.holds(self._array([tuple(indices)]))[0]:
             raise ValueError(self._refusal(value))
         return tuple(indices)
@@ -281,18 +288,13 @@ class SequenceSpace(EnumerableSpace[Choices]):
         return f"{json.dumps(dict(value))} is forbidden in space {self.name}"
 
     def neighbors(self, architecture: Choices) -> list[Choices]:
-        """Return the architectures that differ from this one in the choice at exactly one position."""
-        changed = [
-            (*architecture[:p], i, *architecture[p + 1 :])
-            for p, choices in enumerate(self._choices)
-            for i in range(len(choices))
-            if i != architecture[p]
-        ]
+        """Return the architectures in which exactly one position has another choice (see ``steps.Steps``)."""
+        changed = self._steps.of(architecture)
         if not changed:
             return []
         legal = self._chain.holds(self._array(changed))
         return [row for row, ok in zip(changed, legal, strict=True) if ok]
 
     def vertex_names(self, architecture: Choices) -> list[str]:
-        """Return the name of the choice at each position."""
-        return self._written(architecture)
+        """Return the name of the choice at each position that counts."""
+        return [choice for _, choice in self._counting(architecture, self._choices)]

@@ -116,6 +116,17 @@ def test_further_searches_of_the_page_on_own_spaces(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_space_with_rules_is_counted_sampled_and_searched(tmp_path: Path) -> None:
+    page = DOCS / "own_space.md"
+    write_files(page, tmp_path)
+    counted, sampled, searched = run_commands(page, 3, tmp_path)
+    assert int(counted.stdout) > 10_000 and len(sampled.stdout.splitlines()) == 3, counted.stderr
+    assert searched.returncode == 0, searched.stderr
+    (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/result.json"))
+    assert result["num_queries"] == 20 and {"kernel", "depth"} <= set(result["best_architecture"])
+
+
+@pytest.mark.timeout(300)
 def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> None:
     page = DOCS / "tables.md"
     write_files(page, tmp_path)

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 
 from seminas.commands.space import load_space
 from seminas.spaces.base import SearchSpace
+from seminas.spaces.sequence import SequenceSpace
 
 SPACES = {name: load_space(name) for name in ("nasbench101", "nasbench201", "nasbench_macro", "mobilenet")}
+SPACES["ruled"] = SequenceSpace(
+    "ruled",
+    {
+        "input": ["a", "x"],
+        "x": {"low": 0, "high": 9, "when": {"input": "x"}},
+        "s1b1": {"low": 0.1, "high": 1.0, "when": {"x": {"at_most": 5}}},
+        "matrix": [None, True, 1, "1 2"],
+    },
+    constraints=[{"sum": {"x": 1.0, "s1b1": 2.5}, "at_most": 7}],
+)
 LEAVES = st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=5)
 NAMES = st.sampled_from(["matrix", "operations", "layer1", "s1b1", "input", "output", "x"])
 ANY_JSON = st.recursive(

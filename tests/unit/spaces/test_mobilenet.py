@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 from seminas.commands.main import app
 from seminas.config.spaces import MobileNetSettings
 from seminas.errors import UserError
-from seminas.spaces.chain import BudgetChain, ForbiddenChain
+from seminas.spaces.chain import BudgetChain
 from seminas.spaces.cost import count_macs, count_parameters, parts
 from seminas.spaces.mobilenet.network import STANDALONE, SUPERNET, build_network
 from seminas.spaces.mobilenet.space import MobileNet
+from seminas.spaces.ruled_chain import RuledChain
 
 SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
 
@@ -65,7 +66,7 @@ def test_a_budget_holds_wherever_architectures_come_from() -> None:
 
 def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
     costs = [[3, 1, 4], [1, 5], [9, 2, 6, 5]]
-    every = ForbiddenChain([3, 2, 4])
+    every = RuledChain([3, 2, 4])
     sequences = every.at(np.arange(every.size))
     totals = sum(np.array(position_costs)[sequences[:, p]] for p, position_costs in enumerate(costs))
     for budget in (4, 9, 12, 100):
