@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 
@@ -20,13 +20,20 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.isolated import build_evaluator
 from seminas.loop.outcome import incumbents
-from seminas.runs.results import Incumbent
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.sequence import SequenceSpace
 from seminas.tables import find_table
 
 OURS = ("seed", "strategy", "search.max_queries", "evaluator.num_workers", "logger")
 """Keys that the command sets itself."""
+
+
+class Best(TypedDict):
+    """An evaluation with a higher validation accuracy than all before it: its position and accuracies, fractions."""
+
+    index: int
+    val_accuracy: float
+    test_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Row:
     """
 
     NAME: ClassVar[str] = "result"
+    RENAMED: ClassVar[dict[str, str]] = {}
 
     problem: str
     method: str
@@ -57,12 +65,20 @@ class Row:
     queries: int
     architectures: list[str]
     val_accuracies: list[float]
-    incumbents: list[Incumbent]
+    incumbents: list[Best]
     best_there_is: dict[str, float] | None
     repeats: int
     randoms: int
     cpu_s: float
     wall_s: float
+
+
+def _best_so_far(found: dict[Any, float], evaluator: Evaluator[Any]) -> list[Best]:
+    """Return each evaluation with a higher validation accuracy than all before it."""
+    return [
+        Best(index=best["index"], val_accuracy=best["value"], test_accuracy=best["test_value"])
+        for best in incumbents(list(found.values()), list(found).__getitem__, evaluator)
+    ]
 
 
 class Problem:
@@ -138,7 +154,7 @@ class Problem:
                 queries,
                 [_written(space, architecture) for architecture in found],
                 list(found.values()),
-                incumbents(list(found.values()), list(found).__getitem__, evaluator),
+                _best_so_far(found, evaluator),
                 best,
                 repeats,
                 randoms,

@@ -11,7 +11,7 @@ from seminas.report.section import Section, as_markdown, percent
 from seminas.report.statistics import LEAST_PAIRS, table
 from seminas.runs.folder import RunFolder
 from seminas.runs.records import Record
-from seminas.runs.results import SearchResult
+from seminas.runs.results import Incumbent, SearchResult
 from seminas.storage.files import write_file
 
 BASELINE = "seminas"
@@ -107,10 +107,13 @@ def _run(row: Row) -> Run:
         num_failures=0,
         best_architecture=records[best["index"]].architecture,
         best_key=records[best["index"]].key,
-        best_val_accuracy=best["val_accuracy"],
-        test_accuracy=best["test_accuracy"],
+        best_value=best["val_accuracy"],
+        test_value=best["test_accuracy"],
         parameters=None,
-        incumbents=row.incumbents,
+        incumbents=[
+            Incumbent(index=i["index"], value=i["val_accuracy"], test_value=i["test_accuracy"])
+            for i in row.incumbents
+        ],
         best_there_is=row.best_there_is,
         cost_s=0.0,
     )

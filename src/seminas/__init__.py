@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seminas.evaluators.base import Evaluator
     from seminas.evaluators.evaluation import Evaluation
     from seminas.loop.study import Trial
+    from seminas.runs.metric import Metric
     from seminas.runs.records import Record
     from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
     from seminas.spaces.base import EnumerableSpace, SearchSpace
@@ -31,6 +32,7 @@ __all__ = [
     "EnumerableSpace",
     "Evaluation",
     "Evaluator",
+    "Metric",
     "PredictorResult",
     "Proposal",
     "Record",
@@ -56,6 +58,7 @@ _MODULES = {
     "seminas.evaluators.evaluation": ("Evaluation",),
     "seminas.loop.study": ("Trial",),
     "seminas.runs.archive": ("Record",),
+    "seminas.runs.metric": ("Metric",),
     "seminas.runs.results": ("PredictorResult", "SearchResult", "SupernetResult", "TrainingResult"),
     "seminas.spaces.base": ("EnumerableSpace", "SearchSpace"),
     "seminas.spaces.sequence": ("SequenceSpace",),

@@ -43,7 +43,7 @@ def test_a_value_that_is_no_accuracy_is_stated_as_unknown(
     with caplog.at_level(logging.WARNING):
         folder = run()
     result: Any = folder.result()
-    assert result.test_accuracy is None and result.incumbents[0]["test_accuracy"] is None
+    assert result.test_accuracy is None and result.incumbents[0]["test_value"] is None
     assert "is no number from 0 to 1" in caplog.text
 
 

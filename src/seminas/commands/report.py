@@ -67,15 +67,19 @@ def dashboard(
     entity: Annotated[str, typer.Option(help="W&B user or team. [default: user of the login]")] = "",
     name: Annotated[str, typer.Option(help="Name of the view.")] = "SemiNAS: labeled fraction",
     group: Annotated[str | None, typer.Option(help="Show only the sweep with this folder name.")] = None,
+    metric: Annotated[str, typer.Option(help="Metric that the searches optimized.")] = "val_accuracy",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the view to a JSON file, without network.")
     ] = None,
 ) -> None:
     """Save a W&B workspace view with ablations over labels and pseudo-labels, strategies, and single searches."""
     from seminas.report.dashboard import ablation_view, default_entity, save_view, write_view
+    from seminas.runs.metric import ACCURACY, Metric
 
+    # The view names the metric, and does not use its direction.
+    shown = ACCURACY if metric == ACCURACY.name else Metric(metric, "maximize")
     if out is not None:
-        write_view(ablation_view(entity or "ENTITY", project, name, group), out)
+        write_view(ablation_view(entity or "ENTITY", project, name, group, shown), out)
         print(out)
     else:
-        print(save_view(ablation_view(entity or default_entity(), project, name, group)))
+        print(save_view(ablation_view(entity or default_entity(), project, name, group, shown)))

@@ -12,6 +12,7 @@ from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError
 from seminas.runs.folder import RunFolder
+from seminas.runs.metric import Metric, check_metrics, metrics_section
 from seminas.runs.records import Record, read_imported, write_imported
 from seminas.runs.results import SearchResult
 from seminas.storage.values import Config
@@ -31,7 +32,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
         quiet: Whether to hide the progress and the result. Failed evaluations are always printed.
 
     Returns:
-        The best validation accuracy, a fraction.
+        The best value of the metric, by default the validation accuracy, a fraction.
 
     Raises:
         UserError: The config or the folder is not valid, or the search cannot continue.
@@ -43,7 +44,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     assert result is not None
     if not result.is_final:
         raise KeyboardInterrupt
-    return result.best_val_accuracy
+    return result.best_value
 
 
 def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
@@ -56,7 +57,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.loop.asynchronous import is_asynchronous, run_asynchronously
     from seminas.loop.figures import write_figures
     from seminas.loop.interrupts import noticed_interrupts
-    from seminas.loop.limits import Limits
+    from seminas.loop.limits import Limits, check_target
     from seminas.loop.metrics import Metrics
     from seminas.loop.observers import Observers, closing_observer
     from seminas.loop.outcome import search_result
@@ -75,6 +76,9 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         context |= {"images": data["images"], "recipe": read(data["recipe"], "data.recipe", Recipe)}
     evaluator = build_evaluator(config["evaluator"], context)
     with closing(evaluator):
+        check_metrics(evaluator.metric, evaluator.metrics)
+        check_target(settings, evaluator.metric)
+        config = {**config, **metrics_section(evaluator.metric, evaluator.metrics)}
         members = evaluator.members()
         candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
@@ -82,7 +86,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         imported = _imported(settings, folder, candidates, config)
         sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
-        with folder.claim(config), closing(_archive(folder, imported)) as archive:
+        with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
             num_recorded = len(archive)
             loggers = build_loggers(config["logger"], folder.path, lambda: num_recorded)
@@ -172,7 +176,7 @@ def _imported(
     return read_imports(settings.import_from, candidates, config)
 
 
-def _archive(folder: RunFolder, imported: list[Record]) -> "Archive":
+def _archive(folder: RunFolder, imported: list[Record], metric: Metric) -> "Archive":
     """Return the archive of a folder. A new history begins with the imported evaluations.
 
     Raises:
@@ -181,8 +185,8 @@ def _archive(folder: RunFolder, imported: list[Record]) -> "Archive":
     from seminas.runs.archive import Archive
 
     if imported and not folder.has_history():
-        write_imported(folder.path, imported)
-    return Archive(folder.path)
+        write_imported(folder.path, imported, metric)
+    return Archive(folder.path, metric)
 
 
 main = command_line("search", run)

@@ -16,6 +16,7 @@ from seminas.config.fields import Settings
 from seminas.errors import UserError, config_error
 from seminas.loop.study import AskTell
 from seminas.runs.folder import RunFolder
+from seminas.runs.metric import ACCURACY, Metric, check_metrics, metrics_section
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.dictionary import DictionarySpace
 from seminas.spaces.sequence import SequenceSpace
@@ -27,7 +28,7 @@ NAME = "study"
 
 
 class Study(AskTell[A]):
-    """A search that your own loop runs: ``ask`` gives architectures, and ``tell`` takes their accuracies.
+    """A search that your own loop runs: ``ask`` gives architectures, and ``tell`` takes their values.
 
     With a folder, a study survives a kill. A new ``Study`` with the same arguments continues it. Without a folder, a
     study leaves nothing on disk. Use a study in one thread. A ``with`` statement closes it.
@@ -39,6 +40,9 @@ class Study(AskTell[A]):
         strategy: Strategy[A] | str = "seminas",
         seed: int = 0,
         folder: PathLike | None = None,
+        metric: Metric | str = ACCURACY,
+        direction: str | None = None,
+        metrics: Sequence[Metric] = (),
     ) -> None:
         """Begin a study, or continue the study in a folder.
 
@@ -50,12 +54,17 @@ class Study(AskTell[A]):
                 space.
             seed: Seed of all random numbers. If ``strategy`` is an object, its own seed counts.
             folder: Folder of the study. ``seminas status`` and ``seminas report`` read it. None means memory only.
+            metric: Metric that the study optimizes, or its name. The default is the validation accuracy, a fraction.
+            direction: ``maximize`` or ``minimize``, if ``metric`` is a name.
+            metrics: Further metrics that ``tell`` takes.
 
         Raises:
-            UserError: An argument is not valid, the folder belongs to another space, strategy or seed, another process
-                holds the folder, or it cannot be written.
+            UserError: An argument is not valid, the folder belongs to another space, strategy, seed or metric, another
+                process holds the folder, or it cannot be written.
         """
-        config = _config(space, strategy, seed)
+        objective = _metric(metric, direction)
+        check_metrics(objective, metrics)
+        config = {**_config(space, strategy, seed), **metrics_section(objective, metrics)}
         candidates: SearchSpace[A] = _space(space, config)
         chosen: Strategy[A] = _strategy(strategy, candidates, config)
         if isinstance(candidates, DictionarySpace):
@@ -64,11 +73,32 @@ class Study(AskTell[A]):
             config["space"] = _recorded_space(candidates)
         choices: Any = candidates.choices if isinstance(candidates, SequenceSpace) else lambda _: {}
         super().__init__(
-            candidates, chosen, config, None if folder is None else RunFolder(Path(folder)), choices
+            candidates,
+            chosen,
+            config,
+            None if folder is None else RunFolder(Path(folder)),
+            choices,
+            objective,
+            metrics,
         )
 
     def __enter__(self) -> "Study[A]":
         return self
+
+
+def _metric(metric: Metric | str, direction: str | None) -> Metric:
+    """Return the metric that the user gave.
+
+    Raises:
+        UserError: The name or the direction is not valid or missing, or a metric has a second direction.
+    """
+    if not isinstance(metric, str):
+        if direction is not None:
+            raise config_error("direction", repr(direction), "None where the metric is no name")
+        return metric
+    if metric == ACCURACY.name and direction in (None, ACCURACY.direction):
+        return ACCURACY
+    return Metric(metric, direction)  # type: ignore[arg-type]  # None is an error of one line.
 
 
 def _config(space: object, strategy: object, seed: int) -> Config:

@@ -38,6 +38,7 @@ class Rule:
         stays: Whether null means the value with which a run has begun.
         may_change: Whether a run may continue under another value, because the value does not change its results.
         extends: Whether a finished run may continue under a larger value.
+        both_ways: Whether a finished run with ``extends`` may also continue under a smaller value, or under null.
         in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the replaced
             setting is used.
         endless: Value that means no limit.
@@ -55,6 +56,7 @@ class Rule:
     stays: bool = False
     may_change: bool = False
     extends: bool = False
+    both_ways: bool = False
     in_place_of: str | None = None
     endless: float | None = None
 

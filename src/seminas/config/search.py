@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import config_error
 
 
 @dataclass
@@ -24,14 +25,17 @@ class SearchSettings(Settings):
             finished search can continue under a larger number.
         target_accuracy: Validation accuracy that is enough, a fraction. No round begins after it is reached. Null means
             no such limit. A search that has ended can continue under a larger number.
+        target: The same for any metric: a value of the metric that the search optimizes. Null means no such limit. A
+            search that has ended can continue under another value.
         max_hours: Hours after which no round begins. They are hours of the clock, also those of earlier attempts. With
             a table they are the recorded hours of the evaluations. Null means no such limit. A search that has ended
             can continue under a larger number.
         asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
             works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
             runs at the same time, and with a strategy that uses each accuracy at once.
-        import_from: Run folders and CSV files with evaluations of the same task. They are labels and no queries.
-            A CSV file has a column ``val_accuracy``, and the columns of an architecture as for ``seminas data import``.
+        import_from: Run folders and CSV files with evaluations of the same task. They are labels and no queries. A CSV
+            file has a column with the name of the metric, ``val_accuracy`` by default, and the columns of an
+            architecture as for ``seminas data import``.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
@@ -45,8 +49,14 @@ class SearchSettings(Settings):
     num_rounds: int | None = setting(None, at_least=0, extends=True, unit="rounds")
     max_queries: int | None = setting(None, at_least=2, extends=True, unit="evaluations")
     target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
+    target: float | None = setting(None, extends=True, both_ways=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")
+
+    def check_together(self, key: str) -> None:
+        """Refuse two targets."""
+        if self.target is not None and self.target_accuracy is not None:
+            raise config_error(f"{key}.target", f"{self.target:g}", f"null with {key}.target_accuracy")

@@ -1,15 +1,16 @@
-"""Base class of evaluators. An evaluator measures validation accuracies. It does not use the strategy."""
+"""Base class of evaluators. An evaluator measures architectures. It does not use the strategy."""
 
 import time
 from abc import ABC
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.evaluators.evaluation import Evaluation, failed
+from seminas.evaluators.evaluation import Evaluation, failed, measured
 from seminas.evaluators.workers import InProcess, Simulated, Workers
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.base import A
 
 
@@ -21,12 +22,16 @@ class Evaluator(ABC, Generic[A]):
     """Base class of evaluators. A subclass implements ``evaluate_one`` or ``evaluate``.
 
     Attributes:
+        metric: Metric that a search optimizes. The default is the validation accuracy, a fraction.
+        metrics: Further metrics that evaluations may give.
         note: Function that shows a short text on the screen. An evaluator calls it before a long step.
-        revises: Whether the accuracy of an architecture may change in later rounds, because the evaluator trains on.
+        revises: Whether the value of an architecture may change in later rounds, because the evaluator trains on.
         simulates_time: Whether the costs of evaluations are recorded times, which do not pass while it evaluates.
         num_simulated: Number of simulated workers, if ``simulates_time`` is true.
     """
 
+    metric: Metric = ACCURACY
+    metrics: Sequence[Metric] = ()
     revises = False
     simulates_time = False
     num_simulated = 1
@@ -37,8 +42,11 @@ class Evaluator(ABC, Generic[A]):
         """Return the indices of the architectures that the evaluator can measure. None means the whole space."""
         return None
 
-    def evaluate_one(self, architecture: A) -> float:
-        """Return the validation accuracy of an architecture, a fraction."""
+    def evaluate_one(self, architecture: A) -> float | Mapping[str, float]:
+        """Return the value of ``metric`` for an architecture, by default the validation accuracy, a fraction.
+
+        A dictionary gives the values of ``metric`` and of further metrics by name.
+        """
         raise NotImplementedError
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -50,11 +58,11 @@ class Evaluator(ABC, Generic[A]):
         for position, architecture in enumerate(architectures):
             start = time.perf_counter()
             try:
-                accuracy = float(self.evaluate_one(architecture))
+                returned = self.evaluate_one(architecture)
             except Exception as error:
                 yield position, failed(error, time.perf_counter() - start)
             else:
-                yield position, Evaluation(accuracy, time.perf_counter() - start)
+                yield position, measured(returned, self.metric, time.perf_counter() - start)
 
     def workers(self) -> Workers[A]:
         """Return the workers that run the evaluations of a search. A search asks for them once.
@@ -67,25 +75,26 @@ class Evaluator(ABC, Generic[A]):
         return InProcess(self.evaluate)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
-        """Return new accuracies of architectures evaluated earlier, fractions, in the order of ``architectures``.
+        """Return new values of architectures evaluated earlier, in the order of ``architectures``.
 
         A search calls this method only if ``revises`` is true.
         """
         raise NotImplementedError
 
     def test(self, architecture: A) -> float | None:
-        """Return the test accuracy of an architecture for the final report, a fraction, or None if it is not known."""
+        """Return the metric of an architecture on the test data for the final report, or None if it is not known."""
         return None
 
     def look_up_tests(self, architectures: Sequence[A]) -> list[float] | None:
-        """Return test accuracies, fractions, if they cost nothing, as in a table. Otherwise return None."""
+        """Return the metric on the test data if it costs nothing, as in a table. Otherwise return None."""
         return None
 
     def best_there_is(self) -> dict[str, float] | None:
-        """Return the highest validation accuracy and the highest mean test accuracy of all candidates.
+        """Return the best value of all candidates, and the best mean value on the test data.
 
-        The result is ``{"val_accuracy": …, "test_accuracy": …}`` without the accuracies that are not known, or None if
-        none is known. Only the final report uses these accuracies, to compute regrets.
+        Their keys are ``metric.name`` and ``metric.test_name``: ``{"val_accuracy": …, "test_accuracy": …}`` by default.
+        The result has no values that are not known, and is None if none is known. Only the final report uses these
+        values, to compute regrets.
         """
         return None
 

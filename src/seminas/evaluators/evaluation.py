@@ -2,25 +2,35 @@
 
 import math
 import traceback
-from dataclasses import dataclass, replace
-from numbers import Real
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from seminas.runs.metric import ACCURACY, Metric, plain_number
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of one evaluation. A strategy receives only the validation accuracy.
+    """Result of one evaluation. A strategy receives only the value of the objective.
 
     Attributes:
-        val_accuracy: Validation accuracy, a fraction. None means that the evaluation failed.
+        value: Value of the evaluator's ``metric``, by default the validation accuracy, a fraction. None means that the
+            evaluation failed.
         cost_s: Duration of the evaluation in seconds. For a table, cost of the evaluation according to the table.
         error: Reason of a failure, in one line. None without a failure.
         traceback: Whole traceback of a failure. None if no exception caused a failure.
+        metrics: Values of the evaluator's further metrics by name. Some may be missing.
     """
 
-    val_accuracy: float | None
+    value: float | None
     cost_s: float
     error: str | None = None
     traceback: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def val_accuracy(self) -> float | None:
+        """The value, where the metric is the validation accuracy."""
+        return self.value
 
 
 def failed(error: Exception, cost_s: float) -> Evaluation:
@@ -33,32 +43,83 @@ def whole_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def checked(evaluation: Evaluation) -> Evaluation:
+def measured(returned: object, metric: Metric, cost_s: float) -> Evaluation:
+    """Return the evaluation for the result of a user's function. ``checked`` finds invalid values in it.
+
+    Args:
+        returned: Value of the metric, or a dictionary from names to the values of the metric and of further ones.
+        metric: Metric of the evaluator.
+        cost_s: Duration of the evaluation in seconds.
+    """
+    further: dict[str, float] = {}
+    if isinstance(returned, Mapping):
+        further = dict(returned)
+        if metric.name not in further:
+            names = ", ".join(map(str, further)) or "no metric"
+            return Evaluation(None, cost_s, f"{metric.name}: is missing, the evaluation gave {names}")
+        returned = further.pop(metric.name)
+    if returned is None:
+        return Evaluation(None, cost_s, f"{metric.name}=None: must be {metric.allowed}")
+    return Evaluation(returned, cost_s, metrics=further)  # type: ignore[arg-type]  # checked() checks the value.
+
+
+def checked(evaluation: Evaluation, metric: Metric = ACCURACY, further: Sequence[Metric] = ()) -> Evaluation:
     """Return an evaluation with plain numbers.
 
-    If the accuracy is not a fraction, or the cost is not a finite number of seconds, the result is a failed evaluation.
+    If the value or a further metric is not valid, a metric is not declared, or the cost is not a finite number of
+    seconds, the result is a failed evaluation.
+
+    Args:
+        evaluation: Answer of the evaluator.
+        metric: Metric of the evaluator.
+        further: Further metrics that the evaluator declares.
     """
-    value, cost = _number(evaluation.val_accuracy), _number(evaluation.cost_s)
-    error = evaluation.error
-    if cost is None or not 0 <= cost < math.inf:
-        error = error or f"cost_s={evaluation.cost_s!r}: must be seconds, a finite number from 0"
-        cost = 0.0
-    if evaluation.val_accuracy is not None and (value is None or not 0 <= value <= 1):
-        error = error or f"val_accuracy={evaluation.val_accuracy!r}: must be a number from 0 to 1"
+    evaluation = with_cost(evaluation)
+    value, error = metric.checked(evaluation.value), evaluation.error
+    if evaluation.value is not None and value is None:
+        error = error or f"{metric.name}={_shown(evaluation.value)}: must be {metric.allowed}"
     if value is None:
-        error = error or "the evaluator gave neither an accuracy nor a reason"
-    return replace(evaluation, val_accuracy=value if error is None else None, cost_s=cost, error=error)
+        error = error or f"the evaluator gave neither a value of {metric.name} nor a reason"
+    metrics, wrong = checked_metrics(evaluation.metrics, further)
+    error = error or wrong
+    if error is not None:
+        return replace(evaluation, value=None, error=error, metrics={})
+    return replace(evaluation, value=value, metrics=metrics)
 
 
-def fraction(value: object) -> float | None:
-    """Return a number from 0 to 1 as a float, or None for other values. NumPy numbers are also allowed."""
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 1 else None
+def checked_metrics(
+    values: Mapping[str, object], declared: Sequence[Metric]
+) -> tuple[dict[str, float], str | None]:
+    """Return further metrics as plain numbers, and what is wrong with them in one line, or None.
+
+    Args:
+        values: Values by name.
+        declared: Further metrics that the evaluator or the study declares.
+    """
+    metrics: dict[str, float] = {}
+    known = {metric.name: metric for metric in declared}
+    for name, value in values.items():
+        if name not in known:
+            return {}, f"{name}: is not among the declared metrics, {', '.join(known) or 'which are none'}"
+        number = known[name].checked(value)
+        if number is None:
+            return {}, f"{name}={_shown(value)}: must be {known[name].allowed}"
+        metrics[name] = number
+    return metrics, None
 
 
-def _number(value: object) -> float | None:
-    """Return a number as a float, or None for other values. NumPy numbers are also allowed."""
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+def _shown(value: object) -> str:
+    """Return the representation of a value in one line, at most 80 characters."""
+    return " ".join(repr(value).split())[:80]
+
+
+def with_cost(evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation with a valid cost. If the cost is not valid, the evaluation has failed and costs nothing."""
+    cost = plain_number(evaluation.cost_s)
+    if cost is not None and 0 <= cost < math.inf:
+        return replace(evaluation, cost_s=cost)
+    error = evaluation.error or f"cost_s={evaluation.cost_s!r}: must be seconds, a finite number from 0"
+    return replace(evaluation, value=None, cost_s=0.0, error=error)
 
 
 def one_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Generic
 import numpy as np
 
 from seminas.errors import UserError
-from seminas.evaluators.evaluation import Evaluation, checked, failed
+from seminas.evaluators.evaluation import Evaluation, failed, with_cost
 from seminas.execution.base import Engine, LostError, Raised
 from seminas.spaces.base import A
 
@@ -214,7 +214,7 @@ class Simulated(Workers[A]):
     def _begin_at(self, start_s: float, ticket: int, architecture: A) -> None:
         try:
             ((_, answer),) = self._evaluate([architecture])
-            evaluation = checked(answer)
+            evaluation = with_cost(answer)
         except UserError:
             raise
         except Exception as error:

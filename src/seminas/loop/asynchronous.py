@@ -153,7 +153,8 @@ class _Asynchronous:
                 origin=question.origin,
                 number=number,
             )
-            self.proposals.tell(architecture, self.archive.records[index].val_accuracy)
+            (score,) = self.archive.scores([self.archive.records[index]])
+            self.proposals.tell(architecture, score)
             self._end_rounds()
         return True
 

@@ -1,4 +1,4 @@
-"""Draw the figures of a search: its curve, its best architecture, and predicted against measured accuracies."""
+"""Draw the figures of a search: its curve, its best architecture, and predicted against measured values."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from seminas.loop.drawing import draw_architecture, save_figure
+from seminas.loop.scales import best_so_far, free_corner, range_without_worst, widened
 from seminas.runs.archive import Archive
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
@@ -26,25 +28,26 @@ def write_figures(folder: Path, space: SearchSpace, archive: Archive) -> None:
     Raises:
         UserError: A file cannot be written.
     """
-    save_figure(search_curve(archive.records), folder / CURVE_FILE)
+    metric = archive.metric
+    save_figure(search_curve(archive.records, metric), folder / CURVE_FILE)
     if any(record.prediction is not None for record in archive.records):
-        predicted = predictions([archive.records])
+        predicted = predictions([archive.records], metric)
         if predicted is not None:
             save_figure(predicted, folder / PREDICTIONS_FILE)
-    if archive.best is not None:
+    if archive.best is not None and archive.best.value is not None:
         drawing = draw_architecture(space, space.from_json(archive.best.architecture))
-        drawing.suptitle(f"validation accuracy {archive.best.val_accuracy:.4f}")
+        drawing.suptitle(f"{metric.title} {metric.text(archive.best.value)}")
         save_figure(drawing, folder / BEST_FILE)
 
 
-def search_curve(records: list[Record]) -> Figure:
-    """Return a figure of all validation accuracies, colored by round, and of the best accuracy so far."""
+def search_curve(records: list[Record], metric: Metric = ACCURACY) -> Figure:
+    """Return a figure of the values of all evaluations, colored by round, and of the best value so far."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     by_round = defaultdict(list)
     for record in records:
-        if record.val_accuracy is not None:
-            by_round[record.round].append((record.index + 1, record.val_accuracy))
+        if record.value is not None:
+            by_round[record.round].append((record.index + 1, record.value))
     few = len(by_round) <= 10
     for number, points in sorted(by_round.items()):
         label = "random" if number == 0 else f"round {number}" if few else "later" if number == 1 else None
@@ -54,11 +57,13 @@ def search_curve(records: list[Record]) -> Figure:
     done = [(index, value) for points in by_round.values() for index, value in points]
     if done:
         index, values = np.array(sorted(done)).T
-        axes.step(index, np.maximum.accumulate(values), where="post", color="black", label="best so far")
-        # Very low accuracies would compress the rest of the figure.
-        bottom = np.quantile(values, 0.05)
-        margin = max(1e-3, 0.1 * (values.max() - bottom))
-        axes.set_ylim(bottom - margin, values.max() + margin)
+        best = best_so_far(metric, values)
+        axes.step(index, best, where="post", color="black", label="best so far")
+        # Very bad values would compress the rest of the figure.
+        low, high = range_without_worst(metric, values, 0.05)
+        least = 1e-3 if metric.is_fraction else 1e-6 * max(abs(high), 1.0)
+        margin = max(least, 0.1 * (high - low))
+        axes.set_ylim(low - margin, high + margin)
     hours = np.cumsum([record.cost_s for record in records]) / 3600
     if len(hours) > 1 and (np.diff(hours, prepend=0) > 0).all():
         evaluations = np.arange(1.0, len(hours) + 1)
@@ -66,9 +71,9 @@ def search_curve(records: list[Record]) -> Figure:
         above = axes.secondary_xaxis("top", functions=functions)
         above.set_xlabel("hours of training")
     axes.set_xlabel("evaluations")
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(metric.labeled(metric.title))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
+    axes.legend(loc=free_corner(metric), fontsize="small")
     return figure
 
 
@@ -86,11 +91,12 @@ def _along(x: NDArray[Any], y: NDArray[Any]) -> Callable[[Any], Any]:
     return line
 
 
-def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
-    """Return a figure of predicted against measured accuracies, with one panel for each round.
+def predictions(runs: Sequence[Sequence[Record]], metric: Metric = ACCURACY) -> Figure | None:
+    """Return a figure of predicted against measured values, with one panel for each round.
 
     Args:
         runs: Records of one or several searches. Each panel states Kendall's τ, averaged over the searches.
+        metric: Metric of the values.
 
     Returns:
         The figure, or None if there is no prediction.
@@ -101,8 +107,8 @@ def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
     for records in runs:
         of_run: dict[int, list[tuple[float, float]]] = {}
         for r in records:
-            if r.prediction is not None and r.val_accuracy is not None:
-                of_run.setdefault(r.round, []).append((r.prediction, r.val_accuracy))
+            if r.prediction is not None and r.value is not None:
+                of_run.setdefault(r.round, []).append((r.prediction, r.value))
         for number, pairs in of_run.items():
             rounds.setdefault(number, []).append(pairs)
     if not rounds:
@@ -115,13 +121,13 @@ def predictions(runs: Sequence[Sequence[Record]]) -> Figure | None:
         points = np.concatenate(parts)
         points = points[:: max(1, len(points) // MOST_POINTS)]
         axes.scatter(points[:, 0], points[:, 1], s=8, alpha=0.4, rasterized=True)
-        low, high = np.quantile(points, 0.02), points.max()
+        low, high = range_without_worst(metric, points, 0.02)
         axes.plot([low, high], [low, high], color="0.5", linewidth=1)
-        margin = 0.05 * (high - low) + 1e-4
-        axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin))
+        ends = widened(metric, low, high, 0.05, 1e-4)
+        axes.set(xlim=ends, ylim=ends)
         taus = [kendalltau(p[:, 0], p[:, 1]).statistic for p in parts if len(p) > 2]
         tau = np.nanmean(taus) if len(taus) and not np.isnan(taus).all() else None
         axes.set_title(f"round {number}" + ("" if tau is None else f", τ {tau:.2f}"), fontsize="medium")
         axes.set_xlabel("predicted")
-    figure.axes[0].set_ylabel("validation accuracy")
+    figure.axes[0].set_ylabel(metric.labeled(metric.title))
     return figure

@@ -6,14 +6,13 @@ from typing import Any
 
 from seminas.errors import UserError, config_error, first_line
 from seminas.runs.folder import RunFolder
+from seminas.runs.metric import Metric, metric_of
 from seminas.runs.records import Record, read_imported
 from seminas.spaces.base import EnumerableSpace, SearchSpace
 from seminas.storage.values import Config
 from seminas.tables.csv_file import read_csv
 from seminas.tables.csv_import import architectures_of
 
-COLUMN = "val_accuracy"
-"""Column of a CSV file with the validation accuracies, fractions."""
 IMPORTED_ROUND = -1
 
 
@@ -21,8 +20,8 @@ def read_imports(sources: Sequence[str], space: SearchSpace, config: Config) -> 
     """Return the successful evaluations in sources. Of several evaluations of an architecture, the first counts.
 
     Args:
-        sources: Run folders of searches, and CSV files. A CSV file has the column ``val_accuracy`` and the columns that
-            the space needs for an architecture.
+        sources: Run folders of searches, and CSV files. A CSV file has a column with the name of the metric, and the
+            columns that the space needs for an architecture.
         space: Space of the candidates of this search.
         config: Config of this search.
 
@@ -37,30 +36,30 @@ def read_imports(sources: Sequence[str], space: SearchSpace, config: Config) -> 
         path = Path(source)
         if not path.exists():
             raise config_error("search.import_from", source, "a run folder or a CSV file")
-        lines = _of_run(path, space, config) if path.is_dir() else _of_csv(path, space)
-        for where, architecture, accuracy, cost_s, origin in lines:
+        lines = _of_run(path, space, config) if path.is_dir() else _of_csv(path, space, metric_of(config))
+        for where, architecture, value, cost_s, origin in lines:
             if not _is_candidate(space, architecture):
                 raise UserError(f"{where}: {space.key(architecture)} is no candidate of this search")
-            found.setdefault(space.key(architecture), (architecture, accuracy, cost_s, origin))
+            found.setdefault(space.key(architecture), (architecture, value, cost_s, origin))
     return [
         Record(
             index=i - len(found),
             round=IMPORTED_ROUND,
             architecture=space.to_json(architecture),
             key=key,
-            val_accuracy=accuracy,
+            value=value,
             cost_s=cost_s,
             source=origin,
         )
-        for i, (key, (architecture, accuracy, cost_s, origin)) in enumerate(found.items())
+        for i, (key, (architecture, value, cost_s, origin)) in enumerate(found.items())
     ]
 
 
 def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[str, Any, float, float, str]]:
-    """Yield the place, architecture, accuracy, cost in seconds and origin of each successful evaluation of a run.
+    """Yield the place, architecture, value, cost in seconds and origin of each successful evaluation of a run.
 
     Raises:
-        UserError: The folder holds no search, or a search of another space.
+        UserError: The folder holds no search, or a search of another space or metric.
     """
     folder = RunFolder(path)
     recorded = folder.config()
@@ -68,34 +67,38 @@ def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[st
         raise UserError(f"{path}: holds no search to import")
     if recorded.get("space") != config.get("space"):
         raise UserError(f"{path}: is a search of another space, so that it cannot be imported")
+    metric, other = metric_of(config), metric_of(recorded, path)
+    if other != metric:
+        raise UserError(f"{path}: is a search for {other}, so that it cannot be imported for {metric}")
     for record in [*read_imported(path), *folder.history()]:
-        if record.val_accuracy is None:
+        if record.value is None:
             continue
         try:
             architecture = space.from_json(record.architecture)
         except ValueError as error:
             raise UserError(f"{path}: evaluation {record.index}: {first_line(error)}") from error
         origin = record.source or str(path)
-        yield f"{path}: evaluation {record.index}", architecture, record.val_accuracy, record.cost_s, origin
+        yield f"{path}: evaluation {record.index}", architecture, record.value, record.cost_s, origin
 
 
-def _of_csv(path: Path, space: SearchSpace) -> Iterator[tuple[str, Any, float, float, str]]:
-    """Yield the place, architecture, accuracy, cost (0) and origin of each row of a CSV file.
+def _of_csv(path: Path, space: SearchSpace, metric: Metric) -> Iterator[tuple[str, Any, float, float, str]]:
+    """Yield the place, architecture, value, cost (0) and origin of each row of a CSV file.
 
     Raises:
         UserError: The file cannot be read, a column is missing, or a row is malformed.
     """
     file = read_csv(path)
-    file.require([COLUMN])
+    file.require([metric.name])
     for row, architecture in enumerate(architectures_of(file, space)):
         where = f"{path}: line {file.lines[row]}"
         try:
-            accuracy = file.number(row, COLUMN)
+            value = file.number(row, metric.name)
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
-        if not 0 <= accuracy <= 1:
-            raise UserError(f"{where}: {COLUMN}={accuracy:g}: must be a fraction from 0 to 1")
-        yield where, architecture, accuracy, 0.0, str(path)
+        if metric.checked(value) is None:
+            allowed = "a fraction from 0 to 1" if metric.is_fraction else metric.allowed
+            raise UserError(f"{where}: {metric.name}={value:g}: must be {allowed}")
+        yield where, architecture, value, 0.0, str(path)
 
 
 def _is_candidate(space: SearchSpace, architecture: Any) -> bool:

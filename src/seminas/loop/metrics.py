@@ -8,12 +8,11 @@ from seminas.loop.figures import FIGURES
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
+from seminas.runs.metric import metric_of
 from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.values import Config
-
-FINAL = ("best_val_accuracy", "test_accuracy", "num_queries", "wall_s")
 
 
 class Metrics(Observer):
@@ -26,6 +25,7 @@ class Metrics(Observer):
         """Prepare; ``config`` are the loggers' hyper-parameters."""
         self._loggers, self._config, self._space = loggers, config, space
         self._archive: Archive | None = None
+        self._metric = metric_of(config)
         self._best: float | None = None
         self._from: defaultdict[int, Counter[str]] = defaultdict(Counter)
         """Numbers of evaluations and of improvements of the best by origin, in each round that has not ended."""
@@ -39,26 +39,27 @@ class Metrics(Observer):
     def evaluated(self, records: Sequence[Record]) -> None:
         """Log each evaluation."""
         for record in records:
-            value = record.val_accuracy
-            improves = value is not None and (self._best is None or value > self._best)
+            value, metric = record.value, self._metric
+            improves = value is not None and metric.better(value, self._best)
             if improves:
                 self._best = value
             if record.origin is not None:
                 self._from[record.round][f"from_{record.origin}"] += 1
                 self._from[record.round][f"improvements_from_{record.origin}"] += improves
-            metrics = {
+            numbers = {
                 "round": record.round,
-                "val_accuracy": value,
+                metric.name: value,
                 "prediction": record.prediction,
-                "best_val_accuracy": self._best,
+                metric.best_name: self._best,
                 "cost_s": record.cost_s,
+                **record.metrics,
             }
-            log_numbers(self._loggers, metrics, record.index)
+            log_numbers(self._loggers, numbers, record.index)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
         """Log the strategy's numbers on the round, and the numbers of evaluations and improvements by origin."""
         best = archive.best
-        self._best = None if best is None else best.val_accuracy
+        self._best = None if best is None else best.value
         metrics = {**metrics, **self._from.pop(round_number, {})}
         if metrics:
             last = archive.round(round_number)[-1].index
@@ -68,8 +69,13 @@ class Metrics(Observer):
 
     def finish(self, result: SearchResult) -> None:
         """Log the result and the figures; W&B gets the architectures, too."""
-        final = {f"final/{name}": getattr(result, name) for name in FINAL}
-        log_numbers(self._loggers, final, result.num_queries)
+        final = {
+            self._metric.best_name: result.best_value,
+            self._metric.test_name: result.test_value,
+            "num_queries": result.num_queries,
+            "wall_s": result.wall_s,
+        }
+        log_numbers(self._loggers, {f"final/{k}": v for k, v in final.items()}, result.num_queries)
         assert self._archive is not None
         folder = self._archive.folder
         files = [folder / name for name in FIGURES if (folder / name).exists()]

@@ -1,4 +1,4 @@
-"""Make the result of a finished search. No other part of the search reads test accuracies."""
+"""Make the result of a finished search. No other part of the search reads test values."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,9 +6,10 @@ from typing import Any
 
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
-from seminas.evaluators.evaluation import fraction, one_line
+from seminas.evaluators.evaluation import one_line
 from seminas.runs.archive import Archive
 from seminas.runs.folder import Timing
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.records import HISTORY
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
@@ -32,7 +33,7 @@ def search_result(
         config: Config of the run, resolved.
         archive: All evaluations of the search.
         space: Search space.
-        evaluator: Evaluator that gives the test accuracies.
+        evaluator: Evaluator that gives the test values.
         timing: Time of all attempts.
         num_workers: Number of evaluations that ran at the same time.
         ended_by: What ended the search.
@@ -41,7 +42,7 @@ def search_result(
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
     """
     best = archive.best
-    if best is None or best.val_accuracy is None:
+    if best is None or best.value is None:
         error = archive.failures[-1].error if archive.failures else None
         raise UserError(
             f"{archive.folder}: no evaluation succeeded, the last one failed with {error}; "
@@ -61,13 +62,14 @@ def search_result(
         num_failures=len(archive.failures),
         best_architecture=best.architecture,
         best_key=best.key,
-        best_val_accuracy=best.val_accuracy,
-        test_accuracy=_tested(evaluator, architecture),
+        best_value=best.value,
+        test_value=_tested(evaluator, architecture, archive.metric),
         parameters=evaluator.num_parameters(architecture),
         incumbents=incumbents(
-            [record.val_accuracy for record in archive.records],
+            [record.value for record in archive.records],
             lambda i: space.from_json(archive.records[i].architecture),
             evaluator,
+            archive.metric,
         ),
         best_there_is=evaluator.best_there_is(),
         cost_s=archive.cost_s,
@@ -80,41 +82,46 @@ def search_result(
     )
 
 
-def _tested(evaluator: Evaluator, architecture: Any) -> float | None:
-    """Return the test accuracy of the best architecture, a fraction; None where it is not known.
+def _tested(evaluator: Evaluator, architecture: Any, metric: Metric) -> float | None:
+    """Return the metric of the best architecture on the test data; None where it is not known.
 
     Raises:
         UserError: The test raised an exception. The same command tests again.
     """
     try:
-        accuracy = evaluator.test(architecture)
+        value = evaluator.test(architecture)
     except UserError:
         raise
     except Exception as error:
         raise UserError(
             f"the best architecture cannot be tested: {one_line(error)}; the same command tests again"
         ) from error
-    if accuracy is not None and fraction(accuracy) is None:
-        log.warning("test accuracy %r is no number from 0 to 1: the result states none", accuracy)
-    return fraction(accuracy)
+    if value is not None and metric.checked(value) is None:
+        allowed = metric.allowed.removeprefix("a ")
+        log.warning("%s %r is no %s: the result states none", metric.test_title, value, allowed)
+    return metric.checked(value)
 
 
 def incumbents(
-    accuracies: Sequence[float | None], architecture: Callable[[int], Any], evaluator: Evaluator
+    values: Sequence[float | None],
+    architecture: Callable[[int], Any],
+    evaluator: Evaluator,
+    metric: Metric = ACCURACY,
 ) -> list[Incumbent]:
-    """Return each evaluation that was better than all before it, with its test accuracy if that is in a table.
+    """Return each evaluation that was better than all before it, with its test value if that is in a table.
 
     Args:
-        accuracies: Validation accuracy of each evaluation in order. None means that it failed.
+        values: Value of each evaluation in order. None means that it failed.
         architecture: Function that returns the architecture of an evaluation.
-        evaluator: Evaluator that may know test accuracies.
+        evaluator: Evaluator that may know test values.
+        metric: Metric of the values.
     """
     best: list[tuple[int, float]] = []
-    for i, accuracy in enumerate(accuracies):
-        if accuracy is not None and (not best or accuracy > best[-1][1]):
-            best.append((i, accuracy))
+    for i, value in enumerate(values):
+        if value is not None and metric.better(value, best[-1][1] if best else None):
+            best.append((i, value))
     tests = evaluator.look_up_tests([architecture(i) for i, _ in best])
     return [
-        Incumbent(index=i, val_accuracy=accuracy, test_accuracy=fraction(tests[k]) if tests else None)
-        for k, (i, accuracy) in enumerate(best)
+        Incumbent(index=i, value=value, test_value=metric.checked(tests[k]) if tests else None)
+        for k, (i, value) in enumerate(best)
     ]

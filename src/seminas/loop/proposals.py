@@ -34,7 +34,7 @@ class Asked:
         architecture: The architecture.
         known: Number of evaluations that the strategy knew.
         round: Round of the strategy, whose fit made the proposal.
-        prediction: Predicted validation accuracy, a fraction, or None.
+        prediction: Predicted score, or None.
         metrics: Numbers for the loggers by name.
         origin: Part of the strategy from which the architecture came, or None.
     """
@@ -62,7 +62,7 @@ class Proposals:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the strategy knows all accuracies so far and has no more architectures."""
+        """Whether the strategy knows all scores so far and has no more architectures."""
         return self._exhausted
 
     def replay(self, architecture: Any, results: list[tuple[Any, float | None]]) -> None:
@@ -70,7 +70,7 @@ class Proposals:
 
         Args:
             architecture: Architecture that the strategy proposed.
-            results: Architectures and accuracies that arrived between the question before and this one, in order.
+            results: Architectures and scores that arrived between the question before and this one, in order.
         """
         for result in results:
             self._receive(*result)
@@ -81,9 +81,9 @@ class Proposals:
         """Return the next proposal, or None if there is none now."""
         return self._ask()
 
-    def tell(self, architecture: Any, accuracy: float | None) -> None:
-        """Receive an accuracy, a fraction, or None for a failed evaluation."""
-        self._receive(architecture, accuracy)
+    def tell(self, architecture: Any, score: float | None) -> None:
+        """Receive a score, or None for a failed evaluation."""
+        self._receive(architecture, score)
 
     def wait(self, timeout_s: float) -> None:
         """Wait until there is a proposal, or until the time is over."""
@@ -91,8 +91,8 @@ class Proposals:
     def close(self) -> None:
         """End the thread, if there is one."""
 
-    def _receive(self, architecture: Any, accuracy: float | None) -> None:
-        self._strategy.tell([architecture], [accuracy])
+    def _receive(self, architecture: Any, score: float | None) -> None:
+        self._strategy.tell([architecture], [score])
         self._known += 1
         self.pending.pop(architecture, None)
         self._exhausted = False
@@ -143,7 +143,7 @@ class ProposalsAhead(Proposals):
 
     @property
     def exhausted(self) -> bool:
-        """Whether the strategy knows all accuracies so far and has no more architectures."""
+        """Whether the strategy knows all scores so far and has no more architectures."""
         with self._changed:
             return self._exhausted and not self._news and not self._ready
 
@@ -165,10 +165,10 @@ class ProposalsAhead(Proposals):
             self._changed.notify_all()
             return asked
 
-    def tell(self, architecture: Any, accuracy: float | None) -> None:
-        """Receive an accuracy, a fraction, or None for a failed evaluation."""
+    def tell(self, architecture: Any, score: float | None) -> None:
+        """Receive a score, or None for a failed evaluation."""
         with self._changed:
-            self._news.append((architecture, accuracy))
+            self._news.append((architecture, score))
             self._num_told += 1
             self._changed.notify_all()
 

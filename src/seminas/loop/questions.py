@@ -28,7 +28,7 @@ def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, aske
         key=space.key(asked.architecture),
         known=asked.known,
         asked_s=asked_s,
-        prediction=asked.prediction,
+        prediction=None if asked.prediction is None else archive.metric.score(asked.prediction),
         origin=asked.origin,
     )
     archive.ask(question)
@@ -38,7 +38,7 @@ def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, aske
 def replay(
     archive: Archive, space: SearchSpace[Any], strategy: Strategy[Any], proposals: Proposals, refusal: str
 ) -> list[Any]:
-    """Give a new strategy the imported accuracies, and the recorded questions and accuracies in their order.
+    """Give a new strategy the imported scores, and the recorded questions and scores in their order.
 
     Args:
         archive: Archive of the search.
@@ -54,17 +54,18 @@ def replay(
         UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
     """
     imported = [space.from_json(record.architecture) for record in archive.imported]
-    strategy.tell(imported, [record.val_accuracy for record in archive.imported])
+    strategy.tell(imported, archive.scores(archive.imported))
     if archive.questions:
         asked = strategy.ask(1).architectures
         if not asked or space.key(asked[0]) != archive.questions[0].key:
             raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
-    results = [(space.from_json(r.architecture), r.val_accuracy) for r in archive.records]
+    told = [space.from_json(record.architecture) for record in archive.records]
+    results = list(zip(told, archive.scores(archive.records), strict=True))
     architectures = [space.from_json(question.architecture) for question in archive.questions]
     known = 0
     for question, architecture in zip(archive.questions, architectures, strict=True):
         proposals.replay(architecture, results[known : question.known])
         known = question.known
-    for architecture, accuracy in results[known:]:
-        proposals.tell(architecture, accuracy)
+    for architecture, score in results[known:]:
+        proposals.tell(architecture, score)
     return architectures

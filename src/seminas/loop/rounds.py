@@ -24,7 +24,7 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
     last = archive.records[-1].round if len(archive) else -1
     if archive.imported:
         imported = [space.from_json(record.architecture) for record in archive.imported]
-        search.strategy.tell(imported, [record.val_accuracy for record in archive.imported])
+        search.strategy.tell(imported, archive.scores(archive.imported))
     for number, size in enumerate(sizes):
         recorded = archive.round(number)
         _set_clock(search, number)
@@ -40,8 +40,7 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
                 return
             if search.interrupted() or not _evaluate(search, proposal, number):
                 return
-        accuracies = [record.val_accuracy for record in archive.round(number)]
-        search.strategy.tell(proposal.architectures, accuracies)
+        search.strategy.tell(proposal.architectures, archive.scores(archive.round(number)))
         if number >= last:
             _revise(search, number)
         search.observer.round_done(number, archive, proposal.metrics)
@@ -60,17 +59,17 @@ def _set_clock(search: Search, number: int) -> None:
 
 
 def _revise(search: Search, number: int) -> None:
-    """Measure all earlier architectures again, once for each round, if the evaluator's accuracies can change."""
+    """Measure all earlier architectures again, once for each round, if the evaluator's values can change."""
     if not search.evaluator.revises:
         return
     archive = search.archive
     architectures = [search.space.from_json(record.architecture) for record in archive.records]
     if archive.revised < number:
-        accuracies: list[float | None] = list(search.evaluator.revised(architectures))
+        values: list[float | None] = list(search.evaluator.revised(architectures))
         for record in archive.failures:
-            accuracies[record.index] = None
-        archive.revise(number, accuracies)
-    search.strategy.revise(architectures, [record.val_accuracy for record in archive.records])
+            values[record.index] = None
+        archive.revise(number, values)
+    search.strategy.revise(architectures, archive.scores(archive.records))
 
 
 def _evaluate(search: Search, proposal: Proposal, number: int) -> bool:
@@ -107,6 +106,7 @@ def _evaluate(search: Search, proposal: Proposal, number: int) -> bool:
             running.remove(i)
             if not archive.holds(first + i):
                 a = architectures[i]
-                prediction, origin = proposal.predictions.get(a), proposal.origins.get(a)
+                score, origin = proposal.predictions.get(a), proposal.origins.get(a)
+                prediction = None if score is None else archive.metric.score(score)
                 search.add(first + i, number, a, evaluation, prediction=prediction, origin=origin)
     return not dropped

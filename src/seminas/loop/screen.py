@@ -10,6 +10,7 @@ from rich.table import Table
 
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
+from seminas.runs.metric import ACCURACY
 from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 
@@ -37,13 +38,14 @@ class Screen(Observer):
         )
         self._task = self._progress.add_task("starting", total=None, best="-")
         self._sizes: Sequence[int] = ()
+        self._metric = ACCURACY
         self._best: float | None = None
         self._printed = 0
         self._running = ""
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Draw the bar, including the evaluations of earlier processes."""
-        self._sizes = sizes
+        self._sizes, self._metric = sizes, archive.metric
         self._progress.update(self._task, total=sum(sizes))
         self._progress.start()
         if len(archive) and not self._quiet:
@@ -75,29 +77,30 @@ class Screen(Observer):
     def evaluated(self, records: Sequence[Record]) -> None:
         """Advance the bar, and print failed evaluations."""
         for record in records:
-            if record.val_accuracy is None:
+            if record.value is None:
                 self._console.print(f"evaluation {record.index} failed: {record.error}", markup=False)
-            elif self._best is None or record.val_accuracy > self._best:
-                self._best = record.val_accuracy
+            elif self._metric.better(record.value, self._best):
+                self._best = record.value
             self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating{self._running}")
-        best = "-" if self._best is None else f"{self._best:.4f}"
+        best = "-" if self._best is None else self._metric.text(self._best)
         self._progress.update(self._task, advance=len(records), best=best)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
         """Print a line for the round. In a search of many rounds, print it only after each tenth of the evaluations."""
         records = archive.round(round_number)
         total, done = sum(self._sizes), records[-1].index + 1
-        best = archive.best  # If the evaluator measured again, the best accuracy may be lower now.
-        self._best = None if best is None else best.val_accuracy
+        best = archive.best  # If the evaluator measured again, the best value may be worse now.
+        self._best = None if best is None else best.value
         few = len(self._sizes) <= MOST_LINES or done == total
         if self._quiet or not (few or done - self._printed >= total / 10):
             return
         self._printed = done
-        values = [r.val_accuracy for r in records if r.val_accuracy is not None]
+        values = [r.value for r in records if r.value is not None]
+        written = self._metric.text
         text = f"round {round_number}/{len(self._sizes) - 1}: {len(records)} evaluated"
-        if values:
-            text += f", mean {sum(values) / len(values):.4f}, best {max(values):.4f}"
-            text += f", best so far {self._best:.4f}"
+        if values and self._best is not None:
+            text += f", mean {written(sum(values) / len(values))}, best {written(self._metric.best(values))}"
+            text += f", best so far {written(self._best)}"
         for name, value in metrics.items():
             text += f", {name} {value:.3g}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -111,9 +114,9 @@ def print_result(result: SearchResult, folder: Path) -> None:
     """Print a search's result as a table, and list the files of its folder."""
     table = Table(show_header=False, title=f"{result.strategy} on {result.space}")
     table.add_row("best architecture", _written(result.best_architecture))
-    table.add_row("validation accuracy", f"{result.best_val_accuracy:.4f}")
-    test = result.test_accuracy
-    table.add_row("test accuracy", "not known" if test is None else f"{test:.4f}")
+    metric, test = result.metric, result.test_value
+    table.add_row(metric.title, metric.text(result.best_value))
+    table.add_row(metric.test_title, "not known" if test is None else metric.text(test))
     if result.parameters is not None:
         table.add_row("parameters", f"{result.parameters:,}")
     failures = f" ({result.num_failures} failed)" if result.num_failures else ""

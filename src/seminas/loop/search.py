@@ -30,7 +30,7 @@ class Search:
 
     Attributes:
         space: Space of the candidates.
-        evaluator: Evaluator that gives the validation accuracies.
+        evaluator: Evaluator that measures architectures.
         strategy: Strategy that chooses the architectures to evaluate.
         archive: Archive that stores the evaluations.
         observer: Observer of each event.
@@ -39,8 +39,8 @@ class Search:
         limits: Limits that end the search before its plan does. None means no limits.
         wall_s: Function that returns the duration of the search so far, in seconds, with earlier processes.
         interrupts: Ctrl-C, which ends the search before its plan does.
-        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``max_hours``, ``interrupt``,
-            or ``space`` if the strategy has no more architectures.
+        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
+            ``interrupt``, or ``space`` if the strategy has no more architectures.
     """
 
     space: SearchSpace
@@ -97,14 +97,14 @@ class Search:
             round_number: Round of the search.
             architecture: The architecture.
             evaluation: Its evaluation.
-            prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+            prediction: Value that the strategy predicted. None without a prediction.
             origin: Part of the strategy from which the architecture came, if it names one.
             number: Number of the question, in an asynchronous search.
 
         Raises:
             UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written.
         """
-        evaluation = checked(evaluation)
+        evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")
@@ -114,13 +114,14 @@ class Search:
             round=round_number,
             architecture=self.space.to_json(architecture),
             key=key,
-            val_accuracy=evaluation.val_accuracy,
+            value=evaluation.value,
             cost_s=evaluation.cost_s,
             prediction=prediction,
             error=evaluation.error,
             number=number,
             ended_s=None if only_costs else self.now_s(),
             origin=origin,
+            metrics=dict(evaluation.metrics),
         )
         self.show(self.archive.add(record))
 

@@ -1,25 +1,23 @@
 """Ask and tell: a search whose evaluations somebody else runs."""
 
-import json
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Generic
+from typing import Generic
 
-from seminas.config.check import changed_keys, flat
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError, config_error
-from seminas.evaluators.base import Evaluator
-from seminas.evaluators.evaluation import fraction
-from seminas.loop.outcome import search_result
+from seminas.evaluators.evaluation import checked, measured
 from seminas.loop.plan import make_plan
 from seminas.loop.proposals import Asked, Proposals
 from seminas.loop.questions import replay, store_question
+from seminas.loop.study_folder import refuse_another, write_study_result
 from seminas.runs.archive import Archive, MemoryArchive
-from seminas.runs.folder import CONFIG_FILE, RunFolder
+from seminas.runs.folder import RunFolder
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.records import Question, Record
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.positions import Scalar
@@ -38,7 +36,7 @@ class Trial(Generic[A]):
         number: Number of the trial in its study, from 0.
         architecture: The architecture, a value of the space.
         key: Name of the architecture in its space.
-        prediction: Validation accuracy that the strategy predicts, a fraction. None without a prediction.
+        prediction: Value of the study's metric that the strategy predicts. None without a prediction.
         choices: Value at each position of a dictionary or a sequence space that counts. Empty for other spaces.
     """
 
@@ -50,7 +48,7 @@ class Trial(Generic[A]):
 
 
 class AskTell(Generic[A]):
-    """The loop of a study. ``ask`` gives architectures to evaluate, and ``tell`` takes their accuracies."""
+    """The loop of a study. ``ask`` gives architectures to evaluate, and ``tell`` takes their values."""
 
     def __init__(
         self,
@@ -59,6 +57,8 @@ class AskTell(Generic[A]):
         config: Config,
         folder: RunFolder | None,
         choices: Callable[[A], dict[str, Scalar]],
+        metric: Metric = ACCURACY,
+        metrics: Sequence[Metric] = (),
     ) -> None:
         """Begin a study, or continue the study in a folder.
 
@@ -68,21 +68,23 @@ class AskTell(Generic[A]):
             config: Config of the study, which the folder records.
             folder: Folder of the study. With None, the study is kept in memory only.
             choices: Function that returns the ``choices`` of a trial.
+            metric: Metric whose values ``tell`` takes, and which the study optimizes.
+            metrics: Further metrics that ``tell`` takes.
 
         Raises:
             UserError: The folder belongs to another study, another process holds it, or it cannot be written.
         """
         self._space, self._strategy, self._folder, self._choices = space, strategy, folder, choices
-        self._proposals = Proposals(strategy)
+        self._proposals, self._metrics = Proposals(strategy), metrics
         self._unstored: Asked | None = None
         with ExitStack() as stack:
-            self._archive: Archive = MemoryArchive()
+            self._archive: Archive = MemoryArchive(metric)
             earlier_s = 0.0
             if folder is not None:
-                _refuse_another(folder, config)
+                refuse_another(folder, config)
                 stack.enter_context(folder.claim(config))
                 earlier_s = folder.timing()["wall_s"]
-                self._archive = stack.enter_context(closing(Archive(folder.path)))
+                self._archive = stack.enter_context(closing(Archive(folder.path, metric)))
             self._started = time.monotonic() - earlier_s
             self._plan = replace(
                 make_plan(SearchSettings(), space.size, strategy.round_sizes), total=space.size
@@ -92,7 +94,7 @@ class AskTell(Generic[A]):
             self._plan_for(len(self._archive))
             replay(self._archive, space, strategy, self._proposals, "this study; choose another folder")
             if folder is not None:
-                stack.callback(_write_result, folder, config, self._archive, space)
+                stack.callback(write_study_result, folder, config, self._archive, space)
             self._end = weakref.finalize(self, stack.pop_all().close)
         self._open = {q.number: self._trial(q) for q in self._archive.open_questions()}
         self._waiting = dict(self._open)
@@ -101,8 +103,8 @@ class AskTell(Generic[A]):
     def ask(self, n: int = 1) -> list[Trial[A]]:
         """Return architectures to evaluate. They are on disk before this returns, if the study has a folder.
 
-        The strategy knows the accuracies so far, and that all earlier trials are being evaluated. After a kill, the
-        trials that have no accuracy come first.
+        The strategy knows the values so far, and that all earlier trials are being evaluated. After a kill, the trials
+        that have no value come first.
 
         Args:
             n: Number of architectures.
@@ -127,28 +129,39 @@ class AskTell(Generic[A]):
         self._begun |= dict.fromkeys(trials, self._now_s())
         return list(trials.values())
 
-    def tell(self, trial: Trial[A], accuracy: float | None = None, *, error: str | None = None) -> None:
-        """Take the accuracy of a trial, or the reason why its evaluation failed.
+    def tell(
+        self,
+        trial: Trial[A],
+        value: float | Mapping[str, float] | None = None,
+        *,
+        error: str | None = None,
+        accuracy: float | None = None,
+    ) -> None:
+        """Take the value of a trial, or the reason why its evaluation failed.
 
         Trials may be told in any order. The evaluation is on disk before this returns, if the study has a folder. Its
         cost is the time since ``ask`` returned the trial. After an error, nothing has changed.
 
         Args:
             trial: Trial from ``ask`` of this study, also of an earlier process.
-            accuracy: Validation accuracy, a fraction.
+            value: Value of the study's metric, by default the validation accuracy, a fraction. Or a dictionary of this
+                value and those of further metrics by name.
             error: Reason of a failure. Its first line is recorded.
+            accuracy: Another name of ``value``.
 
         Raises:
-            UserError: The trial is unknown or finished, the accuracy is no number from 0 to 1, neither or both of
-                accuracy and error are given, the study is closed, or the evaluation cannot be written.
+            UserError: The trial is unknown or finished, a value is not valid, neither or both of value and error are
+                given, the study is closed, or the evaluation cannot be written.
         """
         self._check_not_closed()
         number = self._number_of(trial)
-        if (accuracy is None) == (error is None):
-            raise UserError(f"trial {number}: tell takes either an accuracy or an error")
-        value = fraction(accuracy)
-        if accuracy is not None and value is None:
-            raise config_error(f"trial {number}: accuracy", accuracy, "a number from 0 to 1")
+        value = accuracy if value is None else value
+        if (value is None) == (error is None):
+            raise UserError(f"trial {number}: tell takes either a value or an error")
+        metric = self._archive.metric
+        evaluation = checked(measured(value, metric, 0.0), metric, self._metrics)
+        if error is None and evaluation.error is not None:
+            raise UserError(f"trial {number}: {evaluation.error}")
         if error is not None and (not isinstance(error, str) or not error.strip()):
             raise config_error(f"trial {number}: error", repr(error), "a text")
         now_s = self._now_s()
@@ -158,17 +171,19 @@ class AskTell(Generic[A]):
             round=self._strategy.round,
             architecture=self._space.to_json(opened.architecture),
             key=opened.key,
-            val_accuracy=value,
+            value=evaluation.value,
             cost_s=now_s - self._begun.get(number, now_s),
             prediction=opened.prediction,
             error=None if error is None else error.strip().splitlines()[0],
             number=number,
             ended_s=now_s,
             origin=self._archive.questions[number].origin,
+            metrics=dict(evaluation.metrics),
         )
         self._plan_for(record.index + 1)
         self._archive.add(record)
-        self._proposals.tell(opened.architecture, value)
+        (score,) = self._archive.scores([record])
+        self._proposals.tell(opened.architecture, score)
         for of_open in (self._open, self._waiting, self._begun):
             of_open.pop(number, None)
         if self._folder is not None and error is not None and len(error.strip().splitlines()) > 1:
@@ -176,7 +191,7 @@ class AskTell(Generic[A]):
 
     @property
     def best(self) -> Record | None:
-        """The finished evaluation with the highest accuracy, the first of equal ones. None without a success."""
+        """The finished evaluation with the best value, the first of equal ones. None without a success."""
         return self._archive.best
 
     @property
@@ -257,35 +272,3 @@ class AskTell(Generic[A]):
     def _check_not_closed(self) -> None:
         if not self._end.alive:
             raise UserError("the study is closed; make it again with the same folder")
-
-
-def _refuse_another(folder: RunFolder, config: Config) -> None:
-    """Refuse a folder that belongs to another config.
-
-    Raises:
-        UserError: The folder belongs to another study or run, or its config cannot be read.
-    """
-    recorded = folder.config()
-    if recorded is None:
-        return
-    before, after = flat(recorded), flat(config)
-    for key in changed_keys(recorded, config):
-        raise UserError(
-            f"{folder}: belongs to another config: {key} is {before.get(key)} in its {CONFIG_FILE}, and "
-            f"{after.get(key)} in this study; choose another folder"
-        )
-    if json.dumps(recorded["space"]) != json.dumps(config["space"]):
-        raise UserError(f"{folder}: has the positions of the space in another order; choose another folder")
-
-
-def _write_result(folder: RunFolder, config: Config, archive: Archive, space: SearchSpace[Any]) -> None:
-    """Write the result of a study that has a best evaluation, for reports.
-
-    Raises:
-        UserError: The result cannot be written.
-    """
-    if archive.best is not None:
-        side_by_side = max(question.number + 1 - question.known for question in archive.questions)
-        no_tests: Evaluator[Any] = Evaluator()
-        result = search_result(config, archive, space, no_tests, folder.timing(), side_by_side, "close")
-        folder.write_result(result)

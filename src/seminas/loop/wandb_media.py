@@ -13,19 +13,26 @@ from seminas.spaces.base import SearchSpace
 
 MOST_DRAWN = 20
 """The best architectures of a search that are drawn in the table."""
-COLUMNS = ("index", "round", "architecture", "val_accuracy", "prediction", "cost_s", "error", "drawing")
+
+
+def columns(*metrics: str) -> list[str]:
+    """Return the columns of the table of architectures, with those of some metrics."""
+    return ["index", "round", "architecture", *metrics, "prediction", "cost_s", "error", "drawing"]
 
 
 def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> dict[str, Any]:
     """Return a search's table and figures (PNG files) as a row of W&B's history."""
     import wandb
 
-    done = [r for r in archive.records if r.val_accuracy is not None]
-    drawn = {r.index for r in sorted(done, key=lambda r: (-(r.val_accuracy or 0), r.index))[:MOST_DRAWN]}
-    table = wandb.Table(columns=list(COLUMNS))
+    metric, done = archive.metric, [(r.value, r.index) for r in archive.records if r.value is not None]
+    best_first = sorted(done, key=lambda pair: (-metric.score(pair[0]), pair[1]))
+    drawn = {index for _, index in best_first[:MOST_DRAWN]}
+    further = list(dict.fromkeys(name for r in archive.records for name in r.metrics))
+    table = wandb.Table(columns=columns(metric.name, *further))
     for r in archive.records:
         drawing = wandb.Image(_pixels(space, r.architecture)) if r.index in drawn else None
-        table.add_data(r.index, r.round, r.key, r.val_accuracy, r.prediction, r.cost_s, r.error, drawing)
+        values = [r.value, *(r.metrics.get(name) for name in further)]
+        table.add_data(r.index, r.round, r.key, *values, r.prediction, r.cost_s, r.error, drawing)
     return {"architectures": table, **{file.stem: wandb.Image(str(file)) for file in figures}}
 
 

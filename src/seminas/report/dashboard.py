@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError, first_line
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.storage.files import write_file
 
 STEP = "trainer/global_step"
@@ -12,7 +13,7 @@ STRATEGY, LABELED = "names.strategy", "search.num_labeled"
 RATIO, SPACE = "search.pseudo_label_ratio", "names.space"
 
 
-def ablation_view(entity: str, project: str, name: str, group: str | None) -> Any:
+def ablation_view(entity: str, project: str, name: str, group: str | None, metric: Metric = ACCURACY) -> Any:
     """Return the view, a ``wandb_workspaces.workspaces.Workspace``.
 
     Args:
@@ -20,25 +21,26 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
         project: W&B project.
         name: Name of the view.
         group: Folder name of the only sweep that the view shows. None shows all runs.
+        metric: Metric of the runs.
     """
     import wandb_workspaces.reports.v2 as reports
     import wandb_workspaces.workspaces as workspaces
 
-    def bars(metric: str, key: str) -> Any:
+    def bars(number: str, key: str) -> Any:
         return reports.BarPlot(
-            title=f"{metric} by {key}",
-            metrics=[reports.SummaryMetric(metric)],
+            title=f"{number} by {key}",
+            metrics=[reports.SummaryMetric(number)],
             groupby=reports.Config(key),
             groupby_aggfunc="mean",
             groupby_rangefunc="stddev",
             orientation="v",
         )
 
-    def curve(metric: str, title: str, key: str) -> Any:
+    def curve(number: str, title: str, key: str) -> Any:
         return reports.LinePlot(
             title=title,
             x=STEP,
-            y=[metric],
+            y=[number],
             title_x="evaluations",
             groupby=f"config.{key}",
             groupby_aggfunc="mean",
@@ -47,16 +49,16 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
 
     def scatter(key: str) -> Any:
         return reports.ScatterPlot(
-            title=f"final test accuracy over {key}",
+            title=f"final {metric.test_title} over {key}",
             x=reports.Config(key),
-            y=reports.SummaryMetric("final/test_accuracy"),
+            y=reports.SummaryMetric(f"final/{metric.test_name}"),
         )
 
     def ablation(question: str, key: str, title: str) -> Any:
         panels = [
             scatter(key),
-            bars("final/test_accuracy", key),
-            curve("best_val_accuracy", f"best so far, by {title}", key),
+            bars(f"final/{metric.test_name}", key),
+            curve(metric.best_name, f"best so far, by {title}", key),
         ]
         return workspaces.Section(name=question, is_open=True, panels=panels)
 
@@ -67,9 +69,9 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
             name="Who wins at equal labels?",
             is_open=True,
             panels=[
-                curve("best_val_accuracy", "best so far, by strategy", STRATEGY),
-                bars("final/test_accuracy", STRATEGY),
-                bars("final/best_val_accuracy", SPACE),
+                curve(metric.best_name, "best so far, by strategy", STRATEGY),
+                bars(f"final/{metric.test_name}", STRATEGY),
+                bars(f"final/{metric.best_name}", SPACE),
             ],
         ),
         workspaces.Section(
@@ -79,7 +81,7 @@ def ablation_view(entity: str, project: str, name: str, group: str | None) -> An
                 reports.MediaBrowser(
                     media_keys=["search_curve", "best_architecture", "predictions"], num_columns=3
                 ),
-                reports.LinePlot(title="evaluations", x=STEP, y=["val_accuracy", "prediction"]),
+                reports.LinePlot(title="evaluations", x=STEP, y=[metric.name, "prediction"]),
             ],
         ),
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 from seminas.errors import UserError
 from seminas.loop.drawing import save_figure
 from seminas.report.predictors import predictor_section
-from seminas.report.runs import Runs, group, problem_of
+from seminas.report.problems import problem_of
+from seminas.report.runs import Runs, group
 from seminas.report.searches import search_section
 from seminas.report.section import Section, as_csv, html_table
 from seminas.runs.results import PredictorResult

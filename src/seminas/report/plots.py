@@ -7,8 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from seminas.loop.scales import free_corner, range_without_worst, widened
 from seminas.report.runs import Setting
-from seminas.report.statistics import final_accuracy, stacked, standard_error
+from seminas.report.statistics import final_value, stacked, standard_error
+from seminas.runs.metric import Metric
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
@@ -16,36 +18,37 @@ MOST_LINES, MOST_POINTS, MOST_TIMES = 16, 2_000, 200
 
 
 def curves(settings: Sequence[Setting]) -> Figure:
-    """Return a figure of the best accuracy so far against the number of evaluations.
+    """Return a figure of the best value so far against the number of evaluations.
 
-    A line is the mean over the seeds of a setting. Its band is the standard error. The test accuracy has a panel of its
+    A line is the mean over the seeds of a setting. Its band is the standard error. The test value has a panel of its
     own if it is known for all runs.
     """
     tests = all(run.best_test is not None for s in settings for run in s.runs.values())
     figure = Figure(figsize=(11 if tests else 6.5, 4.4), layout="constrained")
     axes = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
-    for ax, split in zip(axes, ("validation", "test"), strict=False):
-        lows, highs = [], []
+    metric = settings[0].metric
+    titles = {"validation": metric.title, "test": metric.test_title}
+    for ax, (split, title) in zip(axes, titles.items(), strict=False):
+        firsts, lasts = [], []
         for i, setting in enumerate(settings[:MOST_LINES]):
             mean, error = _band(setting, split)
             x = np.arange(1, len(mean) + 1)
             ax.plot(x, mean, label=setting.label, **_style(i))
             ax.fill_between(x, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0)
-            # The low accuracies of the first evaluations would compress the rest of the figure.
-            lows.append(mean[len(mean) // 5])
-            highs.append((mean + error)[-1])
-        margin = 0.05 * (max(highs) - min(lows)) + 1e-4
-        ax.set_ylim(min(lows) - margin, max(highs) + margin)
-        ax.set(xlabel="evaluations", ylabel=f"{split} accuracy of the best so far")
+            # The bad values of the first evaluations would compress the rest of the figure.
+            firsts.append(mean[len(mean) // 5])
+            lasts.append((mean + metric.sign * error)[-1])
+        ax.set_ylim(*_limits(firsts, lasts, metric))
+        ax.set(xlabel="evaluations", ylabel=metric.labeled(f"{title} of the best so far"))
         ax.grid(alpha=0.3)
-    axes[0].legend(fontsize="small", loc="lower right")
+    axes[0].legend(fontsize="small", loc=free_corner(metric))
     return figure
 
 
 def curves_over_time(settings: Sequence[Setting]) -> Figure | None:
-    """Return a figure of the best validation accuracy so far against the time since the start of the search.
+    """Return a figure of the best value so far against the time since the start of the search.
 
-    A line is the mean over the seeds of a setting, from the time at which all of them have an accuracy to the end of
+    A line is the mean over the seeds of a setting, from the time at which all of them have a value to the end of
     the longest. Its band is the standard error. Return None if all searches had one worker, or if the times are not
     known.
     """
@@ -54,7 +57,7 @@ def curves_over_time(settings: Sequence[Setting]) -> Figure | None:
         return None
     figure = Figure(figsize=(6.5, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    lows, highs = [], []
+    firsts, lasts, metric = [], [], settings[0].metric
     for i, setting in enumerate(settings[:MOST_LINES]):
         lines = [(np.maximum.accumulate(run.times_s), run.best_val) for run in setting.runs.values()]
         first, last = max(times[0] for times, _ in lines), max(times[-1] for times, _ in lines)
@@ -65,14 +68,20 @@ def curves_over_time(settings: Sequence[Setting]) -> Figure | None:
         axes.fill_between(
             times / 3600, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0
         )
-        lows.append(mean[len(mean) // 5])
-        highs.append((mean + error)[-1])
-    margin = 0.05 * (max(highs) - min(lows)) + 1e-4
-    axes.set_ylim(min(lows) - margin, max(highs) + margin)
-    axes.set(xlabel="hours since the start of the search", ylabel="validation accuracy of the best so far")
+        firsts.append(mean[len(mean) // 5])
+        lasts.append((mean + metric.sign * error)[-1])
+    axes.set_ylim(*_limits(firsts, lasts, metric))
+    label = metric.labeled(f"{metric.title} of the best so far")
+    axes.set(xlabel="hours since the start of the search", ylabel=label)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="lower right")
+    axes.legend(fontsize="small", loc=free_corner(metric))
     return figure
+
+
+def _limits(firsts: Sequence[float], lasts: Sequence[float], metric: Metric) -> tuple[float, float]:
+    """Return the lower and the upper end of the axis for curves, whose early and last values are given."""
+    low, high = (min(firsts), max(lasts)) if metric.sign > 0 else (min(lasts), max(firsts))
+    return widened(metric, low, high, 0.05, 1e-4)
 
 
 def _band(setting: Setting, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,7 +105,7 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
 
 
 def ablation(settings: Sequence[Setting], key: str) -> Figure:
-    """Return a figure of the final accuracy against the values of a swept key.
+    """Return a figure of the final value against the values of a swept key.
 
     Each combination of the other swept keys has its own line. A point is the mean over seeds, and its bar is the
     standard error.
@@ -107,15 +116,17 @@ def ablation(settings: Sequence[Setting], key: str) -> Figure:
         if value is None:
             continue
         rest = Setting(setting.strategy, tuple(kv for kv in setting.swept if kv[0] != key), {})
-        final = final_accuracy(setting)
+        final = final_value(setting)
         lines.setdefault(rest.label, []).append((value, final.mean(), float(standard_error(final))))
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for i, (label, points) in enumerate(sorted(lines.items())[:MOST_LINES]):
         x, y, error = np.array(sorted(points)).T
         axes.errorbar(x, y, error, marker="o", markersize=4, capsize=3, label=label, **_style(i))
-    known = not any(np.isnan(s.final("test_accuracy")).any() for s in settings)
-    axes.set(xlabel=key, ylabel=f"{'test' if known else 'best validation'} accuracy")
+    known = not any(np.isnan(s.final("test_value")).any() for s in settings)
+    metric = settings[0].metric
+    title = metric.test_title if known else f"best {metric.title}"
+    axes.set(xlabel=key, ylabel=metric.labeled(title))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     return figure
@@ -134,8 +145,8 @@ def origins(settings: Sequence[Setting]) -> Figure | None:
     for setting in settings:
         of_setting: dict[str, NDArray[np.float64]] = {}
         for run in setting.runs.values():
-            before = np.concatenate([[-np.inf], np.nan_to_num(run.best_val[:-1], nan=-np.inf)])
-            improves = np.nan_to_num(run.best_val, nan=-np.inf) > before
+            best = np.nan_to_num(run.metric.sign * run.best_val, nan=-np.inf)
+            improves = best > np.concatenate([[-np.inf], best[:-1]])
             for record, improved in zip(run.records, improves, strict=True):
                 number = of_setting.setdefault(record.origin or "other", np.zeros(2))
                 number += (1, improved)
@@ -160,22 +171,23 @@ def origins(settings: Sequence[Setting]) -> Figure | None:
 def evaluated(space: SearchSpace, settings: Sequence[Setting]) -> Figure:
     """Return a figure of the evaluated architectures, with a panel for each strategy.
 
-    The axes are the first two principal components of the architectures' features. The color is the validation
-    accuracy. At most ``MOST_POINTS`` architectures are drawn.
+    The axes are the first two principal components of the architectures' features. The color is the value of the
+    metric. At most ``MOST_POINTS`` architectures are drawn.
     """
     strategies: dict[str, dict[str, Record]] = {}
     for setting in settings:
         latest = strategies.setdefault(setting.strategy, {})
         for run in setting.runs.values():
-            latest |= {r.key: r for r in run.records if r.val_accuracy is not None and r.key not in latest}
+            latest |= {r.key: r for r in run.records if r.value is not None and r.key not in latest}
     record_of_key = {key: record for records in strategies.values() for key, record in records.items()}
     rng = np.random.default_rng(0)
     keys = sorted(record_of_key)
     keys = [keys[i] for i in np.sort(rng.permutation(len(keys))[:MOST_POINTS])]
     features = space.features([space.from_json(record_of_key[key].architecture) for key in keys])
     position = dict(zip(keys, _principal_components(features), strict=True))
-    accuracies = np.array([record_of_key[key].val_accuracy for key in keys], dtype=np.float64)
-    low, high = np.quantile(accuracies, 0.1), accuracies.max()
+    metric = settings[0].metric
+    values = np.array([record_of_key[key].value for key in keys], dtype=np.float64)
+    low, high = range_without_worst(metric, values, 0.1)
     columns = min(4, len(strategies))
     lines = -(-len(strategies) // columns)
     figure = Figure(figsize=(3.2 * columns + 0.8, 2.9 * lines + 0.4), layout="constrained")
@@ -185,13 +197,14 @@ def evaluated(space: SearchSpace, settings: Sequence[Setting]) -> Figure:
         axes.scatter(*all_points.T, s=3, color="0.9", rasterized=True)
         drawn_keys = [key for key in keys if key in records]
         points = np.array([position[key] for key in drawn_keys]).reshape(-1, 2)
-        colors = [records[key].val_accuracy for key in drawn_keys]
+        colors = [records[key].value for key in drawn_keys]
         points_drawn = axes.scatter(*points.T, c=colors, s=6, vmin=low, vmax=high, rasterized=True)
         axes.set_title(name, fontsize="medium")
         axes.set(xticks=[], yticks=[])
     for axes in grid[len(strategies) :]:
         axes.axis("off")
-    figure.colorbar(points_drawn, ax=grid, label="validation accuracy", extend="min")
+    extend = "min" if metric.sign > 0 else "max"
+    figure.colorbar(points_drawn, ax=grid, label=metric.labeled(metric.title), extend=extend)
     return figure
 
 

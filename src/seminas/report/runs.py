@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.config.build import TARGET
 from seminas.config.check import flat, rule_at
-from seminas.config.evaluators import LandscapeSettings
 from seminas.errors import UserError
+from seminas.loop.scales import best_so_far
+from seminas.report.problems import problem_of
 from seminas.runs.folder import RunFolder, run_folders
+from seminas.runs.metric import Metric
 from seminas.runs.records import Record
 from seminas.runs.results import PredictorResult, Result, SearchResult
 from seminas.storage.values import Config
@@ -53,11 +54,16 @@ class Run:
         """Name of the problem. It is equal for runs that can be compared."""
         return problem_of(self.result)
 
+    @property
+    def metric(self) -> Metric:
+        """Metric that the search optimized."""
+        return self.result.metric
+
     @cached_property
     def best_val(self) -> NDArray[np.float64]:
-        """Best validation accuracy so far after each evaluation, ``[q]``. NaN before the first success."""
-        values = [np.nan if r.val_accuracy is None else r.val_accuracy for r in self.records]
-        return np.fmax.accumulate(np.array(values, dtype=np.float64))
+        """Best value so far after each evaluation, ``[q]``. NaN before the first success."""
+        values = [np.nan if r.value is None else r.value for r in self.records]
+        return best_so_far(self.metric, np.array(values, dtype=np.float64))
 
     @cached_property
     def times_s(self) -> NDArray[np.float64]:
@@ -72,16 +78,16 @@ class Run:
 
     @cached_property
     def best_test(self) -> NDArray[np.float64] | None:
-        """Test accuracy of the best architecture so far after each evaluation, ``[q]``. None if it is not known.
+        """Test value of the best architecture so far after each evaluation, ``[q]``. None if it is not known.
 
-        The best architecture is the one with the highest validation accuracy.
+        The best architecture is the one with the best value.
         """
         incumbents = self.result.incumbents
-        if not incumbents or incumbents[0]["test_accuracy"] is None:
+        if not incumbents or incumbents[0]["test_value"] is None:
             return None
         curve = np.full(len(self.records), np.nan)
         for incumbent in incumbents:
-            curve[incumbent["index"] :] = incumbent["test_accuracy"]
+            curve[incumbent["index"] :] = incumbent["test_value"]
         return curve
 
     def first(self, n: int) -> "Run | None":
@@ -94,45 +100,18 @@ class Run:
         if len(records) < n or not incumbents:
             return None
         best = records[incumbents[-1]["index"]]
-        assert best.val_accuracy is not None
+        assert best.value is not None
         result = replace(
             self.result,
             num_queries=n,
             best_architecture=best.architecture,
             best_key=best.key,
-            best_val_accuracy=best.val_accuracy,
-            test_accuracy=incumbents[-1]["test_accuracy"],
+            best_value=best.value,
+            test_value=incumbents[-1]["test_value"],
             incumbents=incumbents,
             cost_s=sum(record.cost_s for record in records),
         )
         return Run(self.folder, result, records)
-
-
-def problem_of(result: Result) -> str:
-    """Return the name of a result's problem: its space with its table, its made-up landscape or its images.
-
-    Raises:
-        UserError: The result's config names no evaluator.
-    """
-    evaluator = result.config.get("evaluator")
-    if not isinstance(evaluator, dict):
-        raise UserError(f"a result of {result.space}: its config names no evaluator")
-    parts = [result.space]
-    if "path" in evaluator:
-        parts.append(Path(str(evaluator["path"])).stem)
-        parts += [f"{role} {evaluator[role]}" for role in ("val", "test") if evaluator.get(role)]
-        if evaluator.get("repeat", "random") != "random":
-            parts.append(f"repeat {evaluator['repeat']}")
-    elif evaluator.get(TARGET) == LandscapeSettings._target_:
-        seed = evaluator.get("seed")
-        parts.append("a landscape for each seed" if seed is None else f"landscape {seed}")
-        parts.append(f"noise {evaluator.get('noise')}")
-    else:
-        config: Any = result.config
-        images = (config.get("data") or {}).get("images") or {}
-        target = str(images.get("_target_", "")).rpartition(".")[2]
-        parts.append(target or str(config["names"]["evaluator"]))
-    return ", ".join(parts)
 
 
 @dataclass
@@ -226,6 +205,11 @@ class Setting:
         return ", ".join(parts)
 
     @property
+    def metric(self) -> Metric:
+        """Metric that the runs optimized. It is the same for all settings of a problem."""
+        return next(iter(self.runs.values())).metric
+
+    @property
     def seeds(self) -> list[int]:
         """Seeds of the runs, in ascending order."""
         return sorted(self.runs)
@@ -243,7 +227,7 @@ class Setting:
         """Return a numeric field of each run's result, ``[seeds]``, in the order of ``seeds``. NaN if it is not known.
 
         Args:
-            name: Name of the field, such as ``test_accuracy``.
+            name: Name of the field, such as ``test_value``.
         """
         values = [getattr(self.runs[seed].result, name) for seed in self.seeds]
         return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

@@ -12,54 +12,65 @@ from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
 from seminas.report import plots
 from seminas.report.runs import Run, Setting
-from seminas.report.section import Section, percent
+from seminas.report.section import Section, percent, significant
 from seminas.report.statistics import Row, table
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.base import SearchSpace
 
 log = logging.getLogger(__name__)
-HEADER = (
-    "setting",
-    "seeds",
-    "evaluations",
-    "validation accuracy (%)",
-    "test accuracy (%)",
-    "test regret (%)",
-    "found the best (%)",
-    "rank",
-    "p",
-    "reaches the baseline after",
-    "hours",
-)
-PLAIN_HEADER = (
-    "setting",
-    "strategy",
-    "seeds",
-    "evaluations",
-    "val_accuracy_mean",
-    "val_accuracy_sd",
-    "test_accuracy_mean",
-    "test_accuracy_sd",
-    "test_regret_mean",
-    "test_regret_sd",
-    "found_best",
-    "rank",
-    "p_value",
-    "reaches_baseline_after",
-    "hours",
-)
-NOTES = (
-    "Mean ± standard deviation over seeds.",
-    "The architecture is chosen by validation accuracy alone; its test accuracy is looked up after the search.",
-    "Rank: mean over the seeds that all settings have.",
-    "p: Wilcoxon's signed-rank test of the final accuracy against the baseline, paired by seed, not corrected for the "
-    "number of settings.",
-    "Reaches the baseline after: evaluations until the mean of the best validation accuracies so far is at least what "
-    "the baseline ends with.",
-    "Found the best: runs that found the highest validation accuracy of all architectures.",
-    "Hours: of training, where they are known.",
-    "Bands and bars: standard error.",
-)
 NUM_BEST = 3
+
+
+def _header(metric: Metric) -> tuple[str, ...]:
+    """Return the columns of the table for people."""
+    return (
+        "setting",
+        "seeds",
+        "evaluations",
+        _with_unit(metric, metric.title),
+        _with_unit(metric, metric.test_title),
+        _with_unit(metric, "test regret"),
+        "found the best (%)",
+        "rank",
+        "p",
+        "reaches the baseline after",
+        "hours",
+    )
+
+
+def _with_unit(metric: Metric, title: str) -> str:
+    return f"{title} (%)" if metric.is_fraction else metric.labeled(title)
+
+
+def _plain_header(metric: Metric) -> tuple[str, ...]:
+    """Return the columns of the table for programs."""
+    names = (metric.name, metric.test_name, "test_regret")
+    numbers = [f"{name}_{part}" for name in names for part in ("mean", "sd")]
+    last = ("found_best", "rank", "p_value", "reaches_baseline_after", "hours")
+    return ("setting", "strategy", "seeds", "evaluations", *numbers, *last)
+
+
+def _notes(metric: Metric) -> tuple[str, ...]:
+    """Return sentences that explain the numbers."""
+    title, test, short = metric.title, metric.test_title, "accuracy" if metric == ACCURACY else metric.name
+    values, best = (
+        ("validation accuracies", "highest validation accuracy")
+        if metric == ACCURACY
+        else (f"values of {title}", f"{'highest' if metric.sign > 0 else 'lowest'} {title}")
+    )
+    direction = "least" if metric.sign > 0 else "most"
+    return (
+        "Mean ± standard deviation over seeds.",
+        f"The architecture is chosen by {title} alone; its {test} is looked up after the search.",
+        "Rank: mean over the seeds that all settings have.",
+        f"p: Wilcoxon's signed-rank test of the final {short} against the baseline, paired by seed, not corrected for "
+        "the number of settings.",
+        f"Reaches the baseline after: evaluations until the mean of the best {values} so far is at {direction} what "
+        "the baseline ends with.",
+        f"Found the best: runs that found the {best} of all architectures.",
+        "Hours: of training, where they are known.",
+        "Bands and bars: standard error.",
+    )
 
 
 def search_section(
@@ -77,8 +88,9 @@ def search_section(
         UserError: The baseline does not exist, or the space cannot be built.
     """
     rows = table(settings, baseline)
+    metric = settings[0].metric
     drawn: list[tuple[str, str, Figure]] = []
-    notes: tuple[str, ...] = NOTES
+    notes = _notes(metric)
     if figures:
         drawn = _figures([row.setting for row in rows])
         try:
@@ -86,21 +98,24 @@ def search_section(
         except (UserError, ValueError) as error:
             log.warning("%s: its architectures are not drawn", error)
             notes = (
-                *NOTES,
+                *notes,
                 f"The architectures are not drawn, because their space cannot be made ({error}).",
             )
     cells, plain = [_cells(row) for row in rows], [_plain(row) for row in rows]
-    return Section(problem, HEADER, cells, PLAIN_HEADER, plain, drawn, notes)
+    return Section(problem, _header(metric), cells, _plain_header(metric), plain, drawn, notes)
 
 
 def _cells(row: Row) -> list[str]:
+    def written(value: tuple[float, float] | None) -> str:
+        return percent(value) if row.setting.metric.is_fraction else significant(value)
+
     return [
         row.setting.label,
         str(row.num_seeds),
         str(row.num_queries),
-        percent(row.val),
-        percent(row.test),
-        percent(row.regret),
+        written(row.val),
+        written(row.test),
+        written(row.regret),
         "–" if row.found_best is None else f"{100 * row.found_best:.0f}",
         "–" if row.rank is None else f"{row.rank:.1f}",
         "–" if row.p_value is None else f"{row.p_value:.1g}" if row.p_value < 0.01 else f"{row.p_value:.2f}",
@@ -117,6 +132,8 @@ def _plain(row: Row) -> list[Any]:
 
 
 def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
+    metric = settings[0].metric
+    short = "accuracy" if metric == ACCURACY else metric.name
     figures = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
     over_time = plots.curves_over_time(settings)
     if over_time is not None:
@@ -124,17 +141,17 @@ def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
         figures.append(("curves-over-time", caption, over_time))
     for key in plots.swept_keys(settings):
         name = key.replace(".", "-")
-        figures.append((f"ablation-{name}", f"Final accuracy over {key}.", plots.ablation(settings, key)))
+        figures.append((f"ablation-{name}", f"Final {short} over {key}.", plots.ablation(settings, key)))
     origins = plots.origins(settings)
     if origins is not None:
         caption = "Origin of the evaluations and of the improvements; random includes the first round."
         figures.append(("origins", caption, origins))
     for strategy in dict.fromkeys(s.strategy for s in settings):
         histories = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
-        figure = predictions(histories)
+        figure = predictions(histories, metric)
         if figure is not None:
             caption = (
-                f"{strategy}: predicted and true accuracy of what it asked for, by round (τ: mean over runs)."
+                f"{strategy}: predicted and true {short} of what it asked for, by round (τ: mean over runs)."
             )
             figures.append((f"predictions-{strategy}", caption, figure))
     return figures
@@ -149,7 +166,8 @@ def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     """
     best: dict[str, Run] = {}
     runs = [run for s in settings for run in s.runs.values()]
-    for run in sorted(runs, key=lambda r: -r.result.best_val_accuracy):
+    metric = settings[0].metric
+    for run in sorted(runs, key=lambda r: -metric.score(r.result.best_value)):
         best.setdefault(run.result.best_key, run)
     space: SearchSpace = recorded_space(runs[0].result.config, str(runs[0].folder), SearchSpace)
     caption = (
@@ -158,8 +176,8 @@ def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     figures = [("evaluated", caption, plots.evaluated(space, settings))]
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
         drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
-        caption = f"Number {rank} of all runs by validation accuracy: {run.result.best_val_accuracy:.4f}"
-        if run.result.test_accuracy is not None:
-            caption += f", test {run.result.test_accuracy:.4f}"
+        caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.result.best_value)}"
+        if run.result.test_value is not None:
+            caption += f", test {metric.text(run.result.test_value)}"
         figures.append((f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
     return figures

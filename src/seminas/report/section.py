@@ -9,6 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from seminas.runs.metric import DIGITS
+
 
 @dataclass(frozen=True)
 class Section:
@@ -37,6 +39,11 @@ class Section:
 def percent(value: tuple[float, float] | None) -> str:
     """Return the mean and the standard deviation of fractions as text in percent, or a dash for None."""
     return "–" if value is None else f"{100 * value[0]:.2f} ± {100 * value[1]:.2f}"
+
+
+def significant(value: tuple[float, float] | None) -> str:
+    """Return the mean and the standard deviation with significant digits as text, or a dash for None."""
+    return "–" if value is None else f"{value[0]:.{DIGITS}g} ± {value[1]:.2g}"
 
 
 def html_table(section: Section) -> str:

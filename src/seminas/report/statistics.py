@@ -17,22 +17,21 @@ LEAST_PAIRS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table, for one setting. Accuracies and regrets are (mean, standard deviation) of fractions.
+    """A row of the table, for one setting. Values and regrets are (mean, standard deviation).
 
     Attributes:
         setting: Setting of the row.
         num_seeds: Number of runs, one for each seed.
         num_queries: Number of evaluations in the longest run.
-        val: Best validation accuracy.
-        test: Test accuracy of the architecture with the best validation accuracy. None if it is not known.
-        regret: Highest test accuracy of all candidates minus ``test``. None if it is not known.
-        found_best: Fraction of runs that found the highest validation accuracy of all candidates. None if the highest
-            accuracy is not known.
-        rank: Mean rank of the setting by its final accuracy, over the seeds that all settings have. None without common
+        val: Best value of the metric.
+        test: Test value of the architecture with the best value. None if it is not known.
+        regret: Distance of ``test`` from the best test value of all candidates. None if it is not known.
+        found_best: Fraction of runs that found the best value of all candidates. None if this value is not known.
+        rank: Mean rank of the setting by its final value, over the seeds that all settings have. None without common
             seeds, and for a single setting.
         p_value: p-value of Wilcoxon's signed-rank test against the baseline, paired by seed. None for the baseline,
             without a baseline, and for fewer than ``LEAST_PAIRS`` pairs.
-        reaches: Number of evaluations until the setting's mean best validation accuracy reaches the baseline's final
+        reaches: Number of evaluations until the setting's mean best value reaches the baseline's final
             value. None if it never does, for the baseline, and without a baseline.
         hours: Mean cost of a run in hours. None if it is not known.
     """
@@ -51,7 +50,7 @@ class Row:
 
 
 def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]:
-    """Return a row for each setting, with the highest mean accuracy first.
+    """Return a row for each setting, with the best mean value first.
 
     Args:
         settings: Settings of one problem.
@@ -61,16 +60,17 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
     Raises:
         UserError: A baseline is given, and not exactly one setting matches it.
     """
-    base = _baseline(settings, baseline)
+    base, metric = _baseline(settings, baseline), settings[0].metric
     ranks = _ranks(settings)
     rows = []
     for setting, rank in zip(settings, ranks, strict=True):
         runs = setting.runs.values()
-        test, val = setting.final("test_accuracy"), setting.final("best_val_accuracy")
+        test, val = setting.final("test_value"), setting.final("best_value")
         best = [run.result.best_there_is or {} for run in (setting.runs[s] for s in setting.seeds)]
-        best_test = np.array([b.get("test_accuracy", np.nan) for b in best])
-        best_val = np.array([b.get("val_accuracy", np.nan) for b in best])
+        best_test = np.array([b.get(metric.test_name, np.nan) for b in best])
+        best_val = np.array([b.get(metric.name, np.nan) for b in best])
         known = not np.isnan(best_val).any()
+        regret = metric.sign * (best_test - test)
         rows.append(
             Row(
                 setting=setting,
@@ -78,15 +78,15 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
                 num_queries=max(len(run.records) for run in runs),
                 val=mean_sd(val),
                 test=None if np.isnan(test).any() else mean_sd(test),
-                regret=None if np.isnan(best_test - test).any() else mean_sd(best_test - test),
-                found_best=float((val >= best_val).mean()) if known else None,
+                regret=None if np.isnan(regret).any() else mean_sd(regret),
+                found_best=float((metric.sign * (val - best_val) >= 0).mean()) if known else None,
                 rank=rank,
                 p_value=None if base is None or base is setting else _p_value(setting, base),
                 reaches=None if base is None or base is setting else _reaches(setting, base),
                 hours=float(np.mean([run.result.cost_s for run in runs])) / 3600 or None,
             )
         )
-    return sorted(rows, key=lambda row: -(row.test or row.val)[0])
+    return sorted(rows, key=lambda row: -metric.score((row.test or row.val)[0]))
 
 
 def mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -94,13 +94,13 @@ def mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
-def final_accuracy(setting: Setting) -> NDArray[np.float64]:
-    """Return the final accuracies that the report compares, ``[seeds]``.
+def final_value(setting: Setting) -> NDArray[np.float64]:
+    """Return the final values that the report compares, ``[seeds]``.
 
-    They are test accuracies. If the test accuracy of any run is not known, they are validation accuracies.
+    They are test values. If the test value of any run is not known, they are the values that the search optimized.
     """
-    test = setting.final("test_accuracy")
-    return setting.final("best_val_accuracy") if np.isnan(test).any() else test
+    test = setting.final("test_value")
+    return setting.final("best_value") if np.isnan(test).any() else test
 
 
 def _baseline(settings: Sequence[Setting], name: str | None) -> Setting | None:
@@ -128,13 +128,14 @@ def stacked(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def mean_curve(setting: Setting) -> NDArray[np.float64]:
-    """Return the mean over runs of the best validation accuracy so far, ``[q]``. q is the shortest run's length."""
+    """Return the mean over runs of the best value so far, ``[q]``. q is the shortest run's length."""
     curve: NDArray[np.float64] = stacked([run.best_val for run in setting.runs.values()]).mean(axis=0)
     return curve
 
 
 def _reaches(setting: Setting, base: Setting) -> int | None:
-    reached = np.flatnonzero(mean_curve(setting) >= mean_curve(base)[-1])
+    sign = setting.metric.sign
+    reached = np.flatnonzero(sign * mean_curve(setting) >= sign * mean_curve(base)[-1])
     return int(reached[0]) + 1 if len(reached) else None
 
 
@@ -143,8 +144,8 @@ def _ranks(settings: Sequence[Setting]) -> list[float | None]:
     if not common or len(settings) < 2:
         return [None] * len(settings)
     chosen = [np.isin(s.seeds, list(common)) for s in settings]
-    values = np.stack([final_accuracy(s)[mask] for s, mask in zip(settings, chosen, strict=True)])
-    ranks: list[Any] = rankdata(-values, axis=0).mean(axis=1).tolist()
+    values = np.stack([final_value(s)[mask] for s, mask in zip(settings, chosen, strict=True)])
+    ranks: list[Any] = rankdata(-settings[0].metric.sign * values, axis=0).mean(axis=1).tolist()
     return ranks
 
 
@@ -152,5 +153,5 @@ def _p_value(setting: Setting, base: Setting) -> float | None:
     common = sorted(set(setting.runs) & set(base.runs))
     if len(common) < LEAST_PAIRS:
         return None
-    mine, other = (final_accuracy(s)[np.isin(s.seeds, common)] for s in (setting, base))
+    mine, other = (final_value(s)[np.isin(s.seeds, common)] for s in (setting, base))
     return 1.0 if (mine == other).all() else float(wilcoxon(mine, other).pvalue)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seminas.errors import UserError
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.records import (
     ASKED,
     HISTORY,
@@ -15,10 +16,11 @@ from seminas.runs.records import (
     append,
     apply_revision,
     line_of,
+    line_of_revision,
     read_lines,
     read_questions,
 )
-from seminas.storage.files import as_json, sync_folder
+from seminas.storage.files import sync_folder
 
 
 class Archive:
@@ -27,13 +29,14 @@ class Archive:
     In a search of rounds, the history keeps the order in which the strategy asked for architectures. If an evaluation
     ends early, ``pending.jsonl`` holds it until all evaluations before it have ended. So a kill loses no finished
     evaluation. If an evaluator measures architectures again after a round, ``revisions.jsonl`` keeps the new
-    accuracies. The records then hold the latest accuracies.
+    values. The records then hold the latest values.
 
     In an asynchronous search, the history keeps the order in which the evaluations ended. ``asked.jsonl`` holds the
     questions.
 
     Attributes:
         folder: Run folder.
+        metric: Metric whose values the records have.
         imported: Imported evaluations, which come before the history.
         records: Records of the history, in order.
         questions: Questions of an asynchronous search, in order.
@@ -42,13 +45,17 @@ class Archive:
         revised: Last round after which the evaluator measured again, or -1.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metric: Metric = ACCURACY) -> None:
         """Open or create the history in a folder whose lock this process holds.
+
+        Args:
+            folder: Run folder.
+            metric: Metric that the search optimizes.
 
         Raises:
             UserError: The history cannot be written, or one of its lines is no valid record.
         """
-        self.folder = folder
+        self.folder, self.metric = folder, metric
         self._path, self._pending_path = folder / HISTORY, folder / PENDING
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +82,7 @@ class Archive:
         self.failures: list[Record] = []
         self.cost_s = 0.0
         self.best: Record | None = None
-        """The record with the highest validation accuracy, the first of equal ones. None without a success."""
+        """The record with the best value, the first of equal ones. None without a success."""
         self._first_of_round: dict[int, int] = {}
         for record in self.imported:
             self._compare(record)
@@ -86,15 +93,14 @@ class Archive:
         """Include a record in the sums."""
         self._first_of_round.setdefault(record.round, record.index)
         self.cost_s += record.cost_s
-        if record.val_accuracy is None:
+        if record.value is None:
             self.failures.append(record)
         self._compare(record)
 
     def _compare(self, record: Record) -> None:
         """Keep the record if it is the best so far."""
-        if record.val_accuracy is not None and (
-            self.best is None or record.val_accuracy > (self.best.val_accuracy or 0.0)
-        ):
+        best = None if self.best is None else self.best.value
+        if record.value is not None and self.metric.better(record.value, best):
             self.best = record
 
     def __len__(self) -> int:
@@ -135,21 +141,21 @@ class Archive:
         """
         if record.index != len(self.records):
             with self._pending_path.open("ab") as file:
-                append(file, self._pending_path, line_of(record))
+                append(file, self._pending_path, line_of(record, self.metric))
         self._pending[record.index] = record
         return self._take_turns()
 
-    def revise(self, number: int, accuracies: Sequence[float | None]) -> None:
-        """Store new accuracies of all records.
+    def revise(self, number: int, values: Sequence[float | None]) -> None:
+        """Store new values of all records.
 
         Args:
             number: Round after which the architectures were measured again.
-            accuracies: New validation accuracy of each record, a fraction, or None for a failed evaluation.
+            values: New value of each record, or None for a failed evaluation.
 
         Raises:
-            UserError: The accuracies cannot be written.
+            UserError: The values cannot be written.
         """
-        line = as_json({"round": number, "val_accuracies": list(accuracies)})
+        line = line_of_revision(number, values, self.metric)
         path = self.folder / REVISIONS
         with path.open("ab") as file:
             append(file, path, line)
@@ -169,6 +175,10 @@ class Archive:
         append(self._asked_file, path, line_of(question))
         self.questions.append(question)
 
+    def scores(self, records: Sequence[Record]) -> list[float | None]:
+        """Return the score of each record, which a strategy maximizes. None means that the evaluation failed."""
+        return self.metric.scores(record.value for record in records)
+
     def open_questions(self) -> list[Question]:
         """Return the questions whose evaluations have not ended, in order."""
         answered = {record.number for record in self.records}
@@ -178,7 +188,7 @@ class Archive:
         gained = []
         while len(self.records) in self._pending:
             record = self._pending[len(self.records)]
-            append(self._file, self._path, line_of(record))
+            append(self._file, self._path, line_of(record, self.metric))
             self.records.append(record)
             self._include(record)
             gained.append(self._pending.pop(record.index))
@@ -196,8 +206,8 @@ class Archive:
 class MemoryArchive(Archive):
     """An archive without a folder, for questions and evaluations that end with the process."""
 
-    def __init__(self) -> None:
-        self.folder = Path()
+    def __init__(self, metric: Metric = ACCURACY) -> None:
+        self.folder, self.metric = Path(), metric
         self.imported, self.records, self.questions, self.revised = [], [], [], -1
         self._pending: dict[int, Record] = {}
         self._count()

@@ -18,7 +18,8 @@ from seminas.config.renamed import todays
 from seminas.errors import UserError, first_line
 from seminas.runs.attempts import Attempt, begin_attempt, end_attempt, read_attempts
 from seminas.runs.records import HISTORY, Record, read_history
-from seminas.runs.results import Result, has_final_result, read_result, write_result
+from seminas.runs.result_file import has_final_result, read_result, write_result
+from seminas.runs.results import Result
 from seminas.storage.files import parse_json, write_file, write_json
 from seminas.storage.folder import Folder
 from seminas.storage.lock import HOLDER_FILE, LOCK_FILE, held, last_sign_of_life
@@ -129,7 +130,7 @@ class RunFolder(Folder):
                     f"{after.get(key)} in this command; choose another hydra.run.dir"
                 )
             old, new = rule.amount(before, key), rule.amount(after, key)
-            if new is None or (old is not None and new < old):
+            if not rule.both_ways and (new is None or (old is not None and new < old)):
                 least = f"{rule.endless:g}" if old == math.inf else f"at least {old}"
                 raise UserError(f"{key}={after.get(key)}: must be {least}, since {self} has run with that")
             extended.append(key)

@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 from seminas.runs.folder import RunFolder
+from seminas.runs.metric import ACCURACY, metric_of
 from seminas.runs.records import HISTORY
 from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
 
 
 def progress_of(folder: RunFolder) -> dict[str, str]:
-    """Return texts about a run by their title, such as its evaluations, its best accuracy and the time left.
+    """Return texts about a run by their title, such as its evaluations, its best value and the time left.
 
     Raises:
         UserError: A file of the run cannot be read.
@@ -21,8 +22,8 @@ def progress_of(folder: RunFolder) -> dict[str, str]:
         lines |= {name: f"{value:.4f}" for name, value in values.items() if value is not None}
     if folder.has_history():
         lines |= _search_progress(folder)
-    if isinstance(result, SearchResult) and result.test_accuracy is not None:
-        lines["test"] = f"{result.test_accuracy:.4f}"
+    if isinstance(result, SearchResult) and result.test_value is not None:
+        lines["test"] = result.metric.text(result.test_value)
     file = folder.traceback_file()
     if file is not None:
         lines["tracebacks"] = str(file)
@@ -31,14 +32,16 @@ def progress_of(folder: RunFolder) -> dict[str, str]:
 
 def _search_progress(folder: RunFolder) -> dict[str, str]:
     records, plan = folder.history(), folder.plan()
+    metric = metric_of(folder.config() or {}, folder)
     total = sum(plan) if plan else None
-    failures = sum(record.val_accuracy is None for record in records)
+    failures = sum(record.value is None for record in records)
     failed = f", {failures} failed" if failures else ""
     lines = {"evaluations": f"{len(records)}{'' if total is None else f' of {total}'}{failed}"}
-    values = [(r.val_accuracy, r.key) for r in records if r.val_accuracy is not None]
+    values = [(r.value, r.key) for r in records if r.value is not None]
     if values:
-        best, key = max(values, key=lambda pair: pair[0])
-        lines["best"] = f"{best:.4f} ({key})"
+        best, key = max(values, key=lambda pair: metric.score(pair[0]))
+        name = "" if metric == ACCURACY else f"{metric.name} "
+        lines["best"] = f"{name}{metric.text(best)} ({key})"
     left = _seconds_left(folder, len(records), total)
     if left is not None:
         lines["left"] = f"about {timedelta(seconds=round(left))}"

@@ -1,17 +1,20 @@
 """Lines of the files of a search: evaluations, questions and revisions. They are read, written and checked here."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Protocol, TypedDict, TypeVar
+from typing import Any, BinaryIO, ClassVar, Protocol, TypedDict, TypeVar
 
 from seminas.errors import UserError
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
 HISTORY, PENDING, REVISIONS, ASKED = "history.jsonl", "pending.jsonl", "revisions.jsonl", "asked.jsonl"
+VALUE, VALUES = "val_accuracy", "val_accuracies"
+"""Names of values in the files of a search for the validation accuracy. Other searches call them value and values."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,27 @@ class Record:
         round: Round of the search, from 0.
         architecture: Architecture in the JSON form of its space.
         key: Name of the architecture in its space.
-        val_accuracy: Validation accuracy, a fraction. None if the evaluation failed.
+        value: Value of the metric that the search optimizes, by default the validation accuracy, a fraction. None if
+            the evaluation failed. Its name in the file is ``val_accuracy`` for this accuracy, and ``value`` for others.
         cost_s: Cost of the evaluation in seconds.
-        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+        prediction: Value that the strategy predicted. None without a prediction.
         error: Reason of a failure, in one line. None if the evaluation succeeded.
         number: Number of its question, in an asynchronous search. Otherwise None.
         ended_s: Time of its end since the start of the search, in seconds of the clock or of the simulated clock. None
             in a simulated search with one worker, in which the costs give the times.
         source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
         origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
+        metrics: Values of further metrics by name.
     """
 
     NAME: ClassVar[str] = "record of an evaluation"
+    RENAMED: ClassVar[Mapping[str, str]] = {VALUE: "value"}
 
     index: int
     round: int
     architecture: Json
     key: str
-    val_accuracy: float | None
+    value: float | None
     cost_s: float
     prediction: float | None = None
     error: str | None = None
@@ -48,6 +54,12 @@ class Record:
     ended_s: float | None = None
     source: str | None = None
     origin: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def val_accuracy(self) -> float | None:
+        """The value, where the metric is the validation accuracy."""
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -63,11 +75,12 @@ class Question:
         key: Name of the architecture in its space.
         known: Number of evaluations that the strategy knew.
         asked_s: Time of the question since the start of the search, in seconds of the clock or of the simulated clock.
-        prediction: Validation accuracy that the strategy predicted, a fraction. None without a prediction.
+        prediction: Value that the strategy predicted. None without a prediction.
         origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
     """
 
     NAME: ClassVar[str] = "question"
+    RENAMED: ClassVar[Mapping[str, str]] = {}
 
     number: int
     architecture: Json
@@ -83,9 +96,11 @@ class Line(Protocol):
 
     Attributes:
         NAME: Name of a line in errors.
+        RENAMED: Name of the field for other names in the file.
     """
 
     NAME: ClassVar[str]
+    RENAMED: ClassVar[Mapping[str, str]]
 
 
 L = TypeVar("L", bound=Line)
@@ -93,7 +108,7 @@ L = TypeVar("L", bound=Line)
 
 class _Revision(TypedDict):
     round: int
-    val_accuracies: list[float | None]
+    values: list[float | None]
 
 
 def read_history(folder: Path) -> list[Record]:
@@ -116,14 +131,14 @@ def read_imported(folder: Path) -> list[Record]:
     return [record for record in read_lines(folder / HISTORY, Record, repair=False) if record.index < 0]
 
 
-def write_imported(folder: Path, imported: Sequence[Record]) -> None:
+def write_imported(folder: Path, imported: Sequence[Record], metric: Metric = ACCURACY) -> None:
     """Begin the history of a run folder with imported evaluations. An existing file is replaced as a whole.
 
     Raises:
         UserError: The file cannot be written.
     """
     try:
-        write_file(folder / HISTORY, b"".join(map(line_of, imported)))
+        write_file(folder / HISTORY, b"".join(line_of(record, metric) for record in imported))
     except OSError as error:
         raise UserError(f"{folder / HISTORY}: cannot be written ({error.strerror})") from error
 
@@ -154,17 +169,29 @@ def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
     return questions
 
 
-def line_of(line: Record | Question) -> bytes:
-    """Return a line of a file. Fields that only some searches have are left out if they are None."""
+def line_of(line: Record | Question, metric: Metric = ACCURACY) -> bytes:
+    """Return a line of a file. Fields that only some searches have are left out if they are None or empty."""
     values = asdict(line)
-    for name in ("number", "ended_s", "source", "origin"):
-        if values.get(name, ...) is None:
+    for name in ("number", "ended_s", "source", "origin", "metrics"):
+        if values.get(name, ...) in (None, {}):
             del values[name]
-    return as_json(values)
+    return as_json(_renamed(values, {"value": VALUE}) if metric == ACCURACY else values)
+
+
+def line_of_revision(number: int, values: Sequence[float | None], metric: Metric) -> bytes:
+    """Return a line of ``revisions.jsonl``, see ``Archive.revise``."""
+    return as_json({"round": number, VALUES if metric == ACCURACY else "values": list(values)})
+
+
+def _renamed(values: Any, names: Mapping[str, str]) -> Any:
+    """Return an object of JSON with other names of its fields, in the same order."""
+    if not isinstance(values, dict) or any(new in values and old in values for old, new in names.items()):
+        return values
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def apply_revision(folder: Path, records: list[Record]) -> int:
-    """Give the records the accuracies of the last revision.
+    """Give the records the values of the last revision.
 
     Returns:
         The round of the revision, or -1 if the folder has none.
@@ -179,11 +206,11 @@ def apply_revision(folder: Path, records: list[Record]) -> int:
     if not whole:
         return -1
     try:
-        last: _Revision = typed(parse_json(whole[-1]), _Revision)
+        last: _Revision = typed(_renamed(parse_json(whole[-1]), {VALUES: "values"}), _Revision)
     except ValueError as error:
         raise UserError(f"{path}: line {len(whole)} is no revision ({error})") from error
-    for i, (record, value) in enumerate(zip(records, last["val_accuracies"], strict=False)):
-        records[i] = replace(record, val_accuracy=value)
+    for i, (record, value) in enumerate(zip(records, last["values"], strict=False)):
+        records[i] = replace(record, value=value)
     return last["round"]
 
 
@@ -224,7 +251,7 @@ def read_lines(path: Path, kind: type[L], repair: bool = True) -> list[L]:
     lines = []
     for number, line in enumerate(data[:whole].splitlines(), start=1):
         try:
-            lines.append(typed(parse_json(line), kind))
+            lines.append(typed(_renamed(parse_json(line), kind.RENAMED), kind))
         except ValueError as error:
             raise UserError(f"{path}: line {number} is no {kind.NAME} ({error})") from error
     return lines

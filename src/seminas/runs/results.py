@@ -1,35 +1,29 @@
-"""Results of runs, their reader and their writer. Each kind of run has a dataclass for its ``result.json``."""
+"""Results of runs. Each kind of run has a dataclass for its ``result.json``."""
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
-from seminas.config.renamed import todays
-from seminas.errors import UserError
+from seminas.runs.metric import Metric, metric_of
 from seminas.runs.records import Record, read_history
-from seminas.storage.files import as_json, parse_json, write_file
-from seminas.storage.typed import typed
 from seminas.storage.values import Json
 
 NOT_FINAL = ("interrupt", "close")
 """Ends of a search with which the same command goes on."""
-VERSION = 2
-"""Version of the file format. Version 1 is the format of seminas 0.1. Its files state no version."""
 
 
 class Incumbent(TypedDict):
-    """An evaluation with a higher validation accuracy than all evaluations before it in the history.
+    """An evaluation with a better value than all evaluations before it in the history.
 
     Attributes:
         index: Position in the history, from 0.
-        val_accuracy: Validation accuracy, a fraction.
-        test_accuracy: Test accuracy, a fraction. None if it is not known.
+        value: Value of the search's metric, by default the validation accuracy, a fraction.
+        test_value: The same on the test data. None if it is not known.
     """
 
     index: int
-    val_accuracy: float
-    test_accuracy: float | None
+    value: float
+    test_value: float | None
 
 
 class Measured(TypedDict):
@@ -77,27 +71,29 @@ class Result:
 
 @dataclass(frozen=True)
 class SearchResult(Result):
-    """The result of ``seminas-search``. Accuracies are fractions.
+    """The result of ``seminas-search``. Its values are of the search's metric, by default accuracies, fractions.
 
     Attributes:
         strategy, evaluator: Names of the strategy and the evaluator that were chosen.
         num_queries: Number of evaluations, including the failed ones.
         num_failures: Number of failed evaluations.
-        best_architecture: Architecture with the highest validation accuracy, in the JSON form of its space.
+        best_architecture: Architecture with the best value, in the JSON form of its space.
         best_key: Key of the best architecture.
-        best_val_accuracy: Validation accuracy of the best architecture.
-        test_accuracy: Test accuracy of the best architecture. None if it is not known.
+        best_value: Value of the best architecture. Its name in the file is ``best_val_accuracy`` for the validation
+            accuracy, and ``best_value`` for other metrics.
+        test_value: The same on the test data. None if it is not known. Its name in the file is ``test_accuracy`` or
+            ``test_value``.
         parameters: Number of trainable parameters of the best architecture. None if it is not known.
-        incumbents: Each evaluation with a higher validation accuracy than all evaluations before it, in order.
-        best_there_is: Highest validation and test accuracy of all candidates, as far as they are known. None if none is
-            known.
+        incumbents: Each evaluation with a better value than all evaluations before it, in order.
+        best_there_is: Best value and best test value of all candidates, as far as they are known, by the metric's
+            ``name`` and ``test_name``. None if none is known.
         cost_s: Cost of all evaluations together, in seconds.
         num_workers: Number of evaluations that ran at the same time, at most.
         makespan_s: Time from the start of the search to the end of its last evaluation, in seconds of the clock or of
             the simulated clock. None for runs of version 0.1.
         utilization: Fraction of the workers' time that they spent in evaluations, until ``makespan_s``.
-        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``max_hours``, ``interrupt``
-            (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
+        ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
+            ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
     """
 
@@ -109,8 +105,8 @@ class SearchResult(Result):
     num_failures: int
     best_architecture: Json
     best_key: str
-    best_val_accuracy: float
-    test_accuracy: float | None
+    best_value: float
+    test_value: float | None
     parameters: int | None
     incumbents: list[Incumbent]
     best_there_is: dict[str, float] | None
@@ -121,6 +117,21 @@ class SearchResult(Result):
     utilization: float | None = None
     ended_by: str = "max_queries"
     num_imported: int = 0
+
+    @property
+    def metric(self) -> Metric:
+        """Metric that the search optimized."""
+        return metric_of(self.config)
+
+    @property
+    def best_val_accuracy(self) -> float:
+        """The best value, where the metric is the validation accuracy."""
+        return self.best_value
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The value on the test data, where the metric is the validation accuracy."""
+        return self.test_value
 
     @property
     def is_final(self) -> bool:
@@ -210,90 +221,3 @@ class SupernetResult(Result):
 KINDS: dict[str, type[Result]] = {
     kind.KIND: kind for kind in (SearchResult, PredictorResult, TrainingResult, SupernetResult)
 }
-
-
-def write_result(path: Path, result: Result) -> None:
-    """Write a result as JSON. A failed write leaves no partial file.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
-    values = asdict(result)
-    config = values.pop("config")
-    values.pop("folder")
-    about = {"kind": result.KIND, "version": VERSION}
-    write_file(path, as_json({**about, **values, "config": config}, indent=2))
-
-
-def read_result(path: Path) -> Result | None:
-    """Return the result in a file, or None if the file does not exist.
-
-    Raises:
-        UserError: The file is no valid result, or the result has an unknown kind or version.
-    """
-    try:
-        values = parse_json(path.read_bytes())
-        if not isinstance(values, dict):
-            raise ValueError("it is no JSON object")
-        return _result(values, path)
-    except FileNotFoundError:
-        return None
-    except KeyError as error:
-        raise UserError(f"{path}: is no result (it has no {error.args[0]})") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: is no result ({error})") from error
-
-
-def has_final_result(path: Path) -> bool:
-    """Return whether a file holds a result with which the same command does not go on.
-
-    A sweep asks this for thousands of jobs. So only ``ended_by`` is read. A damaged result is an error of its reader.
-    """
-    if not path.exists():
-        return False
-    try:
-        values = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return True
-    return not (isinstance(values, dict) and values.get("ended_by") in NOT_FINAL)
-
-
-def _result(values: dict[str, Any], path: Path) -> Result:
-    version = values.get("version", 1)
-    if version not in (1, VERSION):
-        raise UserError(
-            f"{path}: is a result of version {version}, this seminas reads up to {VERSION}: update seminas"
-        )
-    if version == 1:
-        values = _of_version_1(values)
-    kind = KINDS.get(values.get("kind", ""))
-    if kind is None:
-        raise UserError(f"{path}: is a result of the unknown kind {values.get('kind')!r}")
-    if not isinstance(values.get("config"), Mapping):
-        raise ValueError("it has no config")
-    values["config"] = todays(values["config"])
-    arguments: dict[str, Any] = {}
-    for known in fields(kind):
-        if known.name == "folder":
-            arguments["folder"] = path.parent
-        elif known.name in values:
-            try:
-                arguments[known.name] = typed(values[known.name], known.type)
-            except ValueError as error:
-                raise ValueError(f"its {known.name}: {error}") from error
-        elif known.default is MISSING:
-            raise ValueError(f"it has no {known.name}")
-    return kind(**arguments)
-
-
-def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
-    """Convert the values of a result of seminas 0.1 to today's format."""
-    values = dict(values)
-    if "kind" not in values:
-        values["kind"] = "search" if "strategy" in values else "predictor"
-    if values["kind"] == "predictor":
-        names = [name for name in values if name.startswith("top_")]
-        values["top_k"] = {name: values.pop(name) for name in names}
-        model = values["config"].get("model", {})
-        values["pseudo_label_ratio"] = float(model.get("pseudo_label_ratio") or 0.0)
-    return values

@@ -15,6 +15,9 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
 
+FAR_BELOW = 0.25
+"""Distance between the bound of the loss and the lowest error, in standard deviations, for labels of other metrics."""
+
 
 class Bananas(FittedStrategy[A]):
     """Strategy with an ensemble of perceptrons on the features of a space, and independent Thompson sampling.
@@ -27,7 +30,9 @@ class Bananas(FittedStrategy[A]):
     - The features also have one-hot choices, not only paths.
     - Random architectures are also candidates.
     - The loss divides by the difference between an architecture's error and a bound. The authors' bound is a known
-      value of the benchmark, 4.8%. Here the bound is nine tenths of the lowest error so far.
+      value of the benchmark, 4.8%. Here the bound is nine tenths of the lowest error so far. Labels that are no
+      fractions have no such error. Then the error is standardised, and the bound lies a quarter of a standard deviation
+      below the lowest.
     - One computation trains all networks, and each step uses all labels.
 
     In an asynchronous search, further questions of a round are answered with further draws from the same ensemble, as
@@ -76,8 +81,12 @@ class Bananas(FittedStrategy[A]):
     def _predictions(self, labeled: dict[A, float], candidates: list[A], seed: int) -> NDArray[np.float64]:
         """Return the accuracies that each network predicts for the candidates, fractions ``[networks, n]``."""
         features = torch.as_tensor(self.space.features(list(labeled)))
-        error = 1 - torch.tensor(list(labeled.values()))
-        bound = 0.9 * error.min()
+        labels = np.array(list(labeled.values()))
+        # Of an accuracy, the highest possible value is 1. Other metrics have no such value.
+        are_fractions = bool(labels.min() >= 0 and labels.max() <= 1)
+        mean, unit, top = (0.0, 1.0, 1) if are_fractions else (labels.mean(), labels.std() or 1.0, 0)
+        error = top - torch.tensor(((labels - mean) / unit).tolist())
+        bound = 0.9 * error.min() if are_fractions else error.min() - FAR_BELOW
         scale = error.std().clamp_min(1e-6)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -94,7 +103,7 @@ class Bananas(FittedStrategy[A]):
             optimizer.step()
         with torch.inference_mode():
             errors = networks(torch.as_tensor(self.space.features(candidates))) * scale + error.mean()
-        accuracies: NDArray[np.float64] = (1 - errors).double().numpy()
+        accuracies: NDArray[np.float64] = mean + unit * (top - errors).double().numpy()
         return accuracies
 
 

@@ -13,8 +13,6 @@ from seminas.strategies.taken import Taken
 
 NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
-
-
 LEAST_FIRST = 5
 """Smallest number of random architectures in the first round, unless a search has fewer evaluations."""
 
@@ -64,6 +62,9 @@ def summed(*metrics: Mapping[str, float]) -> dict[str, float]:
 
 class Strategy(ABC, Generic[A]):
     """Base class of strategies. ``ask`` proposes architectures and ``tell`` receives their accuracies.
+
+    A strategy looks for the highest accuracy. In a search for another metric, accuracies and predictions are scores:
+    values of the metric, with the other sign if lower values are better. So they may be any finite numbers.
 
     A search of rounds asks for all architectures of a round at once. An asynchronous search asks for one architecture
     whenever a worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with

@@ -69,6 +69,7 @@ class Evolution(Strategy[A]):
         """Return a random new mutation of a tournament's winner, or None if all its mutations are taken."""
         size = min(self.settings.tournament_size, len(population))
         drawn = [population[i] for i in rng.choice(len(population), size=size, replace=False)]
-        winner = max(drawn, key=lambda a: self.told[a] or 0.0)
+        labeled = self.labeled
+        winner = max(drawn, key=lambda a: labeled[a])
         new = [a for a in self._neighbors[winner] if a not in taken]
         return new[rng.integers(len(new))] if new else None

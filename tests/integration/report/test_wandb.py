@@ -17,7 +17,7 @@ from integration.sweeps.running import call
 from seminas.commands import search
 from seminas.commands.main import app
 from seminas.errors import UserError
-from seminas.loop.wandb_media import COLUMNS, MOST_DRAWN
+from seminas.loop.wandb_media import MOST_DRAWN, columns
 from seminas.runs.folder import RunFolder
 from seminas.runs.records import read_history
 from seminas.runs.wandb import WandB
@@ -72,7 +72,7 @@ def test_all_that_was_logged_is_there(sweep: Path) -> None:
     for name in ("search_curve", "best_architecture", "predictions"):
         assert (file.parent / "files" / media[f"{name}/path"]).read_bytes()[1:4] == b"PNG"
     table = json.loads((file.parent / "files" / media["architectures/path"]).read_text())
-    assert table["columns"] == list(COLUMNS)
+    assert table["columns"] == columns("val_accuracy")
     assert [row[2] for row in table["data"]] == [r.key for r in told]
     drawn = [row for row in table["data"] if row[-1] is not None]
     assert len(drawn) == MOST_DRAWN

@@ -94,7 +94,7 @@ def test_a_cost_that_is_none_is_one_failed_evaluation(tmp_path: Path, cost_s: An
 
 def test_a_failure_without_a_reason_has_one(tmp_path: Path) -> None:
     archive, tracebacks = run(tmp_path, Odd(None))
-    assert archive.failures[0].error == "the evaluator gave neither an accuracy nor a reason"
+    assert archive.failures[0].error == "the evaluator gave neither a value of val_accuracy nor a reason"
     assert len(tracebacks) == 1
 
 

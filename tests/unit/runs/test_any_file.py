@@ -18,7 +18,8 @@ from seminas.runs.csv import METRICS, read_metrics
 from seminas.runs.folder import PLAN_FILE, RunFolder
 from seminas.runs.logger_ids import LOGGERS, read_logger_id
 from seminas.runs.records import HISTORY, REVISIONS, Record, read_history
-from seminas.runs.results import KINDS, SearchResult, read_result
+from seminas.runs.result_file import read_result
+from seminas.runs.results import KINDS, SearchResult
 from seminas.runs.wandb_file import read_records
 from seminas.sweeps.folder import JOBS_FILE, SUBMITTED_FILE, SweepFolder
 from seminas.training.checkpoints import read_checkpoint
@@ -81,7 +82,7 @@ def test_any_file(reader: str, tmp_path: Path, content: bytes) -> None:
 def test_of_what_is_read_every_field_has_its_type(tmp_path: Path) -> None:
     assert KINDS["search"] is SearchResult
     (tmp_path / HISTORY).write_text(json.dumps({**RECORD, "val_accuracy": "0.5"}) + "\n")
-    with pytest.raises(UserError, match="line 1 is no record of an evaluation .val_accuracy: '0.5' is no"):
+    with pytest.raises(UserError, match="line 1 is no record of an evaluation .value: '0.5' is no"):
         read_history(tmp_path)
     (tmp_path / ATTEMPTS).write_text('[{"started": "now", "evaluations": 0}]')
     with pytest.raises(UserError, match="is no list of a run's attempts .started: 'now' is no float"):

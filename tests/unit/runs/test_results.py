@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from seminas.errors import UserError
-from seminas.runs.results import (
-    PredictorResult,
-    Result,
-    SearchResult,
-    SupernetResult,
-    read_result,
-    write_result,
-)
+from seminas.runs.result_file import read_result, write_result
+from seminas.runs.results import PredictorResult, Result, SearchResult, SupernetResult
 from support import training_result
 
 COMMON: dict[str, Any] = {"space": "nasbench101", "seed": 3, "wall_s": 1.5, "config": {"seed": 3}}
@@ -28,10 +22,10 @@ RESULTS: list[Result] = [
         num_failures=1,
         best_architecture={"matrix": [[0, 1], [0, 0]]},
         best_key="k",
-        best_val_accuracy=0.9,
-        test_accuracy=None,
+        best_value=0.9,
+        test_value=None,
         parameters=None,
-        incumbents=[{"index": 0, "val_accuracy": 0.9, "test_accuracy": None}],
+        incumbents=[{"index": 0, "value": 0.9, "test_value": None}],
         best_there_is=None,
         cost_s=2.0,
     ),
