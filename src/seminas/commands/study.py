@@ -1,6 +1,6 @@
 """``seminas.Study``: ask and tell from Python, for people with a loop of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
