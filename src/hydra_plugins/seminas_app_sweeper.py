@@ -73,8 +73,10 @@ class SeminasSweeper(Sweeper):
     def _run(self, arguments: list[str]) -> float | None:
         import numpy as np
 
+        from hydra_plugins.seminas_launchers import outlasting
         from seminas.commands.app_jobs import AppJobs, RecordedTask
-        from seminas.commands.app_sweep import AppSweep, SweepSettings, swept_space
+        from seminas.commands.app_settings import SweepSettings, swept_space
+        from seminas.commands.app_sweep import AppSweep
         from seminas.config.swept import read_overrides
 
         assert self.config is not None and self.hydra_context is not None
@@ -92,7 +94,7 @@ class SeminasSweeper(Sweeper):
             task_function=RecordedTask(self._task, sweep.outcomes),
             config=self.config,
         )
-        jobs = AppJobs(launcher, sweep.outcomes, self._compose)
+        jobs = AppJobs(outlasting(launcher), sweep.outcomes, self._compose)
         best = sweep.run(jobs.launch, OmegaConf.to_yaml(self.config))
         return None if best is None else best.value
 
