@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import seminas
 from integration.sweeps.apps import RANDOM, SWEPT, history, ran, results, sweep, write_app
+from pages import blocks
 from seminas.commands.main import app
 from support import ROOT
 
@@ -69,6 +70,8 @@ def test_the_jobs_are_those_of_a_study_on_the_same_space(folder: Path) -> None:
         ("model.kernel=range(1,10,4)", "model.kernel", [1, 5, 9]),
         ("model.kernel=shuffle(range(3,0,-1))", "model.kernel", [1, 2, 3]),
         ("model.kernel=int(interval(1,3))", "model.kernel", [1, 2, 3]),
+        ("model.kernel=tag(log, int(interval(2,4)))", "model.kernel", [2, 3, 4]),
+        ("model.kernel=tag(log, range(2,5))", "model.kernel", [2, 3, 4]),
         ("rate=range(0,0.3,0.1)", "rate", [0.0, 0.1, 0.2]),
         ("optimizer=glob(*)", "optimizer", ["adam", "sgd"]),
         ("optimizer=glob(*,exclude=s*),sgd", None, None),
@@ -303,6 +306,8 @@ def test_the_example_is_an_app_without_seminas(tmp_path: Path) -> None:
     example = ROOT / "examples" / "hydra_app"
     script = (example / "train.py").read_text()
     assert "import seminas" not in script and len(script.splitlines()) <= 40
+    files = {block.title: block.text for block in blocks(ROOT / "docs" / "hydra_sweeper.md") if block.title}
+    assert files == {name: (example / name).read_text() for name in files} and len(files) == 5
     arguments = [
         "model.kernel=choice(3,5)",
         "model.depth=1",
