@@ -29,14 +29,6 @@ from threadpoolctl import threadpool_limits
 
 import seminas
 
-SWEPT = {
-    "kernel": "choice(3,5,7)",
-    "depth": "range(2,10)",
-    "width": "range(16,144,16)",
-    "patience": "range(1,6)",
-    "activation": "choice(relu,gelu,silu)",
-    "log_rate": "range(-40,-8,2)",
-}
 VALUES: dict[str, list[Any]] = {
     "kernel": [3, 5, 7],
     "depth": list(range(2, 10)),
@@ -45,6 +37,7 @@ VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "gelu", "silu"],
     "log_rate": list(range(-40, -8, 2)),
 }
+UNORDERED = ("kernel", "activation")
 METHODS = ("sweeper", "study", "random", "optuna_tpe")
 
 
@@ -59,7 +52,7 @@ def table(seed: int) -> np.ndarray:
     for name, values in VALUES.items():
         scaled = np.linspace(0, 1, len(values)) - rng.uniform(0.15, 0.85)
         unordered = rng.permutation(np.linspace(0, 0.5, len(values)))
-        places.append(unordered if name in ("activation", "kernel") else scaled)
+        places.append(unordered if name in UNORDERED else scaled)
     grid = np.stack(np.meshgrid(*places, indexing="ij"))
     weights = rng.uniform(0.3, 2.0, len(VALUES)).reshape(-1, *[1] * len(VALUES))
     fall = (weights * grid**2).sum(axis=0) + 0.5 * (grid[1:] * grid[:-1]).sum(axis=0)
@@ -83,7 +76,7 @@ def run(arguments: tuple[str, int, int]) -> tuple[float, float]:
 
 def _study(seed: int, queries: int) -> float:
     space = {
-        name: values if SWEPT[name].startswith("choice") else {"values": values, "ordered": True}
+        name: values if name in UNORDERED else {"values": values, "ordered": True}
         for name, values in VALUES.items()
     }
     with seminas.Study(space, seed=seed, metric="objective", direction="maximize") as study:
@@ -91,6 +84,18 @@ def _study(seed: int, queries: int) -> float:
             (trial,) = study.ask()
             study.tell(trial, value(trial.choices, seed))
         return float(study.best.value)
+
+
+def _swept(with_end: bool) -> list[str]:
+    """Return the swept overrides. For Optuna's sweeper the end is a part of a range, for Hydra it is not."""
+    overrides = []
+    for name, values in VALUES.items():
+        if name in UNORDERED:
+            overrides.append(f"{name}=choice({','.join(map(str, values))})")
+        else:
+            step = values[1] - values[0]
+            overrides.append(f"{name}=range({values[0]},{values[-1] + (0 if with_end else step)},{step})")
+    return overrides
 
 
 def _sweep(method: str, seed: int, queries: int) -> float:
@@ -108,7 +113,7 @@ def _sweep(method: str, seed: int, queries: int) -> float:
         app = hydra.main(version_base="1.3", config_path=folder, config_name="app")(
             lambda c: value(c, c.seed)
         )
-        arguments = [f"seed={seed}", *(f"{name}={sweep}" for name, sweep in SWEPT.items())]
+        arguments = [f"seed={seed}", *_swept(with_end="optuna" in method)]
         arguments += [f"hydra.sweeper.{setting}" for setting in sweeper]
         arguments += [
             f"hydra.sweep.dir={folder}",

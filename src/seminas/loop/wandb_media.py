@@ -15,7 +15,7 @@ MOST_DRAWN = 20
 """The best architectures of a search that are drawn in the table."""
 
 
-def columns(*metrics: str) -> list[str]:
+def columns(*metrics: str) -> list[str | int]:
     """Return the columns of the table of architectures, with those of some metrics."""
     return ["index", "round", "architecture", *metrics, "prediction", "cost_s", "error", "drawing"]
 

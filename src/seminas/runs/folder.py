@@ -17,6 +17,7 @@ from seminas.config.check import changed_keys, flat, rule_at
 from seminas.config.renamed import todays
 from seminas.errors import UserError, first_line
 from seminas.runs.attempts import Attempt, begin_attempt, end_attempt, read_attempts
+from seminas.runs.metric import METRIC_KEYS
 from seminas.runs.records import HISTORY, Record, read_history
 from seminas.runs.result_file import has_final_result, read_result, write_result
 from seminas.runs.results import Result
@@ -108,7 +109,9 @@ class RunFolder(Folder):
         Raises:
             UserError: The folder belongs to another config.
         """
-        result = self.result()
+        result, recorded = self.result(), self.config() or {}
+        # Only the evaluator knows its metrics, and it has not been made yet.
+        config = {**{key: recorded[key] for key in METRIC_KEYS if key in recorded}, **config}
         return None if result is None or self.extensions(config) or not result.is_final else result
 
     def extensions(self, config: Config) -> list[str]:

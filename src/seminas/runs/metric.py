@@ -15,6 +15,8 @@ FRACTION = "fraction"
 """Unit of numbers from 0 to 1. Reports state them in percent."""
 DIGITS = 5
 """Number of significant digits of a value that is no fraction."""
+METRIC_KEYS = ("metric", "metrics")
+"""Keys of a recorded config with the metric that a search optimizes, and with further ones."""
 RESERVED = ("cost_s", "epoch", "error", "index", "prediction", "round", "step", "value")
 """Names that other columns of the loggers and of the history have."""
 
@@ -160,8 +162,9 @@ def check_metrics(objective: object, further: object) -> None:
 
 def metrics_section(objective: Metric, further: Sequence[Metric]) -> Config:
     """Return the keys of a run's config that record its metrics. A search for accuracy has none of them."""
-    section: Config = {} if objective == ACCURACY else {"metric": asdict(objective)}
-    return {**section, **({"metrics": [asdict(metric) for metric in further]} if further else {})}
+    values = (asdict(objective), [asdict(metric) for metric in further])
+    needed = (objective != ACCURACY, bool(further))
+    return {key: v for key, v, is_needed in zip(METRIC_KEYS, values, needed, strict=True) if is_needed}
 
 
 def metric_of(config: Mapping[str, Any], source: object = "config") -> Metric:

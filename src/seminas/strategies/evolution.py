@@ -65,11 +65,15 @@ class Evolution(Strategy[A]):
         newest_first = (a for a, accuracy in reversed(self.told.items()) if accuracy is not None)
         return list(islice(newest_first, self.settings.population_size))[::-1]
 
+    def _value(self, architecture: A) -> float:
+        value = self.told[architecture]
+        assert value is not None
+        return value
+
     def _child(self, population: list[A], taken: Collection[A], rng: np.random.Generator) -> A | None:
         """Return a random new mutation of a tournament's winner, or None if all its mutations are taken."""
         size = min(self.settings.tournament_size, len(population))
         drawn = [population[i] for i in rng.choice(len(population), size=size, replace=False)]
-        labeled = self.labeled
-        winner = max(drawn, key=lambda a: labeled[a])
+        winner = max(drawn, key=self._value)
         new = [a for a in self._neighbors[winner] if a not in taken]
         return new[rng.integers(len(new))] if new else None

@@ -100,13 +100,27 @@ def test_the_loop_of_the_page_is_the_example_and_goes_on_in_a_folder(tmp_path: P
     assert all("are too large" in str(record.error) for record in failures) and failures
 
 
+def test_the_search_of_the_page_for_a_loss_reaches_its_target(tmp_path: Path) -> None:
+    page = DOCS / "own_space.md"
+    write_files(page, tmp_path)
+    (searched,) = commands(blocks(page, "bash")[2].text)
+    done = command(*searched, "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "val_loss" in done.stdout and "nats" in done.stdout and "accuracy" not in done.stdout + done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    records = read_history(tmp_path / "run")
+    values = [record.value for record in records if record.value is not None]
+    assert result["ended_by"] == "target" and result["best_value"] == min(values) <= 0.3
+    assert all(record.metrics["weights"] > 64 * 4 for record in records)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_further_searches_of_the_page_on_own_spaces(tmp_path: Path) -> None:
     """The first one is run by test_commands."""
     page = DOCS / "own_space.md"
     write_files(page, tmp_path)
-    for block, evaluations in ((1, 10), (2, 20)):
+    for block, evaluations in ((1, 10), (3, 20)):
         (searched,) = commands(blocks(page, "bash")[block].text)
         done = command(*searched, *SMALL_CONTROLLER, f"hydra.run.dir={block}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -35,3 +35,17 @@ def test_rank_quantiles_keep_the_order_and_ties() -> None:
     quantiles = rank_quantiles(np.array([0.1, 0.9, 0.5, 0.5]))
     assert quantiles[1] > quantiles[2] == quantiles[3] > quantiles[0]
     assert quantiles.sum() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize(
+    "scores", [[-120.0, -3.7, -41.5, -3.8], [1e6, 1e6 + 1, 2e6], [-5.0, 0.0, 7.5], [-9.0, -9.0]]
+)
+def test_scores_of_any_metric_have_targets_and_come_back(kind: str, scores: list[float]) -> None:
+    """A loss has negative scores, and a reward may have any."""
+    values = np.array(scores)
+    targets = Targets(kind, values)
+    assert np.isfinite(targets.values).all() and np.abs(targets.values).max() < 10
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(targets.values[order]) >= 0).all()
+    assert targets.accuracies(targets.values) == pytest.approx(values, rel=1e-9, abs=1e-9)

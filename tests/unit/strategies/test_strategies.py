@@ -291,3 +291,22 @@ def test_settings_that_cannot_be_are_refused_by_their_key(
 def test_a_negative_ratio_of_pseudo_labels_is_refused_by_its_key() -> None:
     with pytest.raises(UserError, match="^search.pseudo_label_ratio=-1"):
         SearchSettings(pseudo_label_ratio=-1)
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "random"])
+def test_every_strategy_improves_on_a_loss(space: NASBench101, name: str) -> None:
+    """A strategy is told scores, which are negative losses. The losses go from 3.7 to about 120."""
+
+    def scores(cells: list[Cell]) -> list[float]:
+        adjacency, labels = space.graphs(cells)
+        good = (labels == 3).sum(axis=1) / 5 + adjacency.sum(axis=(1, 2)) / 9
+        return [-float(loss) for loss in 3.7 + 58 * (2 - good)]
+
+    strategy = MAKERS[name](space, 0)
+    told: list[list[float]] = []
+    for size in (20, 10, 10, 10, 10):
+        cells = strategy.ask(size).architectures
+        told.append(scores(cells))
+        strategy.tell(cells, told[-1])
+    assert max(map(np.mean, told[1:])) > np.mean(told[0])
+    assert max(map(max, told[1:])) > np.quantile(told[0], 0.9)
