@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seminas.config.messages import one_line
 from seminas.errors import UserError
-from seminas.execution.processes import end_ray, end_with_parent
+from seminas.execution.processes import SIGNAL_OF, end_ray, end_with_parent
 from seminas.sweeps.outcomes import Outcome, Outcomes, failure, outcome_of
 
 _NUMBER = re.compile(r"=-?[0-9.]+(e-?[0-9]+)?$")
@@ -39,6 +39,12 @@ class RecordedTask:
             return None
         try:
             returned = self._task(config)
+        except SystemExit as error:
+            if error.code in SIGNAL_OF:
+                raise  # The process was told to end. The job runs again.
+            ended = RuntimeError(f"the app exited with status {error.code}")
+            self._outcomes.write(number, failure(ended))
+            raise ended from error
         except Exception as error:
             self._outcomes.write(number, failure(error))
             raise

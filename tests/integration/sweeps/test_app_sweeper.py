@@ -139,6 +139,7 @@ def test_sweeps_may_stand_in_the_config_of_the_app(folder: Path) -> None:
     ("formula", "reason"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("exit(3)", "RuntimeError: the app exited with status 3"),
         ("None", "returned None: must be a finite number"),
         ("'0.9'", "returned '0.9': must be a finite number"),
         ("float('nan')", "returned nan: must be a finite number"),
@@ -271,6 +272,19 @@ def test_a_killed_sweep_goes_on_and_repeats_no_finished_job(folder: Path) -> Non
     shown = ("architecture", "value", "number", "error")
     first, second = ([[r[k] for k in shown] for r in history(f)] for f in (folder, undisturbed))
     assert first == second
+
+
+def test_ctrl_c_ends_a_sweep_that_then_goes_on(folder: Path) -> None:
+    write_app(folder, "[][0] if number == 1 else exec('raise KeyboardInterrupt') if number == 2 else 1")
+    done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=4")
+    assert (
+        done.returncode == 130
+        and done.stderr == "interrupted: the same command with hydra.sweep.dir=sweep goes on\n"
+    )
+    write_app(folder, "1.0")
+    done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=4")
+    assert done.returncode == 0 and ran(folder) == [0, 1, 2, 2, 3], done.stderr
+    assert [record["value"] for record in history(folder)] == [1, None, 1, 1]
 
 
 def test_report_and_status_read_a_sweep(folder: Path) -> None:
