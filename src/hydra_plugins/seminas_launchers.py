@@ -1,6 +1,6 @@
 """Submitit launchers that continue when the process of one job dies. Hydra finds launchers only in hydra_plugins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,7 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
         ended = {name for name in names if folder.job(name).state.name == "done"} - jobs.keys()
         new = [i for i, name in enumerate(names) if name not in jobs and name not in ended]
         if new:
-            parameters = [
-                (
-                    list(job_overrides[i]),
-                    "hydra.sweep.dir",
-                    initial_job_idx + i,
-                    f"job_id_for_{initial_job_idx + i}",
-                    Singleton.get_state(),
-                )
-                for i in new
-            ]
-            submitted = self._executor().map_array(self, *zip(*parameters, strict=True))
+            submitted = self._submit({initial_job_idx + i: job_overrides[i] for i in new})
             jobs |= {names[i]: job for i, job in zip(new, submitted, strict=True)}
             ids = {name: [str(job.paths.folder), job.job_id] for name, job in jobs.items()}
             folder.write_submitted(ids)
@@ -61,6 +51,15 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
     def submitted(self, folder: SweepFolder) -> dict[str, list[str]]:
         """Return submitit's folder and the job id of each job that may outlive the sweep, by the job's name."""
         return {}
+
+    def _submit(self, jobs: Mapping[int, Sequence[str]]) -> list[Any]:
+        """Submit jobs, given as overrides by number, as one array. Return submitit's jobs."""
+        parameters = [
+            (list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
+            for number, overrides in jobs.items()
+        ]
+        submitted: list[Any] = self._executor().map_array(self, *zip(*parameters, strict=True))
+        return submitted
 
     def _executor(self) -> Any:
         import submitit
@@ -76,6 +75,30 @@ class SubmititLauncher(BaseSubmititLauncher):  # type: ignore[misc, valid-type]
             **{name if name in common else f"{self._EXECUTOR}_{name}": v for name, v in params.items()}
         )
         return executor
+
+
+class AppSubmititLauncher(SubmititLauncher):
+    """The launcher of hydra-submitit-launcher for the app of a user. It waits for all jobs, even if one dies."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Submit the jobs as one array, wait until all have ended, and return their outcomes."""
+        jobs = self._submit({initial_job_idx + i: job for i, job in enumerate(job_overrides)})
+        return [_outcome(job) for job in jobs]
+
+
+def outlasting(launcher: Any) -> Any:
+    """Return a launcher with the same settings that waits for all jobs, even if the process of one job dies.
+
+    This replaces submitit's launchers. Others already wait, or end all their processes.
+    """
+    if BaseSubmititLauncher is object or not isinstance(launcher, BaseSubmititLauncher):
+        return launcher
+    patient = AppSubmititLauncher(**launcher.params)
+    patient._EXECUTOR = launcher._EXECUTOR
+    patient.setup(
+        hydra_context=launcher.hydra_context, task_function=launcher.task_function, config=launcher.config
+    )
+    return patient
 
 
 class LocalLauncher(SubmititLauncher):

@@ -1,14 +1,19 @@
 """Location of the configs, registration of our classes with Hydra, and composition of a config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.basecontainer import BaseContainer
 
 from seminas.config.names import register_resolvers
 from seminas.config.recipe import RecipeOfData
@@ -65,3 +70,29 @@ def compose(command: str, overrides: Sequence[str] = (), config_dir: Path | None
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+@contextmanager
+def hydra_unchanged() -> Iterator[None]:
+    """Restore what ``compose`` registers with Hydra and OmegaConf, so that an app of a user does not notice the block.
+
+    These are the configs and the resolvers of the process, the version of Hydra's behavior, the name of the job, and
+    the running app: Hydra composes no second config while an app runs.
+    """
+    store, version, running = ConfigStore.instance(), VersionBase.instance(), GlobalHydra.instance()
+    before = _copied(store.repo), version.version_base, dict(BaseContainer._resolvers)
+    app, running.hydra = running.hydra, None
+    job = JobRuntime.instance()
+    about_job = job.conf.copy()
+    try:
+        yield
+    finally:
+        store.repo, version.version_base, resolvers = before
+        running.hydra, job.conf = app, about_job
+        BaseContainer._resolvers.clear()
+        BaseContainer._resolvers.update(resolvers)
+
+
+def _copied(groups: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the groups of a config store with the same configs."""
+    return {name: _copied(item) if isinstance(item, dict) else item for name, item in groups.items()}

@@ -46,9 +46,10 @@ def _as_file_name(text: str) -> str:
 
 
 def num_jobs(config: DictConfig) -> int:
-    """Return the number of jobs of a sweep: the number of combinations, or the number of trials of an Optuna study."""
-    if "n_trials" in config.hydra.sweeper:
-        return int(config.hydra.sweeper.n_trials)
+    """Return the number of jobs of a sweep: the number of combinations, or the number of trials of a study."""
+    for key in ("n_trials", "max_queries"):
+        if key in config.hydra.sweeper:
+            return int(config.hydra.sweeper[key])
     return math.prod(_num_values_by_key(config).values())
 
 

@@ -1,6 +1,6 @@
 """A space that a dictionary of positions declares. It gives back the values of the dictionary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from seminas.errors import config_error
@@ -18,14 +18,22 @@ class DictionarySpace(SequenceSpace):
 
     KEY: ClassVar[str] = "space"
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        forbidden: Sequence[Mapping[str, Any]] = (),
+        constraints: Sequence[Mapping[str, Any]] | None = None,
+        name: str = "dictionary",
+    ) -> None:
         """Declare the space.
 
         Args:
             values: Mapping from the name of each position, in order, to its choices.
+            forbidden, constraints: Rules, see ``SequenceSpace``.
+            name: Name of the space in configs and result files.
 
         Raises:
-            UserError: There is no position, or the declaration of a position is not valid.
+            UserError: There is no position, or the declaration of a position or a rule is not valid.
         """
         if not values:
             raise config_error("space", dict(values), "the name of each position with its choices")
@@ -33,12 +41,15 @@ class DictionarySpace(SequenceSpace):
         self._values = [position.values for position in declared]
         names = {position.name: list(position.names) for position in declared}
         self._declared: Config = plain(values) if is_structured(values) else names
-        super().__init__("dictionary", self._declared)
+        self._declared_rules: Config = {"forbidden": plain(forbidden)}
+        if constraints:
+            self._declared_rules["constraints"] = plain(constraints)
+        super().__init__(name, self._declared, forbidden, constraints)
 
     def section(self) -> Config:
         """Return the section of a config that declares this space."""
         target = f"{SequenceSpace.__module__}.{SequenceSpace.__qualname__}"
-        return {"_target_": target, "name": self.name, "positions": self._declared, "forbidden": []}
+        return {"_target_": target, "name": self.name, "positions": self._declared, **self._declared_rules}
 
     def choices(self, architecture: Choices) -> dict[str, Scalar]:
         """Return the value that an architecture has at each position that counts."""

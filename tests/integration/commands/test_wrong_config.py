@@ -18,7 +18,7 @@ from support import command
 Configure = Callable[..., dict[str, Any]]
 SPACES = "mobilenet, mobilenet_small, nasbench101, nasbench201, nasbench_macro, sequence"
 STRATEGIES = "bananas, evolution, gaussian_process, local_search, nao, random, seminas, seminas_evolution"
-SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient, step_size"
+SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient, sources, step_size"
 WRONG = {
     # Options of a group.
     "space=nasbench102": f"space=nasbench102: must be one of {SPACES}",
