@@ -21,7 +21,7 @@ from seminas.runs.metric import ACCURACY, Metric, check_metrics, metrics_section
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.dictionary import DictionarySpace
 from seminas.spaces.sequence import SequenceSpace
-from seminas.storage.values import Config
+from seminas.storage.values import Config, Json
 from seminas.strategies.base import Strategy
 
 NAME = "study"
@@ -37,7 +37,7 @@ class Study(AskTell[A]):
 
     def __init__(
         self,
-        space: SearchSpace[A] | str | Mapping[str, Any],
+        space: SearchSpace[A] | str | Mapping[str, Json],
         strategy: Strategy[A] | str = "seminas",
         seed: int = 0,
         folder: PathLike | None = None,

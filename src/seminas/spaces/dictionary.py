@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from seminas.errors import config_error
 from seminas.spaces.positions import Scalar, is_structured, plain, read_positions
 from seminas.spaces.sequence import Choices, SequenceSpace
-from seminas.storage.values import Config
+from seminas.storage.values import Config, Json
 
 
 class DictionarySpace(SequenceSpace):
@@ -20,9 +20,9 @@ class DictionarySpace(SequenceSpace):
 
     def __init__(
         self,
-        values: Mapping[str, Any],
-        forbidden: Sequence[Mapping[str, Any]] = (),
-        constraints: Sequence[Mapping[str, Any]] | None = None,
+        values: Mapping[str, Json],
+        forbidden: Sequence[Mapping[str, Json]] = (),
+        constraints: Sequence[Mapping[str, Json]] | None = None,
         name: str = "dictionary",
     ) -> None:
         """Declare the space.

@@ -48,9 +48,9 @@ class SequenceSpace(EnumerableSpace[Choices]):
     def __init__(
         self,
         name: str,
-        positions: Mapping[str, Any],
-        forbidden: Sequence[Mapping[str, Any]] = (),
-        constraints: Sequence[Mapping[str, Any]] | None = None,
+        positions: Mapping[str, Json],
+        forbidden: Sequence[Mapping[str, Json]] = (),
+        constraints: Sequence[Mapping[str, Json]] | None = None,
     ) -> None:
         """Declare the space.
 

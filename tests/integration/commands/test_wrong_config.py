@@ -18,7 +18,7 @@ from support import command
 Configure = Callable[..., dict[str, Any]]
 SPACES = "mobilenet, mobilenet_small, nasbench101, nasbench201, nasbench_macro, sequence"
 STRATEGIES = "bananas, evolution, gaussian_process, local_search, nao, random, seminas, seminas_evolution"
-SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient, sources, step_size"
+SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient"
 WRONG = {
     # Options of a group.
     "space=nasbench102": f"space=nasbench102: must be one of {SPACES}",
@@ -26,7 +26,7 @@ WRONG = {
     "logger=[nowhere]": "logger=nowhere: must be one of csv, mlflow, tensorboard, wandb",
     # Keys.
     "search.num_labelled=5": "search.num_labelled: is unknown; did you mean search.num_labeled?",
-    "+strategy.temperature=1": f"strategy.temperature: is unknown; strategy has {SEMINAS}",
+    "+strategy.temperature=1": f"strategy.temperature: is unknown; strategy has {SEMINAS}, sources, step_size",
     "++search.num_labelled=5": "search.num_labelled: is unknown; did you mean search.num_labeled?",
     "serach.num_labeled=5": "serach: is unknown; did you mean search?",
     # Keys of version 0.1.
