@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seminas.commands.job import Run, recorded_errors
 from seminas.commands.space import import_path
 from seminas.config.check import checked
-from seminas.config.compose import compose
+from seminas.config.compose import compose, hydra_unchanged
 from seminas.config.messages import no_option, one_line
 from seminas.config.names import quoted
 from seminas.errors import UserError
@@ -58,7 +58,8 @@ def search(
     Raises:
         UserError: A setting or the folder is not valid, or the search cannot continue.
     """
-    from seminas.commands.search import run
+    with hydra_unchanged():  # A command registers with Hydra.
+        from seminas.commands.search import run
 
     return _result(SearchResult, _run("search", run, overrides, config_dir, folder, quiet, settings))
 
@@ -82,7 +83,8 @@ def train(
     Raises:
         UserError: A setting or the folder is not valid, or the training cannot continue.
     """
-    from seminas.commands.train import run
+    with hydra_unchanged():  # A command registers with Hydra.
+        from seminas.commands.train import run
 
     return _result(TrainingResult, _run("train", run, overrides, config_dir, folder, quiet, settings))
 
@@ -148,15 +150,16 @@ def composed(
 ) -> Iterator[tuple[DictConfig, DictConfig]]:
     """Compose a command's config, and yield the config and its ``hydra`` section.
 
-    Composing replaces Hydra's config of this process. At the end of the block, the earlier config is restored. So a
-    Hydra app can call the Python API.
+    Composing replaces Hydra's config of this process. At the end of the block, all that it has changed in Hydra and
+    OmegaConf is restored. So a Hydra app can call the Python API.
     """
     process = HydraConfig.instance()
     before = process.cfg
     try:
-        config = compose(command, overrides, config_dir)
-        hydra: Any = process.cfg
-        yield config, hydra.hydra
+        with hydra_unchanged():
+            config = compose(command, overrides, config_dir)
+            hydra: Any = process.cfg
+            yield config, hydra.hydra
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_line(error)) from error
     except ValueError as error:

@@ -11,7 +11,6 @@ from omegaconf import OmegaConf
 
 from seminas.commands.app_settings import KEY, SweepSettings
 from seminas.commands.study import Study
-from seminas.config.compose import hydra_unchanged
 from seminas.config.names import SWEEP_FILE
 from seminas.config.swept import Swept
 from seminas.errors import UserError
@@ -89,15 +88,14 @@ class AppSweep:
             UserError: The folder belongs to another sweep, or another process works in it.
         """
         settings = self.settings
-        with hydra_unchanged():
-            study: Study[Any] = Study(
-                self.space,
-                settings.strategy,
-                settings.seed,
-                self.folder / STUDY,
-                metric=METRIC,
-                direction=settings.direction,
-            )
+        study: Study[Any] = Study(
+            self.space,
+            settings.strategy,
+            settings.seed,
+            self.folder / STUDY,
+            metric=METRIC,
+            direction=settings.direction,
+        )
         with study:
             yield study
 

@@ -64,7 +64,12 @@ def command_line(name: str, run: Run) -> Callable[[], None]:
 
     entry.__module__ = run.__module__  # Hydra names the job and its log file by the module.
     on_hydra = hydra.main(version_base=VERSION_BASE, config_path=str(CONFIG_DIR), config_name=name)(entry)
-    return lambda: start(on_hydra, jobs)
+
+    def command() -> None:
+        register()  # The Python API takes back what it registers.
+        start(on_hydra, jobs)
+
+    return command
 
 
 def start(entry: Callable[[], Any], jobs: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -79,6 +80,7 @@ def hydra_unchanged() -> Iterator[None]:
     These are the configs and the resolvers of the process, the version of Hydra's behavior, the name of the job, and
     the running app: Hydra composes no second config while an app runs.
     """
+    Plugins.instance()  # They register their configs once in a process.
     store, version, running = ConfigStore.instance(), VersionBase.instance(), GlobalHydra.instance()
     before = _copied(store.repo), version.version_base, dict(BaseContainer._resolvers)
     app, running.hydra = running.hydra, None

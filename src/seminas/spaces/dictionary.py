@@ -1,7 +1,7 @@
 """A space that a dictionary of positions declares. It gives back the values of the dictionary."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from seminas.errors import config_error
 from seminas.spaces.positions import Scalar, is_structured, plain, read_positions

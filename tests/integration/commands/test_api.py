@@ -265,3 +265,34 @@ def test_time_of_a_call_is_no_tax() -> None:
     start = time.process_time()
     seminas.search(**TABLE, strategy="random", search={"max_queries": 4})
     assert time.process_time() - start < 2
+
+
+APP = """
+import hydra
+import seminas
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+OmegaConf.register_new_resolver("run_name", lambda: "mine")
+
+
+@hydra.main(version_base="1.3", config_path=None)
+def app(config):
+    study = seminas.Study({"x": [1, 2, 3]}, "random")
+    print(len(study.ask(2)))
+    settings = {"evaluator": "table", "strategy": "random", "search": {"max_queries": 3}, "logger": []}
+    result = seminas.search(["evaluator.path=digits101"], folder="run", quiet=True, **settings)
+    print(result.num_queries, HydraConfig.get().job.name, OmegaConf.create({"a": "${run_name:}"}).a)
+
+
+app()
+"""
+
+
+def test_a_users_hydra_app_may_search_and_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(APP)
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2", "3", "mine", "mine"]
