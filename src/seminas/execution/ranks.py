@@ -75,8 +75,8 @@ def launch(function: Callable[..., None], arguments: tuple[Any, ...], num_proces
                 processes[rank].join()
                 code = processes[rank].exitcode
                 if code and not told:
-                    rank, code = _first_cause(processes, errors, rank)
-                    raise _failure(rank, code, logs / f"rank{rank}.log", errors[rank])
+                    failure = _first_cause(processes, errors, rank)
+                    raise _failure(failure, logs / f"rank{failure.rank}.log")
     if told:
         sys.exit(TOLD_TO_END)
 
@@ -108,34 +108,43 @@ def _passed_on(processes: list[Any]) -> Iterator[list[float]]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _first_cause(processes: list[Any], errors: list[connection.Connection], rank: int) -> tuple[int, int]:
-    """Return the failed rank that most likely made the others fail, and its exit code.
+def _first_cause(processes: list[Any], errors: list[connection.Connection], rank: int) -> "_Failure":
+    """Return the failed rank that most likely made the others fail.
 
-    If a rank fails, the others lose their connection to it, and may end before it. A rank that states its error is the
-    cause, and after it a rank that a signal ended.
+    If a rank fails, the others lose their connection to it, and may end before it with an error of their own. A rank
+    with an error of the user or of a disk is the cause, and after it a rank that a signal ended.
 
     Args:
         processes: Processes of all ranks.
         errors: Pipes for the errors of all ranks.
         rank: Rank that ended first.
     """
-    until = time.monotonic() + SETTLE_S
-    while alive := [p.sentinel for p in processes if p.exitcode is None]:
+    until, stated = time.monotonic() + SETTLE_S, dict[int, _Stated]()
+    silent = dict(enumerate(errors))
+    while True:
+        for i, error in list(silent.items()):
+            if error.poll():
+                del silent[i]
+                with suppress(EOFError):
+                    stated[i] = error.recv()
         # A rank states its error before it ends, and on a busy machine the end may take seconds.
+        alive = [p.sentinel for p in processes if p.exitcode is None]
         left = until - time.monotonic()
-        if left <= 0 or any(error.poll() for error in errors):
+        if not alive or left <= 0 or any(not error.is_bug for error in stated.values()):
             break
-        connection.wait([*alive, *errors], left)
-    codes = {i: processes[i].exitcode or 1 for i, p in enumerate(processes) if p.exitcode or errors[i].poll()}
-    best = min(codes, key=lambda i: (not errors[i].poll(), codes[i] > 0, i != rank))
-    return best, codes[best]
+        connection.wait([*alive, *silent.values()], left)
+    codes = {i: p.exitcode or 1 for i, p in enumerate(processes) if p.exitcode or i in stated}
+    known = {i for i, error in stated.items() if not error.is_bug}
+    best = min(codes, key=lambda i: (i not in known, codes[i] > 0, i != rank))
+    return _Failure(best, codes[best], stated[best].line if best in stated else None)
 
 
-def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") -> UserError:
+def _failure(failure: "_Failure", file: Path) -> UserError:
     """Return the error of a rank that ended with an exit code, and log the end of the rank's log.
 
     The rank's error comes through a pipe, because a full disk has no room for it.
     """
+    rank, code, line = failure
     number = -code if code < 0 else SIGNAL_OF.get(code)
     if number is not None:
         return UserError(f"{file}: rank {rank} was ended by signal {int(number)}")
@@ -144,7 +153,7 @@ def _failure(rank: int, code: int, file: Path, errors: "connection.Connection") 
         output = file.read_text(errors="replace").rstrip()
         log.error("rank %d failed:\n%s", rank, output[-LONGEST:])
     last = output.splitlines()[-1] if output else f"exit status {code}"
-    return UserError(f"{file}: rank {rank} failed: {errors.recv() if errors.poll() else last}")
+    return UserError(f"{file}: rank {rank} failed: {last if line is None else line}")
 
 
 def _end(processes: list[Any]) -> None:
@@ -157,6 +166,21 @@ def _end(processes: list[Any]) -> None:
         if process.is_alive():
             process.kill()
             process.join()
+
+
+class _Stated(NamedTuple):
+    """Error that a rank sent: its last line, and whether it is neither a user's error nor a fault of a disk."""
+
+    line: str
+    is_bug: bool
+
+
+class _Failure(NamedTuple):
+    """A failed rank, its exit code, and the last line of its error if the rank sent one."""
+
+    rank: int
+    code: int
+    line: str | None
 
 
 class Seat(NamedTuple):
@@ -201,7 +225,7 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
         file = path.open("ab", buffering=0)
         file.write(f"rank {rank} of {num_processes}, process {os.getpid()}\n".encode())
     except OSError as error:
-        errors.send(f"cannot be written ({error.strerror})")
+        errors.send(_Stated(f"cannot be written ({error.strerror})", is_bug=False))
         sys.exit(2)
     for stream in (1, 2) if rank else ():  # The first rank prints to the screen of the job.
         os.dup2(file.fileno(), stream)
@@ -217,16 +241,16 @@ def _rank(seat: Seat, function: Callable[..., None], arguments: tuple[Any, ...])
     except Exception as error:
         is_disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
         is_bug = not (is_disk or isinstance(error, UserError))
-        _tell(traceback.format_exc() if is_bug else str(error), file, errors)
+        _tell(traceback.format_exc() if is_bug else str(error), is_bug, file, errors)
         sys.exit(1 if is_bug else 2)
 
 
-def _tell(text: str, log: BinaryIO, errors: "connection.Connection") -> None:
+def _tell(text: str, is_bug: bool, log: BinaryIO, errors: "connection.Connection") -> None:
     """Write an error to the rank's log, and send its last line to the parent process."""
     with suppress(OSError):
         log.write(f"{text}\n".encode())
     with suppress(OSError):
-        errors.send(text.splitlines()[-1])
+        errors.send(_Stated(text.splitlines()[-1], is_bug))
 
 
 def _free_port() -> int:

@@ -100,6 +100,7 @@ def test_the_loop_of_the_page_is_the_example_and_goes_on_in_a_folder(tmp_path: P
     assert all("are too large" in str(record.error) for record in failures) and failures
 
 
+@pytest.mark.long
 def test_the_search_of_the_page_for_a_loss_reaches_its_target(tmp_path: Path) -> None:
     page = DOCS / "own_space.md"
     write_files(page, tmp_path)
@@ -181,12 +182,12 @@ def python_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     ("block", "best"),
     [
         (0, "val_acc"),
-        *(
-            pytest.param(*case, marks=pytest.mark.long)
-            for case in ((1, "val_acc"), (2, "val_acc"), (3, "val_loss"))
-        ),
+        (1, "val_acc"),
+        (2, "val_acc"),
+        (3, "val_loss"),
     ],
 )
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_searches_of_the_page_on_own_trainings(tmp_path: Path, block: int, best: str) -> None:
     page = DOCS / "own_training.md"

@@ -96,6 +96,7 @@ def test_every_value_reaches_the_app_as_it_was_written(folder: Path) -> None:
         assert f"\n{shown}\n" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_an_interval_is_ordered_and_may_have_a_logarithmic_scale(folder: Path) -> None:
     write_app(folder, "-abs(rate - 0.02)")
     done = sweep(folder, "rate=tag(log, interval(1e-4, 1e-1))", "model.depth=int(interval(1,5000))",
@@ -109,6 +110,7 @@ def test_an_interval_is_ordered_and_may_have_a_logarithmic_scale(folder: Path) -
     assert rates[5] < 0.005 < rates[18]
 
 
+@pytest.mark.long
 def test_a_file_says_what_overrides_cannot(folder: Path) -> None:
     write_app(folder, "optimizer.lr + optimizer.get('momentum', 0)")
     (folder / "space.yaml").write_text(
@@ -125,6 +127,7 @@ def test_a_file_says_what_overrides_cannot(folder: Path) -> None:
     assert results(folder)["best_params"]["optimizer.momentum"] == 0.9
 
 
+@pytest.mark.long
 def test_sweeps_may_stand_in_the_config_of_the_app(folder: Path) -> None:
     with (folder / "conf" / "config.yaml").open("a") as file:
         file.write(
@@ -146,6 +149,7 @@ def test_sweeps_may_stand_in_the_config_of_the_app(folder: Path) -> None:
         ("True", "returned True: must be a finite number"),
     ],
 )
+@pytest.mark.long
 def test_a_failed_job_is_told_as_failed(folder: Path, formula: str, reason: str) -> None:
     write_app(folder, f"({formula}) if number in (0, 3) else 0.5 * number")
     done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=5")
@@ -158,6 +162,7 @@ def test_a_failed_job_is_told_as_failed(folder: Path, formula: str, reason: str)
     assert results(folder)["best_value"] == 2.0
 
 
+@pytest.mark.long
 def test_an_app_that_never_works_ends_the_sweep_and_is_run_again_when_it_does(folder: Path) -> None:
     write_app(folder, "1 / 0")
     arguments = [*SWEPT, *RANDOM, "hydra.sweeper.max_queries=8"]
@@ -171,6 +176,7 @@ def test_an_app_that_never_works_ends_the_sweep_and_is_run_again_when_it_does(fo
     assert ran(folder)[5:] == list(range(8)) and not any(record["error"] for record in history(folder))
 
 
+@pytest.mark.long
 def test_too_many_failures_end_the_sweep(folder: Path) -> None:
     write_app(folder, "1 / (number % 2)")
     done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_failures=2")
@@ -238,6 +244,7 @@ def test_bad_input_is_one_line_before_any_job_runs(folder: Path, overrides: list
         ([*SWEPT, "rate=0.5"], "its jobs have no rate, and rate=0.5 in this command"),
     ],
 )
+@pytest.mark.long
 def test_the_folder_of_another_sweep_is_refused(folder: Path, overrides: list[str], key: str) -> None:
     assert sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=2").returncode == 0
     done = sweep(folder, *RANDOM, *overrides)
@@ -274,6 +281,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_finished_job(folder: Path) -> Non
     assert first == second
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_sweep_that_then_goes_on(folder: Path) -> None:
     write_app(folder, "[][0] if number == 1 else exec('raise KeyboardInterrupt') if number == 2 else 1")
     done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=4")
@@ -287,6 +295,7 @@ def test_ctrl_c_ends_a_sweep_that_then_goes_on(folder: Path) -> None:
     assert [record["value"] for record in history(folder)] == [1, None, 1, 1]
 
 
+@pytest.mark.long
 def test_report_and_status_read_a_sweep(folder: Path) -> None:
     assert sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=4").returncode == 0
     done = CliRunner().invoke(app, ["report", str(folder / "sweep"), "--out", str(folder / "page")])
