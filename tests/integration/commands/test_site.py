@@ -100,7 +100,7 @@ def test_the_api_pages_have_shapes_units_errors_and_sources(site: Path) -> None:
     spaces, evaluators = text_of(site / "api" / "spaces.html"), text_of(site / "api" / "evaluators.html")
     for words in ("adjacency matrices [n, V, V]", "[n, max_length]", "ValueError"):
         assert words in spaces
-    accuracy = "Return the validation accuracy of an architecture, a fraction"
+    accuracy = "for an architecture, by default the validation accuracy, a fraction"
     for words in (accuracy, "Duration of the evaluation in seconds"):
         assert words in evaluators
     assert "Luo et al." in text_of(site / "api" / "strategies.html")
