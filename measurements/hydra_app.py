@@ -5,26 +5,23 @@ function, so its optimum is known. It is no measurement of networks.
 """
 
 import contextlib
+import functools
 import io
-import itertools
 import logging
 import sys
 import tempfile
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Annotated, Any
 from unittest import mock
 
 import hydra
 import numpy as np
 import typer
+from comparison import chosen, compare
 from omegaconf import OmegaConf
-from scipy.stats import wilcoxon
 from threadpoolctl import threadpool_limits
 
 import seminas
@@ -41,6 +38,7 @@ UNORDERED = ("kernel", "activation")
 METHODS = ("sweeper", "study", "random", "optuna_tpe")
 
 
+@functools.cache
 def table(seed: int) -> np.ndarray:
     """Return the values of all combinations, an array with an axis for each setting. The seed decides where the top is.
 
@@ -141,29 +139,11 @@ def main(
     Print the mean and the standard deviation of the best value as a part of the optimum, and the p-value of a paired
     Wilcoxon test for each pair of methods. Optuna's sweeper is left out if it is not installed.
     """
-    names = methods.split(",")
-    for name in names:
-        if name not in METHODS:
-            raise typer.BadParameter(f"{name}: must be one of {', '.join(METHODS)}")
+    names = chosen(methods, METHODS)
     if "optuna_tpe" in names and find_spec("optuna") is None:
         names.remove("optuna_tpe")
         print("optuna_tpe: left out, because it is not installed; pip install 'seminas[optuna]'")
-    best: dict[str, np.ndarray] = {}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for name in names:
-            done = list(pool.map(run, [(name, seed, queries) for seed in range(seeds)]))
-            best[name] = np.array([part for part, _ in done])
-            print(
-                f"{name}: best {best[name].mean():.4f} ± {stdev(best[name].tolist()):.4f} of the optimum after "
-                f"{queries} evaluations, {fmean(s for _, s in done):.1f} s a search, {seeds} seeds",
-                flush=True,
-            )
-    for one, other in itertools.combinations(names, 2):
-        gain = best[one] - best[other]
-        p = wilcoxon(gain).pvalue if gain.any() else 1.0
-        print(
-            f"{one} - {other}: {gain.mean():+.4f}, better with {(gain > 0).sum()} of {seeds} seeds, p = {p:.3g}"
-        )
+    compare(run, names, queries, seeds, jobs, of=" of the optimum")
 
 
 if __name__ == "__main__":

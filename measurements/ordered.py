@@ -8,16 +8,12 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
-from itertools import combinations
-from multiprocessing import get_context
-from statistics import fmean, stdev
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from scipy.stats import wilcoxon
+from comparison import chosen, compare
 from threadpoolctl import threadpool_limits
 
 import seminas
@@ -30,6 +26,8 @@ SPACE = {
 }
 STRATEGIES = ("seminas", "gaussian_process", "random")
 SAMPLERS = ("optuna_tpe", "optuna_gp")
+OTHERS = ("evolution", "local_search", "bananas")
+"""Strategies that run only if they are named."""
 
 
 def accuracy(values: dict[str, Any], seed: int) -> float:
@@ -109,29 +107,11 @@ def main(
     Print the mean and the standard deviation of the best accuracy, and the p-value of a paired Wilcoxon test for each
     pair of methods. Methods of Optuna are left out if Optuna is not installed.
     """
-    names = methods.split(",")
-    for name in names:
-        if name not in (*STRATEGIES, *SAMPLERS, "evolution", "local_search", "bananas"):
-            raise typer.BadParameter(f"{name}: must be one of {', '.join((*STRATEGIES, *SAMPLERS))}")
+    names = chosen(methods, (*STRATEGIES, *SAMPLERS, *OTHERS))
     for name in [name for name in names if name in SAMPLERS and not _is_installed(name)]:
         names.remove(name)
         print(f"{name}: left out, because Optuna is not installed or too old; pip install 'seminas[peers]'")
-    best: dict[str, np.ndarray] = {}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for name in names:
-            done = list(pool.map(run, [(name, seed, queries) for seed in range(seeds)]))
-            best[name] = np.array([value for value, _ in done])
-            print(
-                f"{name}: best {best[name].mean():.4f} ± {stdev(best[name].tolist()):.4f} after {queries} "
-                f"evaluations, {fmean(s for _, s in done):.1f} s a search, {seeds} seeds",
-                flush=True,
-            )
-    for one, other in combinations(names, 2):
-        gain = best[one] - best[other]
-        p = wilcoxon(gain).pvalue if gain.any() else 1.0
-        print(
-            f"{one} - {other}: {gain.mean():+.4f}, better with {(gain > 0).sum()} of {seeds} seeds, p = {p:.3g}"
-        )
+    compare(run, names, queries, seeds, jobs)
 
 
 if __name__ == "__main__":
