@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from seminas.errors import UserError
 from seminas.spaces.sequence import SequenceSpace
+from unit.spaces.prefixes import check_legal_prefixes
 
 POSITIONS: dict[str, Any] = {
     "optimizer": ["sgd", "adam", "lamb"],
@@ -101,15 +101,7 @@ def test_tokens_are_read_back_and_legal_prefixes_are_exactly_those_of_architectu
     everything = space.at(np.arange(space.size))
     tokens = space.encode(everything)
     assert space.decode(tokens) == everything
-    prefixes: set[tuple[int, ...]] = {()}
-    for t in range(space.max_length):
-        ordered = sorted(prefixes)
-        mask = space.legal_tokens(torch.tensor(ordered, dtype=torch.long).reshape(len(ordered), t))
-        following = {
-            (*p, k) for p, row in zip(ordered, mask, strict=True) for k in row.nonzero()[:, 0].tolist()
-        }
-        assert following == {tuple(row[: t + 1]) for row in tokens.tolist()}
-        prefixes = following
+    check_legal_prefixes(space)
     every = np.array(list(itertools.product(range(space.num_tokens + 1), repeat=2)))
     others = np.concatenate([every, np.repeat(tokens[:1, 2:], len(every), axis=0)], axis=1)
     decoded = [a for a in space.decode(others) if a is not None]

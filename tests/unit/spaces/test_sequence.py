@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from seminas.commands.space import load_space
 from seminas.errors import UserError
 from seminas.spaces.sequence import SequenceSpace
 from support import DATA
+from unit.spaces.prefixes import check_legal_prefixes
 
 POSITIONS = {
     "depth": [1, 2, 3],
@@ -53,15 +53,7 @@ def test_tokens_are_read_back_and_legal_prefixes_are_exactly_those_of_architectu
     tokens = small.encode(everything)
     assert tokens.min() == 1 and tokens.max() < small.num_tokens
     assert small.decode(tokens) == everything
-    prefixes: set[tuple[int, ...]] = {()}
-    for t in range(small.max_length):
-        ordered = sorted(prefixes)
-        mask = small.legal_tokens(torch.tensor(ordered, dtype=torch.long).reshape(len(ordered), t))
-        following = {
-            (*p, k) for p, row in zip(ordered, mask, strict=True) for k in row.nonzero()[:, 0].tolist()
-        }
-        assert following == {tuple(row[: t + 1]) for row in tokens.tolist()}
-        prefixes = following
+    check_legal_prefixes(small)
     assert small.decode(np.array([[0] * 4, [99] * 4, [-1] * 4, tokens[0][::-1]])) == [None] * 4
 
 
