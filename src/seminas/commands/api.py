@@ -1,6 +1,5 @@
 """The Python API: functions that run the commands. ``import seminas`` offers them."""
 
-import math
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from seminas.commands.space import import_path
 from seminas.config.check import checked
 from seminas.config.compose import compose, hydra_unchanged
 from seminas.config.messages import no_option, one_line
-from seminas.config.names import quoted
+from seminas.config.names import override_value
 from seminas.errors import UserError
 from seminas.runs.folder import NO_RUN, RunFolder
 from seminas.runs.results import Result, SearchResult, TrainingResult
@@ -175,20 +174,5 @@ def as_overrides(settings: Mapping[str, Json], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping) and value:
             overrides += as_overrides(value, f"{prefix}{name}.")
         else:
-            overrides.append(f"{prefix}{name}={_written(value)}")
+            overrides.append(f"{prefix}{name}={override_value(value)}")
     return overrides
-
-
-def _written(value: Json) -> str:
-    """Return a value as text in Hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value) if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_written(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(map(_written, value)) + "]"
-    return quoted(str(value))

@@ -5,7 +5,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seminas.errors import UserError
+from seminas.storage.values import Json
 
 SWEEP_FILE = "multirun.yaml"
 """Name of the file with the config of a sweep, in the sweep's folder."""
@@ -111,6 +112,21 @@ def quoted(text: str) -> str:
     # In Hydra, a backslash is an escape only before a quote and at the end of the text.
     escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
     return f"'{escaped}'"
+
+
+def override_value(value: Json) -> str:
+    """Return a value as text in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value) if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{override_value(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ",".join(map(override_value, value)) + "]"
+    return quoted(str(value))
 
 
 def job_names(config: Any, loader: Any, jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -7,6 +7,16 @@ from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
 
+BINS = 64
+"""Default number of values of an interval of floats.
+
+The best value of the interval is at most half a step away from one of the values: 0.8% of the interval. Near its
+maximum a smooth accuracy falls with the square of the distance, so this costs less than a ten-thousandth of the fall
+from the maximum to the far end. Two trainings with different seeds differ by more.
+"""
+MOST_VALUES = 1_000
+"""Largest number of values of an interval. Each value is a token of the controller."""
+
 
 @dataclass
 class SequenceSettings(Settings):

@@ -16,13 +16,10 @@ from hydra.core.override_parser.types import (
     Transformer,
 )
 
-from seminas.config.names import quoted
+from seminas.config.names import override_value
+from seminas.config.spaces import BINS, MOST_VALUES
 from seminas.errors import UserError, config_error
 
-MOST_VALUES = 1_000
-"""Largest number of values of a range, and of whole numbers of an interval without bins."""
-BINS = 64
-"""Number of values of an interval of more whole numbers."""
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _WORDS = ("true", "false", "null", "nan", "inf")
 """Texts that are no texts in Hydra's override grammar."""
@@ -170,12 +167,9 @@ def _choices(override: Override, shown: str) -> tuple[Any, dict[str, str]]:
 
 
 def _written(value: Any) -> str:
-    """Return a scalar in Hydra's override grammar."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) and value.lower() not in _WORDS else quoted(value)
-    return repr(value)
+    """Return a scalar in Hydra's override grammar, a plain text without quotes."""
+    is_plain = isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+    return value if is_plain else override_value(value)
 
 
 def whole(key: str, value: object, least: int) -> int:

@@ -9,19 +9,11 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from seminas.config.spaces import BINS, MOST_VALUES
 from seminas.errors import UserError, config_error
 
 Scalar = str | int | float | bool | None
 """A value of a position: a text, a number, true, false or null, as in JSON."""
-BINS = 64
-"""Default number of values of an interval of floats.
-
-The best value of the interval is at most half a step away from one of the values: 0.8% of the interval. Near its
-maximum a smooth accuracy falls with the square of the distance, so this costs less than a ten-thousandth of the fall
-from the maximum to the far end. Two trainings with different seeds differ by more.
-"""
-MOST_VALUES = 1_000
-"""Largest number of values of an interval. Each value is a token of the controller."""
 INACTIVE = "inactive"
 """Name of the choice of a position that does not count."""
 _KEYS = ("values", "ordered", "low", "high", "step", "log", "bins", "when")

@@ -9,8 +9,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from seminas.config.spaces import BINS, MOST_VALUES
 from seminas.integrations.optuna.grids import Grid
-from seminas.spaces.positions import BINS, MOST_VALUES
 from seminas.spaces.sequence import Choices, SequenceSpace
 
 
