@@ -18,10 +18,14 @@ from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.make import make_network
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Labeled
-from seminas.controller.optimise import Schedule, optimise, quiet
+from seminas.controller.optimise import Schedule, optimise
 from seminas.controller.targets import Targets
 from seminas.controller.threads import one_thread
+from seminas.execution.processes import only_errors
 from seminas.spaces.base import A, SearchSpace
+
+HARDWARE = "pytorch_lightning.utilities.rank_zero"
+"""Logger of Lightning's messages about hardware and data loaders."""
 
 
 @one_thread()
@@ -59,7 +63,7 @@ def fit_controller(
     previous = start if settings.warm_start else None
     one_member = settings.teachers.members == 1
     device = chosen_device(settings, len(architectures) + len(unlabeled))
-    with torch.random.fork_rng(devices=[0] if device.type == "cuda" else []), quiet():
+    with torch.random.fork_rng(devices=[0] if device.type == "cuda" else []), only_errors(HARDWARE):
         torch.manual_seed(int(state[1]) >> 1)
         weight = settings.teachers.gaussian_process or 0.0
         weight_of_forest = settings.teachers.forest if weight < 1 else 0.0

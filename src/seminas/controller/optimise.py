@@ -1,11 +1,7 @@
 """One fit of a controller's network: a short Lightning training on tensors in memory."""
 
-import logging
 import signal
 import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,17 +132,3 @@ class EndsIfCancelled(pl.Callback):
     ) -> None:
         """Raise ``CancelledError`` if nobody needs the fit any more."""
         check_cancelled()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide Lightning's messages about hardware and data loaders."""
-    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -6,7 +6,6 @@ import math
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,13 @@ from seminas.evaluators.evaluation import Evaluation, failed, measured, whole_tr
 from seminas.evaluators.on_ranks import run_on_ranks
 from seminas.evaluators.own_training import Reported
 from seminas.evaluators.values import values
-from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
+from seminas.execution.processes import (
+    is_first_rank,
+    number_of_ranks,
+    only_errors,
+    raising_interrupts,
+    ranks_are_started,
+)
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from seminas.training.monitored import MonitoredEpochs
 
 log = logging.getLogger(__name__)
+LIGHTNING = "pytorch_lightning"
+"""Logger of Lightning."""
 SEEDS = 2**32
 """Number of seeds that Lightning has."""
 OURS = (
@@ -123,7 +130,7 @@ class LightningTrial:
         if settings.num_devices > 1:
             leave_group_at_exit()
             share_cores()
-        with self._work_folder(architecture) as folder, _quiet(), raising_interrupts():
+        with self._work_folder(architecture) as folder, only_errors(LIGHTNING), raising_interrupts():
             every_s = settings.checkpoint_every_s if self._folder is not None else float("inf")
             names, maximizes = self._metrics.names, settings.mode == "max"
             epochs = MonitoredEpochs(folder, every_s, names, maximizes, settings.patience)
@@ -171,7 +178,9 @@ class LightningTrial:
         """
         # Another machine may have the devices.
         accelerator = self._settings.accelerator if self._settings.engine == "processes" else "cpu"
-        with _quiet():
+        import pytorch_lightning  # noqa: F401  # Its import sets the level.
+
+        with only_errors(LIGHTNING):
             self._trainer(None, None, accelerator=accelerator, devices=1, strategy="auto")
 
     def _trainer(self, epochs: "MonitoredEpochs | None", folder: Path | None, **changed: Any) -> "pl.Trainer":
@@ -195,22 +204,6 @@ class LightningTrial:
             "default_root_dir": folder,
         }
         return pl.Trainer(**(self._settings.trainer_arguments or {}), **{**ours, **changed})
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let Lightning print errors alone, and no warnings."""
-    import pytorch_lightning  # noqa: F401  # Its import sets the level.
-
-    logger = logging.getLogger("pytorch_lightning")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def _start(epochs: "MonitoredEpochs") -> Path | None:

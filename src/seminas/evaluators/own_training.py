@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seminas.config.own_training import OwnTrainingSettings
+from seminas.config.own_training import MODES, OwnTrainingSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.workers import OnEngine, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import make_engine
-from seminas.runs.metric import Metric
+from seminas.runs.metric import DIRECTIONS, Metric
 from seminas.spaces.base import A
 
-DIRECTIONS = {"max": "maximize", "min": "minimize"}
+DIRECTION_OF = dict(zip(MODES, DIRECTIONS, strict=True))
 """Direction of a metric by its mode."""
 
 
@@ -40,17 +40,7 @@ class OwnTrainingEvaluator(Evaluator[A]):
             UserError: The engine cannot start.
         """
         self.metric, *self.metrics = metrics.metrics
-        self._engine = make_engine(
-            settings.engine,
-            trial,
-            settings.num_workers,
-            settings.ray,
-            settings.accelerator,
-            settings.timeout_s,
-            settings.slurm,
-            folder,
-            settings.num_devices,
-        )
+        self._engine = make_engine(settings, trial, folder)
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Run the trainings. Yield the position and the evaluation of each when its training ends.
@@ -99,7 +89,7 @@ class Reported:
         for of, (metric, mode) in zip(keys, modes.items(), strict=True):
             in_files = re.sub(r"\W+", "_", metric, flags=re.ASCII).strip("_")
             try:
-                declared = Metric(in_files, DIRECTIONS[mode], None if self.metrics else settings.unit)
+                declared = Metric(in_files, DIRECTION_OF[mode], None if self.metrics else settings.unit)
             except UserError as error:
                 raise UserError(f"{of}: cannot be the name of a metric in files ({error})") from error
             if any(in_files == other.name for other in self.metrics):

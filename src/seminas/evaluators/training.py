@@ -72,17 +72,7 @@ class TrainingEvaluator(Evaluator[A]):
             raise
         except Exception as error:  # For wrong arguments, networks raise exceptions of many types.
             raise UserError(f"data.recipe.networks.{space.name}: {one_line(error)}") from error
-        self._engine = make_engine(
-            settings.engine,
-            self._trial,
-            settings.num_workers,
-            settings.ray,
-            settings.accelerator,
-            settings.timeout_s,
-            settings.slurm,
-            folder,
-            settings.num_devices,
-        )
+        self._engine = make_engine(settings, self._trial, folder)
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Train architectures. Yield the position and the evaluation of each when its training ends.

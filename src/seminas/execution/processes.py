@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -103,6 +104,20 @@ def end_with_parent(parent: int) -> None:
 def quiet_logging() -> None:
     """Let logging drop a message that it cannot write. On a full disk it would print a traceback for each message."""
     logging.raiseExceptions = False
+
+
+@contextmanager
+def only_errors(name: str) -> Iterator[None]:
+    """Let the logger with this name print errors alone, and hide all warnings."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def end_ray() -> None:

@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Barrier
 import pytest
 import torch
 
-from seminas.config.evaluators import RaySettings
+from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.execution.engines import make_engine, visible_gpus
 from seminas.execution.processes import spawning
 
@@ -28,8 +28,10 @@ def test_processes_share_the_gpus_evenly(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,7")
     assert visible_gpus("auto") == ["3", "GPU-5"] and visible_gpus("cpu") == []
-    assert make_engine("processes", None, None, RaySettings(), "gpu").num_workers == 2
-    engine = make_engine("processes", SeesGpus(spawning().Barrier(3)), 3, RaySettings(), "gpu")
+    assert make_engine(TrainingEvaluatorSettings(accelerator="gpu"), None).num_workers == 2
+    engine = make_engine(
+        TrainingEvaluatorSettings(accelerator="gpu", num_workers=3), SeesGpus(spawning().Barrier(3))
+    )
     try:
         seen = sorted(result for _, result in engine.calls("gpus", [()] * 3))
     finally:

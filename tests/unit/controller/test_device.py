@@ -117,7 +117,7 @@ def test_fits_and_scores_are_on_the_chosen_device(
     monkeypatch.setattr("seminas.controller.fit.optimise", recorded)
     monkeypatch.setattr(Controller, "__init__", built)
     monkeypatch.setattr("seminas.controller.fit.chosen_device", lambda settings, n: META if n == 30 else None)
-    monkeypatch.setattr("seminas.controller.fit.quiet", contextlib.nullcontext)
+    monkeypatch.setattr("seminas.controller.fit.only_errors", contextlib.nullcontext)
     cells = space.sample(30, np.random.default_rng(0))
     settings = ControllerSettings(teachers=TeacherSettings(members=2, steps=2))
     controller, _ = fit_controller(space, settings, cells[:20], np.linspace(0.8, 0.9, 20), (0, 0), cells[20:])
