@@ -58,7 +58,7 @@ def table(seed: int) -> np.ndarray:
 
 
 def value(choices: Any, seed: int) -> float:
-    """Look the value of an app's settings up."""
+    """Return the value of an app's settings from the table."""
     at = tuple(values.index(choices[name]) for name, values in VALUES.items())
     return float(table(seed)[at])
 

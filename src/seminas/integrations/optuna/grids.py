@@ -20,7 +20,8 @@ class Grid:
     """The values that the sampler proposes for a parameter.
 
     Attributes:
-        distribution: Distribution of the parameter, a ``BaseDistribution``. Its attributes depend on version of Optuna.
+        distribution: Distribution of the parameter, a ``BaseDistribution``. Its attributes depend on the
+            version of Optuna.
         bins: Number of values of a range without steps, or with too many.
     """
 
