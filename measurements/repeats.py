@@ -41,12 +41,12 @@ def main(
         with tempfile.TemporaryDirectory() as folder:
             result = seminas.search(
                 [f"evaluator.path={table}"],
-                folder=f"{folder}/run",
-                quiet=True,
                 space=space,
                 evaluator="table",
                 strategy=strategy,
                 seed=seed,
+                folder=f"{folder}/run",
+                quiet=True,
                 search={"max_queries": queries},
                 logger=[],
             )

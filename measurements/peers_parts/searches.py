@@ -61,12 +61,12 @@ class Row:
     problem: str
     method: str
     version: str
-    seed: int
-    queries: int
     architectures: list[str]
     val_accuracies: list[float]
     incumbents: list[Best]
     best_there_is: dict[str, float] | None
+    seed: int
+    queries: int
     repeats: int
     randoms: int
     cpu_s: float

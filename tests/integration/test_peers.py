@@ -43,6 +43,13 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Return the folder of a comparison with Optuna."""
+    pytest.importorskip("optuna")
+    return tmp_path / "out"
+
+
 def compare(table: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
     defaults = {"methods": "random,optuna_tpe", "queries": str(QUERIES), "seeds": SEEDS, "repeats": 200}
     overrides = ["space=nasbench_macro", f"evaluator.path={table}"]
@@ -64,10 +71,8 @@ def cells_of(out: Path) -> dict[str, list[str]]:
 
 
 def test_all_methods_evaluate_distinct_architectures_and_the_table_says_so(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    table: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("optuna")
-    out = tmp_path / "out"
     rows = compare(table, out)
     assert [(r["method"], r["seed"]) for r in rows] == [
         (m, s) for s in (0, 1) for m in ("random", "optuna_tpe")
@@ -91,11 +96,7 @@ def test_all_methods_evaluate_distinct_architectures_and_the_table_says_so(
 
 
 @pytest.mark.long
-def test_it_continues_with_its_results(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("optuna")
-    out = tmp_path / "out"
+def test_it_continues_with_its_results(table: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = compare(table, out)
     path = out / "results.jsonl"
     whole = path.read_bytes()

@@ -17,9 +17,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     """Train a supernet in a folder, or resume its training, and measure architectures with its weights.
 
     Args:
-        config: Checked config.
-        folder: Run folder.
-        quiet: Whether to hide the progress and the result.
+        config, folder, quiet: The same arguments as of ``seminas-train``.
 
     Returns:
         The mean validation accuracy of the measured architectures, a fraction. 0 on every rank but the first.

@@ -18,16 +18,16 @@ class EncoderSettings(Settings):
         kind: Type of the encoder. ``graph`` passes messages along and against the edges of the graph. ``lstm`` reads
             the tokens in both directions. ``paper`` is the authors' whole model, including head and decoder.
         hidden: Width of each state.
-        layers: Number of layers.
         dropout: Dropout probability in the encoder, in the head and at the decoder's input.
+        layers: Number of layers.
     """
 
     KEY: ClassVar[str] = "controller.encoder"
 
     kind: str = setting("graph", choices=ENCODERS)
     hidden: int = setting(32, at_least=1)
-    layers: int = setting(2, at_least=1)
     dropout: float = setting(0.1, at_least=0, below=1)
+    layers: int = setting(2, at_least=1)
 
 
 @dataclass

@@ -58,13 +58,13 @@ class LightningEvaluatorSettings(OwnTrainingSettings):
         module: Full name of the LightningModule, such as ``my_package.MyModule``. It is imported from the working
             folder or an installed package. Its keyword arguments are the positions of a chain of choices. For other
             spaces it has one keyword argument, ``architecture``: the JSON form of the architecture.
+        module_arguments: Further keyword arguments of the module, such as ``{hidden: 64}``.
         data: Full name of the LightningDataModule.
+        data_arguments: Keyword arguments of the data module, such as ``{batch_size: 64}``.
         monitor: Metric that the module logs, such as ``val_acc``. The evaluation is its best value at the end of an
             epoch.
-        module_arguments: Further keyword arguments of the module, such as ``{hidden: 64}``.
-        data_arguments: Keyword arguments of the data module, such as ``{batch_size: 64}``.
-        trainer_arguments: Further arguments of Lightning's Trainer, such as ``{gradient_clip_val: 1.0}``.
         max_epochs: Number of epochs.
+        trainer_arguments: Further arguments of Lightning's Trainer, such as ``{gradient_clip_val: 1.0}``.
         patience: Number of epochs without a better value of ``monitor`` after which a training ends. Null means that
             each training has all epochs.
         checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
@@ -75,12 +75,12 @@ class LightningEvaluatorSettings(OwnTrainingSettings):
 
     _target_: str = "seminas.evaluators.lightning.LightningEvaluator"
     module: str = setting(MISSING)
-    data: str = setting(MISSING)
-    monitor: str = setting(MISSING)
     module_arguments: Any = setting(None)
+    data: str = setting(MISSING)
     data_arguments: Any = setting(None)
-    trainer_arguments: Any = setting(None)
+    monitor: str = setting(MISSING)
     max_epochs: int = setting(MISSING, at_least=1, unit="epochs")
+    trainer_arguments: Any = setting(None)
     patience: int | None = setting(None, at_least=1, unit="epochs")
     checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
 

@@ -43,9 +43,8 @@ class ControllerPredictorSettings(Settings):
 class NAOPredictorSettings(ControllerPredictorSettings):
     """The SemiNAS controller without pseudo-labels."""
 
-    PSEUDO_LABEL_RATIO: ClassVar[float] = 0.0
-
     _target_: str = "seminas.predictors.controller.NAOPredictor"
+    PSEUDO_LABEL_RATIO: ClassVar[float] = 0.0
 
 
 @dataclass

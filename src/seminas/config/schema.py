@@ -151,12 +151,12 @@ class PredictorCommand(ControllerCommand):
     """Config of ``seminas-predictor``.
 
     Attributes:
-        predictor: Numbers of labels and pseudo-labels.
         model: Predictor to measure.
+        predictor: Numbers of labels and pseudo-labels.
     """
 
-    predictor: PredictorSettings = setting(PredictorSettings)
     model: Any = setting(None)
+    predictor: PredictorSettings = setting(PredictorSettings)
 
 
 @dataclass
@@ -165,13 +165,13 @@ class TrainingCommand(CommandSettings):
 
     Attributes:
         data: Images and their default recipe.
-        recipe: Settings of the optimizer, the schedule and the augmentation.
         trainer: Settings of Lightning's trainer and its devices.
+        recipe: Settings of the optimizer, the schedule and the augmentation.
     """
 
     data: Any = setting(None)
-    recipe: Recipe = setting(Recipe)
     trainer: TrainerSettings = setting(TrainerSettings)
+    recipe: Recipe = setting(Recipe)
 
 
 @dataclass

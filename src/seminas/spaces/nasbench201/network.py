@@ -14,10 +14,7 @@ from seminas.spaces.nasbench201.cell import EDGES
 
 
 def build_network(
-    operations: Sequence[str],
-    num_classes: int = 10,
-    in_channels: int = 3,
-    **skeleton: Any,
+    operations: Sequence[str], num_classes: int = 10, in_channels: int = 3, **skeleton: Any
 ) -> nn.Module:
     """Return the network of a cell.
 
