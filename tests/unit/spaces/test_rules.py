@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import seminas
 from seminas.errors import UserError
 from seminas.spaces.sequence import SequenceSpace
 from unit.spaces.prefixes import check_legal_prefixes
@@ -94,6 +95,20 @@ def test_samples_are_uniform_over_distinct_architectures(case: Case) -> None:
         assert np.abs(numbers - expected).max() < 5 * expected**0.5
     left = space.sample(100, rng, exclude=space.at(np.arange(3, space.size)))
     assert sorted(space.index(left)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("strategy", ["seminas", "gaussian_process", "evolution", "local_search", "random"])
+def test_a_search_evaluates_each_distinct_architecture_once(strategy: str) -> None:
+    """The search goes on until the space is exhausted. Half of the space is pending at first."""
+    space = SequenceSpace("ruled", POSITIONS)
+    with seminas.Study(space, strategy) as study:
+        trials = study.ask(space.size // 2)
+        while trials:
+            for trial in trials:
+                study.tell(trial, 0.5 + len(trial.choices) / 100)
+            trials = study.ask(4)
+        keys = [record.key for record in study.history]
+    assert len(keys) == len(set(keys)) == space.size
 
 
 def test_tokens_are_read_back_and_legal_prefixes_are_exactly_those_of_architectures(case: Case) -> None:
