@@ -31,11 +31,13 @@ class Digits(pl.LightningDataModule):
 
 
 class Net(pl.LightningModule):
-    """``depth`` convolutions of ``width`` channels."""
+    """``depth`` convolutions of ``width`` channels. A batch for training moves by up to ``shift`` pixels."""
 
-    def __init__(self, kernel: int, depth: int, width: int, learning_rate: float = 0.01) -> None:
+    def __init__(
+        self, kernel: int, depth: int, width: int, learning_rate: float = 0.01, shift: int = 0
+    ) -> None:
         super().__init__()
-        self.learning_rate = learning_rate
+        self.learning_rate, self.shift = learning_rate, shift
         layers = []
         for i in range(depth):
             layers += [nn.Conv2d(width if i else 1, width, kernel, padding="same"), nn.ReLU()]
@@ -43,7 +45,8 @@ class Net(pl.LightningModule):
 
     def training_step(self, batch, batch_idx):
         images, labels = batch
-        return nn.functional.cross_entropy(self.net(images), labels)
+        by = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
+        return nn.functional.cross_entropy(self.net(images.roll(by, (2, 3))), labels)
 
     def validation_step(self, batch, batch_idx):
         images, labels = batch

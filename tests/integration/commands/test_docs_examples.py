@@ -207,6 +207,7 @@ def test_the_files_of_the_page_on_own_trainings_are_the_examples() -> None:
         "train.py": "command",
         "experiment/perceptron.yaml": "command",
         "digits_net.py": "lightning_module",
+        "experiment/digits_recipe.yaml": "lightning_module",
     }
     assert set(files) == set(places)
     for name, folder in places.items():
@@ -216,9 +217,13 @@ def test_the_files_of_the_page_on_own_trainings_are_the_examples() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_the_search_of_the_example_of_a_lightning_module(tmp_path: Path) -> None:
+@pytest.mark.parametrize("experiment", ["digits_net", "digits_recipe"])
+def test_the_search_of_the_example_of_a_lightning_module(tmp_path: Path, experiment: str) -> None:
     example = ROOT / "examples" / "lightning_module"
     few = ["search.max_queries=2", "strategy=random", f"hydra.run.dir={tmp_path / 'run'}"]
-    done = command("seminas-search", "--config-dir", ".", "experiment=digits_net", *few, cwd=example)
+    done = command("seminas-search", "--config-dir", ".", f"experiment={experiment}", *few, cwd=example)
     assert done.returncode == 0, done.stderr
-    assert all(r.value is not None and r.value > 0.5 for r in read_history(tmp_path / "run"))
+    records = read_history(tmp_path / "run")
+    assert all(r.value is not None and (r.value > 0.5 or experiment == "digits_recipe") for r in records)
+    recipe = {"learning_rate", "shift"} if experiment == "digits_recipe" else set()
+    assert all(set(r.architecture) == {"kernel", "depth", "width"} | recipe for r in records)
