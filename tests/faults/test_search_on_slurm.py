@@ -102,7 +102,9 @@ def test_cancel_cancels_the_jobs_of_a_sweep(fake: FakeSlurm, tmp_path: Path) -> 
     ("override", "key"),
     [
         ("evaluator.slurm.max_jobs=0", "evaluator.slurm.max_jobs=0: must be at least 1"),
+        ("evaluator.slurm.additional={output: x}", "evaluator.slurm.additional.output=x: must be"),
         ("+evaluator.slurm.additional.output=x", "evaluator.slurm.additional.output=x: must be"),
+        ("evaluator.slurm.additional=x", "evaluator.slurm.additional=x: must be a group of keys"),
     ],
 )
 def test_a_wrong_setting_is_one_line(override: str, key: str, tmp_path: Path) -> None:

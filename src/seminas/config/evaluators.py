@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
-from seminas.config.fields import Settings, setting
+from seminas.config.fields import Settings, check_group, setting
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
@@ -129,7 +129,8 @@ class SlurmSettings(Settings):
         gpus_per_node: Number of GPUs for each job. With ``executor=local`` all jobs share the first GPUs.
         mem_gb: Memory of each job. Null means the default of the cluster.
         setup: Shell commands to run before each job, such as ``module load cuda``.
-        additional: Further options of ``sbatch``, by name, such as ``{qos: long, constraint: a100}``.
+        additional: Further options of ``sbatch``, by name, such as ``{qos: long, constraint: a100}``. Null
+            means none.
     """
 
     KEY: ClassVar[str] = "evaluator.slurm"
@@ -143,11 +144,12 @@ class SlurmSettings(Settings):
     gpus_per_node: int = setting(0, at_least=0, may_change=True, unit="GPUs")
     mem_gb: float | None = setting(None, above=0, may_change=True, unit="GB")
     setup: list[str] = setting([], may_change=True)
-    additional: dict[str, Any] = setting({}, may_change=True)
+    additional: Any = setting(None, may_change=True)
 
     def check_together(self, key: str) -> None:
         """Refuse further options that ``sbatch`` cannot have, or that the engine sets itself."""
-        for name, value in self.additional.items():
+        check_group(f"{key}.additional", self.additional)
+        for name, value in (self.additional or {}).items():
             if not re.fullmatch("[a-z][a-z_-]*", name) or name.replace("_", "-") in OURS:
                 raise config_error(f"{key}.additional.{name}", value, "an option of sbatch that is not ours")
             if not isinstance(value, str | int | float):

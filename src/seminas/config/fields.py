@@ -207,6 +207,19 @@ def nested_values(settings: Settings) -> list[tuple[str, Settings]]:
     return [(name, value) for name, value in values if isinstance(value, Settings)]
 
 
+def check_group(key: str, value: object) -> None:
+    """Check that a setting is null or a mapping from names.
+
+    The type of such a setting is ``Any``, because the command line can set a mapping only then.
+
+    Raises:
+        UserError: It is another value.
+    """
+    is_group = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if value is not None and not is_group:
+        raise config_error(key, value, "a group of keys, or null")
+
+
 @contextmanager
 def _section(key: str) -> Iterator[None]:
     """Use ``key`` in the errors of the section that the block creates."""

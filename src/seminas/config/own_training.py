@@ -1,30 +1,16 @@
 """Settings of evaluators that run a user's own training."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
 from seminas.config.evaluators import EngineSettings
-from seminas.config.fields import setting
+from seminas.config.fields import check_group, setting
 from seminas.errors import config_error
 
 MODES = ("max", "min")
 """Directions of a metric."""
-
-
-def check_group(key: str, value: object) -> None:
-    """Check that a setting is null or a mapping from names.
-
-    The type of such a setting is ``Any``, because the command line can set a mapping only then.
-
-    Raises:
-        UserError: It is another value.
-    """
-    is_group = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-    if value is not None and not is_group:
-        raise config_error(key, value, "a group of keys, or null")
 
 
 @dataclass
