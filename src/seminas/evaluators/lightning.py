@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seminas.config.build import imported
 from seminas.config.own_training import LightningEvaluatorSettings
 from seminas.errors import UserError, config_error, first_line
 from seminas.evaluators.lightning_trial import OURS, LightningTrial
@@ -43,10 +42,14 @@ class LightningEvaluator(OwnTrainingEvaluator[A]):
             UserError: A class cannot be imported, is of another kind, or does not take the arguments. Or Lightning
                 refuses the arguments of its Trainer. Or the engine cannot start.
         """
-        import pytorch_lightning as pl
+        from seminas.training.twins import lightning_of, users_class
 
-        module = _located("module", settings.module, pl.LightningModule)
-        data = _located("data", settings.data, pl.LightningDataModule)
+        module = users_class("module", settings.module, "LightningModule")
+        data = users_class("data", settings.data, "LightningDataModule")
+        packages = [lightning_of(target).__name__ for target in (data, module)]
+        if packages[0] != packages[1]:
+            of_both = "derives from {}, and evaluator.module from {}".format(*packages)
+            raise UserError(f"evaluator.data={settings.data}: {of_both}; import one of the packages in both")
         names, conditional = value_names(space), conditional_names(space)
         further = settings.module_arguments or {}
         for name in names:
@@ -69,26 +72,6 @@ class LightningEvaluator(OwnTrainingEvaluator[A]):
             return count_parameters(self._trial.module(architecture))
         except Exception:  # The user's class may raise anything. The report then has no number.
             return None
-
-
-def _located(setting: str, name: str, interface: type[Any]) -> Any:
-    """Return the class that a setting names.
-
-    Raises:
-        UserError: It cannot be imported, or does not derive from ``interface``.
-    """
-    key = f"evaluator.{setting}"
-    try:
-        return imported(name, key, interface)
-    except UserError as error:
-        target = imported(name, key)
-        bases = target.__mro__ if isinstance(target, type) else ()
-        if any(base.__name__ == interface.__name__ for base in bases):
-            hint = "import pytorch_lightning as pl in place of lightning"
-            raise UserError(
-                f"{key}={name}: is no {interface.__name__} of pytorch_lightning; {hint}"
-            ) from error
-        raise
 
 
 def _check_arguments(
@@ -140,9 +123,7 @@ def _check_trainer(trial: LightningTrial, settings: LightningEvaluatorSettings) 
     Raises:
         UserError: It does not, or an argument is one that seminas sets.
     """
-    import pytorch_lightning as pl
-
-    known = inspect.signature(pl.Trainer).parameters
+    known = inspect.signature(trial.package().Trainer).parameters
     for name, value in (settings.trainer_arguments or {}).items():
         if name in OURS:
             raise config_error(f"evaluator.trainer_arguments.{name}", value, "left out, seminas sets it")

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seminas.config.build import imported
 from seminas.config.own_training import LightningEvaluatorSettings
 from seminas.errors import UserError
 from seminas.evaluators.evaluation import Evaluation, failed, measured, whole_traceback
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from seminas.training.monitored import MonitoredEpochs
 
 log = logging.getLogger(__name__)
-LIGHTNING = "pytorch_lightning"
-"""Logger of Lightning."""
 SEEDS = 2**32
 """Number of seeds that Lightning has."""
 OURS = (
@@ -86,17 +83,21 @@ class LightningTrial:
 
     def module(self, architecture: Any) -> "pl.LightningModule":
         """Return the untrained module of an architecture."""
-        import pytorch_lightning as pl
-
-        target = self._imported("module", self._settings.module, pl.LightningModule)
-        module: pl.LightningModule = target(
-            **values(self._space, architecture), **(self._settings.module_arguments or {})
-        )
+        arguments = {**values(self._space, architecture), **(self._settings.module_arguments or {})}
+        module: pl.LightningModule = self._imported("module", "LightningModule")(**arguments)
         return module
 
-    def _imported(self, setting: str, name: str, interface: type[Any]) -> Any:
+    def package(self) -> Any:
+        """Return the package of Lightning whose trainer trains the module."""
+        from seminas.training.twins import lightning_of
+
+        return lightning_of(self._imported("module", "LightningModule"))
+
+    def _imported(self, setting: str, interface: str) -> Any:
+        from seminas.training.twins import users_class
+
         sys.path += [path for path in self._paths if path not in sys.path]
-        return imported(name, f"evaluator.{setting}", interface)
+        return users_class(setting, getattr(self._settings, setting), interface)
 
     def evaluate(self, architecture: Any) -> Evaluation:
         """Train an architecture with ``run``. An exception becomes a failed evaluation."""
@@ -121,23 +122,21 @@ class LightningTrial:
         """
         if self._settings.num_devices > 1 and not ranks_are_started():
             return run_on_ranks(self.run, (architecture,), self._settings.num_devices)
-        import pytorch_lightning as pl
-
         from seminas.training.devices import leave_group_at_exit, share_cores
         from seminas.training.monitored import MonitoredEpochs
+        from seminas.training.twins import derived
 
-        settings = self._settings
+        settings, package = self._settings, self.package()
         if settings.num_devices > 1:
             leave_group_at_exit()
             share_cores()
-        with self._work_folder(architecture) as folder, only_errors(LIGHTNING), raising_interrupts():
+        with self._work_folder(architecture) as folder, only_errors(package.__name__), raising_interrupts():
             every_s = settings.checkpoint_every_s if self._folder is not None else float("inf")
             names, maximizes = self._metrics.names, settings.mode == "max"
-            epochs = MonitoredEpochs(folder, every_s, names, maximizes, settings.patience)
-            pl.seed_everything(self._seed % SEEDS, workers=True, verbose=False)
-            data = self._imported("data", settings.data, pl.LightningDataModule)(
-                **(settings.data_arguments or {})
-            )
+            kind = derived(MonitoredEpochs, package, "callbacks.Checkpoint")
+            epochs: MonitoredEpochs = kind(folder, every_s, names, maximizes, settings.patience)
+            package.seed_everything(self._seed % SEEDS, workers=True, verbose=False)
+            data = self._imported("data", "LightningDataModule")(**(settings.data_arguments or {}))
             module = self.module(architecture)
             trainer = self._trainer(epochs, folder)
             trainer.fit(module, datamodule=data, ckpt_path=_start(epochs), weights_only=True)
@@ -178,16 +177,14 @@ class LightningTrial:
         """
         # Another machine may have the devices.
         accelerator = self._settings.accelerator if self._settings.engine == "processes" else "cpu"
-        import pytorch_lightning  # noqa: F401  # Its import sets the level.
-
-        with only_errors(LIGHTNING):
+        with only_errors(self.package().__name__):
             self._trainer(None, None, accelerator=accelerator, devices=1, strategy="auto")
 
     def _trainer(self, epochs: "MonitoredEpochs | None", folder: Path | None, **changed: Any) -> "pl.Trainer":
-        import pytorch_lightning as pl
-
         from seminas.training.checkpoints import SafeCheckpoints
+        from seminas.training.twins import derived
 
+        package = self.package()
         several = self._settings.num_devices > 1
         ours = {
             "max_epochs": self._settings.max_epochs,
@@ -200,10 +197,13 @@ class LightningTrial:
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,
             "callbacks": [] if epochs is None else [epochs],
-            "plugins": [SafeCheckpoints()],
+            "plugins": [derived(SafeCheckpoints, package, "plugins.TorchCheckpointIO")()],
             "default_root_dir": folder,
         }
-        return pl.Trainer(**(self._settings.trainer_arguments or {}), **{**ours, **changed})
+        trainer: pl.Trainer = package.Trainer(
+            **(self._settings.trainer_arguments or {}), **{**ours, **changed}
+        )
+        return trainer
 
 
 def _start(epochs: "MonitoredEpochs") -> Path | None:

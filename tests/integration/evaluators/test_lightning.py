@@ -75,6 +75,46 @@ def test_an_evaluation_is_the_best_epoch_that_lightning_alone_gives() -> None:
     assert accuracy.error is None and accuracy.cost_s > 0
 
 
+@pytest.fixture
+def twins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a module ``twin_nets`` with the classes of ``own_nets``, which derive from the package ``lightning``."""
+    pytest.importorskip("lightning")
+    source = (Path(__file__).parents[2] / "own_nets.py").read_text()
+    twin = source.replace("import pytorch_lightning as pl", "import lightning as pl")
+    assert twin != source
+    (tmp_path / "twin_nets.py").write_text(twin)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_classes_of_the_package_lightning_give_the_same(twins: None) -> None:
+    of_twins = {"module": "twin_nets.Net", "data": "twin_nets.Data", "metrics": {"val/loss": "min"}}
+    other, ours = evaluated(**of_twins), evaluated(metrics={"val/loss": "min"})
+    assert other.error is None and (other.value, other.metrics) == (ours.value, ours.metrics)
+    with pytest.raises(
+        UserError, match="derives from pytorch_lightning, and evaluator.module from lightning.py"
+    ):
+        evaluator(module="twin_nets.Net")
+    with pytest.raises(UserError, match="evaluator.module=twin_nets.Data: is no LightningModule"):
+        evaluator(module="twin_nets.Data", data="twin_nets.Data")
+
+
+@pytest.mark.long
+def test_a_training_of_the_package_lightning_goes_on_from_its_checkpoint(twins: None, tmp_path: Path) -> None:
+    """Its callback is the last one that sees an epoch, so it knows the metrics that the module logs then."""
+    log = tmp_path / "log"
+    arguments = {"log": str(log), "dies_at": 2}
+    of_twins = {"module": "twin_nets.Net", "data": "twin_nets.Data", "max_epochs": 4}
+    chosen = evaluator(folder=tmp_path, checkpoint_every_s=0, module_arguments=arguments, **of_twins)
+    try:
+        ((_, evaluation),) = chosen.evaluate([(1, 0)])
+    finally:
+        chosen.close()
+    assert log.read_text().splitlines() == ["8 0", "8 1", "8 2", "8 2", "8 3"]
+    assert evaluation.value == evaluated(max_epochs=4).value
+    loss = evaluated(monitor="train_loss", mode="min", **of_twins)
+    assert loss.value == evaluated(monitor="train_loss", mode="min", max_epochs=4).value
+
+
 def test_the_metric_has_a_direction_and_a_name_for_files() -> None:
     chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics={"val_acc": "max"})
     assert chosen.metric == Metric("val_loss", "minimize", "nats")
