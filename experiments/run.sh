@@ -4,13 +4,17 @@
 #   experiments/run.sh strategies digits101
 #   experiments/run.sh strategies nasbench201-cifar10 space=nasbench201 evaluator.path=nasbench201.npz
 #   BASELINE=seminas AT="50 100" experiments/run.sh strategies digits101
+#   TABLES=folder experiments/run.sh paper
 # BASELINE is what the report tests against, AT are numbers of evaluations to report as well. The runs stay in
 # runs/STUDY-NAME; the same command goes on with them after a kill. What a study's command and figures are is said in
 # experiments/STUDY/README.md.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "$1" = paper ]; then
+    exec experiments/paper/make.sh
+fi
 study=$1 name=$2
 shift 2
-cd "$(dirname "$0")/.."
 command=seminas-search
 [ "$study" = predictor ] && command=seminas-predictor
 runs=runs/$study-$name

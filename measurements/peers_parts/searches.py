@@ -147,19 +147,19 @@ class Problem:
             wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
             best = evaluator.best_there_is()
             return Row(
-                self.name,
-                method,
-                version,
-                seed,
-                queries,
-                [_written(space, architecture) for architecture in found],
-                list(found.values()),
-                _best_so_far(found, evaluator),
-                best,
-                repeats,
-                randoms,
-                round(cpu_s, 3),
-                round(wall_s, 3),
+                problem=self.name,
+                method=method,
+                version=version,
+                seed=seed,
+                queries=queries,
+                architectures=[_written(space, architecture) for architecture in found],
+                val_accuracies=list(found.values()),
+                incumbents=_best_so_far(found, evaluator),
+                best_there_is=best,
+                repeats=repeats,
+                randoms=randoms,
+                cpu_s=round(cpu_s, 3),
+                wall_s=round(wall_s, 3),
             )
 
     def _searched(
