@@ -64,6 +64,26 @@ class CostSum:
             total += np.asarray(costs, dtype=np.int64)[choices[:, p]]
         return np.asarray(total / self.unit)
 
+    def total(self, choices: Sequence[int]) -> int:
+        """Return the cost of one architecture, in whole units."""
+        return self.fixed + sum(costs[i] for costs, i in zip(self.costs, choices, strict=True))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest allowed value of a cost.
+
+    Attributes:
+        at_most: The limit, allowed itself: a number of MACs or parameters, or milliseconds.
+        key: Dotted key of the setting with the limit, for errors.
+    """
+
+    at_most: float
+    key: str
+
+    def __lt__(self, other: "Limit") -> bool:
+        return self.at_most < other.at_most
+
 
 @runtime_checkable
 class SumsCosts(Protocol):
@@ -155,14 +175,14 @@ def exact_costs(
     shape = shape or NetworkShape(*reference_image(space))
     sources: dict[str, Known[Any]] = {}
     whole = getattr(space, "whole", space)
-    if isinstance(whole, SumsCosts):
-        sources |= {name: _summed(cost) for name, cost in whole.cost_sums().items()}
-    elif isinstance(whole, ComputesCosts):
+    if isinstance(whole, ComputesCosts):
         sources |= {name: _computed(whole, name, shape) for name in BUILT}
     elif isinstance(whole, BuildsNetworks):
         sources |= {name: _built(whole, name, shape) for name in BUILT}
-        if isinstance(whole, HasExactCosts):
-            sources["macs"] = _stated(whole)
+    if isinstance(whole, HasExactCosts):
+        sources["macs"] = _stated(whole)
+    if isinstance(whole, SumsCosts):
+        sources |= {name: _summed(cost) for name, cost in whole.cost_sums().items()}
     return ExactCosts({**sources, **(known or {})}, space.name)
 
 
