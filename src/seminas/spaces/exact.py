@@ -93,6 +93,10 @@ class SumsCosts(Protocol):
         """Return the costs that the space can state, by name."""
         ...
 
+    def within(self, limits: Mapping[str, Limit]) -> Any:
+        """Return the space of the architectures within limits of these costs."""
+        ...
+
 
 @runtime_checkable
 class ComputesCosts(Protocol[A_contra]):
@@ -110,15 +114,26 @@ class ExactCosts(Generic[A]):
 
     Attributes:
         names: Costs that the space can state, in the order of ``COSTS``.
+        summed: Costs that are the sums over a chain of choices in ``SumsCosts.cost_sums``.
+        built: Costs for which networks are built, which takes milliseconds for each.
     """
 
-    def __init__(self, sources: Mapping[str, Known[A]], name: str = "") -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Known[A]],
+        name: str = "",
+        summed: Sequence[str] = (),
+        built: Sequence[str] = (),
+    ) -> None:
         """Store the functions that compute the costs.
 
         Args:
             sources: Function for each cost that the space can state.
             name: Name of the space, for errors.
+            summed: Costs that are sums over a chain of choices.
+            built: Costs for which networks are built.
         """
+        self.summed, self.built = tuple(summed), tuple(built)
         self.names = tuple(cost for cost in COSTS if cost in sources)
         self._sources, self._space = sources, name
         self._known: dict[str, dict[A, float]] = {cost: {} for cost in self.names}
@@ -160,6 +175,11 @@ class ExactCosts(Generic[A]):
             columns.append(np.array([known[a] for a in architectures], dtype=np.float64))
         return np.stack(columns, axis=1) if columns else np.empty((len(architectures), 0))
 
+    def uncached(self, architectures: Sequence[A], names: Sequence[str]) -> NDArray[np.float64]:
+        """Return the same as a call, and keep nothing in memory. A list of a whole space needs no cache."""
+        self.require(names)
+        return np.stack([self._sources[name](architectures) for name in names], axis=1)
+
 
 def exact_costs(
     space: Any, shape: NetworkShape | None = None, known: Mapping[str, Known[Any]] | None = None
@@ -174,16 +194,24 @@ def exact_costs(
     """
     shape = shape or NetworkShape(*reference_image(space))
     sources: dict[str, Known[Any]] = {}
+    summed: list[str] = []
+    built: list[str] = []
     whole = getattr(space, "whole", space)
     if isinstance(whole, ComputesCosts):
         sources |= {name: _computed(whole, name, shape) for name in BUILT}
     elif isinstance(whole, BuildsNetworks):
         sources |= {name: _built(whole, name, shape) for name in BUILT}
+        built = list(BUILT)
     if isinstance(whole, HasExactCosts):
         sources["macs"] = _stated(whole)
+        built = [name for name in built if name != "macs"]
     if isinstance(whole, SumsCosts):
+        summed = list(whole.cost_sums())
         sources |= {name: _summed(cost) for name, cost in whole.cost_sums().items()}
-    return ExactCosts({**sources, **(known or {})}, space.name)
+    known = known or {}
+    summed = [name for name in summed if name not in known]
+    built = [name for name in built if name not in known and name not in summed]
+    return ExactCosts({**sources, **known}, space.name, summed, built)
 
 
 def _summed(cost: CostSum) -> Known[Any]:
