@@ -8,7 +8,7 @@ from torch import nn
 from seminas.config.networks import MobileNetNetwork
 from seminas.config.spaces import MobileNetSettings
 from seminas.spaces.exact import CostSum, Limit
-from seminas.spaces.latency import read_latency
+from seminas.spaces.latency import FIXED, read_latency
 from seminas.spaces.mobilenet.costs import costs, latency_names, parameters
 from seminas.spaces.mobilenet.network import (
     BLOCKS,
@@ -97,6 +97,17 @@ class MobileNet(SequenceSpace):
             dropout=MobileNetNetwork(**skeleton).dropout,
             stem_stride=self.stem_stride,
         )
+
+    def stages(self, architecture: Choices, network: nn.Module) -> list[tuple[tuple[str, str], nn.Module]]:
+        """Return the stem, the blocks that are not skipped and the head of a network of ``build_network``."""
+        names = zip(BLOCKS, self._written(architecture), strict=True)
+        blocks = [
+            ((name, operation), network.get_submodule(f"blocks.{name}"))
+            for name, operation in names
+            if operation != SKIP
+        ]
+        stem, head = network.get_submodule("stem"), network.get_submodule("head")
+        return [((FIXED, "stem"), stem), *blocks, ((FIXED, "head"), head)]
 
     def build_supernet(self, num_classes: int, in_channels: int, dropout: float = 0.0) -> Supernet:
         """Return the supernet of the whole space, regardless of the budget."""
