@@ -68,8 +68,8 @@ def main(
             hits = sum(value >= best for value, best, *_ in done)
             print(
                 f"{name}: finds the best feasible cell with {hits} of {seeds} seeds, best accuracy "
-                f"{fmean(found):.4f} ± {stdev(found):.4f} (best there is {done[0][1]:.4f}), {sum(d[2] for d in done)} infeasible cells "
-                f"evaluated, {fmean(d[3] for d in done):.1f} s a search",
+                f"{fmean(found):.4f} ± {stdev(found):.4f} (best there is {done[0][1]:.4f}), "
+                f"{sum(d[2] for d in done)} infeasible cells evaluated, {fmean(d[3] for d in done):.1f} s a search",
                 flush=True,
             )
 

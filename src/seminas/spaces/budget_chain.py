@@ -16,8 +16,10 @@ MOST_STATES = 4_000_000
 """Largest number of states of the automaton after one position."""
 MOST_JOINT_STATES = 1_500_000
 """The same for an automaton with several sums."""
-FINE, COARSE = 20_000, 200
-"""Number of steps into which a limit is divided first, and smallest number, if its sum takes too many values."""
+FINE = (20_000, 4_000, 500)
+"""Number of steps into which each limit is divided first if the sums take too many values, by the number of sums."""
+COARSE = 100
+"""Smallest number of steps."""
 _BLOCK = 400_000
 """Number of states that are processed at once, which bounds the memory."""
 
@@ -53,6 +55,10 @@ class BudgetChain(Chain):
         if min(s.spare for s in sums) < 0:
             return
         self._layers = self._states_of([s.spare for s in sums], most_states)
+        if not len(
+            self._layers[-1].keys
+        ):  # No sequence is within all budgets, although each budget allows some.
+            return
         self._ways: list[NDArray[Any]] = [
             np.ones(len(self._layers[-1].keys), dtype=np.int64 if self.numbered else object)
         ]
@@ -188,14 +194,15 @@ def _blocks(keys: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def budget_chain(sums: Sequence[Sum]) -> BudgetChain:
     """Return the automaton of sums. If it would have too many states, round costs up.
 
-    The sum with the most different values is rounded first, to a ``FINE`` part of its limit. The steps are doubled
-    until the automaton is small enough. Rounded costs admit no sequence beyond a limit.
+    The sum with the most different values is rounded first, to a ``FINE`` part of its limit, then the next one. The
+    steps are doubled until the automaton is small enough. Rounded costs admit no sequence beyond a limit.
 
     Raises:
         UserError: Even with steps of a ``COARSE`` part of the limit, a sum takes too many values.
     """
     exact = [s.divided() for s in sums]
     steps = [1] * len(sums)
+    fine = FINE[min(len(sums), len(FINE)) - 1]
     most = MOST_STATES if len(sums) == 1 else MOST_JOINT_STATES
     while True:
         rounded = [s.in_steps(step) for s, step in zip(exact, steps, strict=True)]
@@ -208,4 +215,4 @@ def budget_chain(sums: Sequence[Sum]) -> BudgetChain:
                 raise UserError(
                     f"{sums[j].key}: takes too many different values to count with the other limits; round its costs"
                 ) from None
-            steps[j] = max(2 * steps[j], exact[j].num_steps() // FINE)
+            steps[j] = max(2 * steps[j], exact[j].num_steps() // fine)

@@ -9,14 +9,14 @@ from fractions import Fraction
 from typing import Self
 
 from seminas.errors import UserError, config_error
-from seminas.spaces.budget_chain import FINE, budget_chain
+from seminas.spaces.budget_chain import budget_chain
 from seminas.spaces.chain import Chain
 from seminas.spaces.exact import CostSum, Limit
 from seminas.spaces.ruled_chain import RuledChain, Rules
 from seminas.spaces.sums import Sum
 from seminas.storage.values import Json
 
-RULED_STEPS = FINE // 10
+RULED_STEPS = 2_000
 """Number of steps into which a limit is divided if its sum takes more values, in an automaton with other rules."""
 
 

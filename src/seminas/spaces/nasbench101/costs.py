@@ -1,6 +1,7 @@
 """Parameters and MACs of the networks of NAS-Bench-101, computed from the channels of each vertex."""
 
 from collections.abc import Sequence
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ def network_costs(cells: Sequence[Cell], shape: NetworkShape) -> dict[str, NDArr
     stem = 9 * in_channels * channels
     parameters = np.full(len(cells), stem + 2 * channels, dtype=np.int64)
     macs = np.full(len(cells), stem * height * width, dtype=np.int64)
+    cell_weights = cache(partial(_cell_weights, matrix, labels))
     before = channels
     for stack in range(settings.num_stacks):
         if stack:
             height, width, channels = height // 2, width // 2, 2 * channels
         for _ in range(settings.cells_per_stack):
-            weights, normalized = _cell_weights(matrix, labels, before, channels)
+            weights, normalized = cell_weights(before, channels)
             parameters += weights + 2 * normalized
             macs += weights * (height * width)
             before = channels
