@@ -37,7 +37,8 @@ def measure_latency(
     from seminas.spaces.capabilities import HasStages, reference_image, require
     from seminas.spaces.exact import NetworkShape
     from seminas.storage.files import atomic_write
-    from seminas.training.latency import LatencySettings, measure, table_text
+    from seminas.training.latency import measure, table_text
+    from seminas.training.stage_clocks import LatencySettings
 
     try:
         config = compose("search", overrides)
