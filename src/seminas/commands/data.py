@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seminas.commands.errors import user_errors
+from seminas.commands.latency import measure_latency
 from seminas.commands.progress import shown_progress
 from seminas.commands.space import SpaceName, load_space
 from seminas.errors import UserError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from seminas.tables.table import Table
 
 data = typer.Typer(no_args_is_help=True, help="Make and inspect benchmark tables.")
+data.command("latency")(measure_latency)
 
 
 @data.command("fetch")

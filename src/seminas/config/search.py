@@ -1,5 +1,6 @@
 """Settings of a search: numbers of evaluations and rounds."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +40,9 @@ class SearchSettings(Settings):
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
+        constraints: Largest allowed values by name, such as ``{macs: 600e6, parameters: 5e6, latency_ms: 20}``. The
+            costs ``macs``, ``parameters`` and ``latency_ms`` are known without an evaluation, so a search proposes no
+            architecture beyond these limits.
         max_failures: Largest number of failed evaluations. With one more failure the search ends with an error.
     """
 
@@ -54,9 +58,13 @@ class SearchSettings(Settings):
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
+    constraints: dict[str, float] = setting({}, any_names=True)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")
 
     def check_together(self, key: str) -> None:
-        """Refuse two targets."""
+        """Refuse two targets, and limits that are no numbers or that nothing can satisfy."""
+        for name, limit in self.constraints.items():
+            if not math.isfinite(limit) or limit < 0:
+                raise config_error(f"{key}.constraints.{name}", f"{limit:g}", "a finite number of at least 0")
         if self.target is not None and self.target_accuracy is not None:
             raise config_error(f"{key}.target", f"{self.target:g}", f"null with {key}.target_accuracy")

@@ -67,6 +67,24 @@ class HasSupernet(Protocol[_A]):
 
 
 @runtime_checkable
+class HasStages(BuildsNetworks[A_contra], Protocol[A_contra]):
+    """Capability to split a network into stages that run one after the other, for ``seminas data latency``.
+
+    A stage is an operation at a position of a chain of choices, or a part that is not searched.
+    """
+
+    def stages(
+        self, architecture: A_contra, network: "nn.Module"
+    ) -> "list[tuple[tuple[str, str], nn.Module]]":
+        """Return the stages of the network of an architecture, in the order of the forward pass.
+
+        Each has the name of its position and of its choice. A part that is not searched has the position ``fixed``.
+        Choices that add nothing to the network have no stage.
+        """
+        ...
+
+
+@runtime_checkable
 class HasExactCosts(Protocol[A_contra]):
     """Capability to state the cost of a network without building it."""
 
@@ -77,6 +95,7 @@ class HasExactCosts(Protocol[A_contra]):
 
 _LACKS = {
     BuildsNetworks: "builds no networks (method build_network)",
+    HasStages: "has no networks of stages (methods build_network, stages)",
     HasSupernet: "has no supernet (methods build_supernet, path, extremes)",
 }
 
