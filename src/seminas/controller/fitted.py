@@ -117,7 +117,7 @@ def fit_process_teacher(
     targets = targets[kept]
     center, scale = float(targets.mean()), float(targets.std()) or 1.0
     features = space.kernel_features([architectures[i] for i in kept])
-    process = fit_gaussian_process(features, (targets - center) / scale)
+    process = fit_gaussian_process(features, (targets - center) / scale, space.ordered_features)
     return ProcessTeacher(space, weight, process, center, scale)
 
 

@@ -17,6 +17,12 @@ def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return quantiles
 
 
+def standardised(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return accuracies with mean 0 and standard deviation 1, ``[n]``."""
+    z: NDArray[np.float64] = (accuracies - accuracies.mean()) / (accuracies.std() or 1.0)
+    return z
+
+
 def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return standardised accuracies ``[n]`` whose lower half is compressed by a logarithm.
 

@@ -53,6 +53,18 @@ def kernel_features(rows: NDArray[np.int64], positions: Sequence[Position]) -> l
     return [first, np.concatenate(codes, axis=1)]
 
 
+def ordered_features(positions: Sequence[Position]) -> NDArray[np.int64] | None:
+    """Return the number of the ordered position of each of the ``features``, from 1, and 0 for the others, ``[F]``.
+
+    The result is None without ordered positions.
+    """
+    numbers: list[int] = []
+    for position in positions:
+        width = _code(np.zeros(1, dtype=np.int64), position).shape[1]
+        numbers += [max(numbers, default=0) + 1 if position.ordered else 0] * width
+    return np.array(numbers) if any(numbers) else None
+
+
 def _code(values: NDArray[np.int64], position: Position) -> NDArray[np.float32]:
     """Return the features of one position, ``[n, F]``."""
     n = len(position.values)

@@ -87,6 +87,7 @@ class SequenceSpace(LimitedChain, EnumerableSpace[Choices]):
             kinds = {p.name: [p.ordered, plain(p.when)] for p in self._positions}
             self._definition += [kinds, plain(constraints)]
         self.num_choices = [len(c) for c in self._choices]
+        self.ordered_features = coordinates.ordered_features(self._positions)
         self._chain = RuledChain(self.num_choices, self._rules)
         if not self._chain.size:
             raise nothing_left(self.num_choices, self._rules, constraints or ())

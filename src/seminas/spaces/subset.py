@@ -26,6 +26,7 @@ class Subset(EnumerableSpace[A]):
         self.num_tokens = space.num_tokens
         self.max_length = space.max_length
         self.is_chain = space.is_chain
+        self.ordered_features = space.ordered_features
 
     @property
     def whole(self) -> EnumerableSpace[A]:

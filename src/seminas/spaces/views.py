@@ -91,7 +91,14 @@ class GraphView(TokenView[A]):
 
 
 class FeatureView(TokenView[A]):
-    """View of an architecture as a feature vector. By default the features are the one-hot encoded tokens."""
+    """View of an architecture as a feature vector. By default the features are the one-hot encoded tokens.
+
+    Attributes:
+        ordered_features: Number of the ordered position of each feature of the kernel's first group, from 1, and 0 for
+            the others, ``[F]``. None without ordered positions.
+    """
+
+    ordered_features: NDArray[np.int64] | None = None
 
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         """Return the feature vector of each architecture, ``[n, F]``."""

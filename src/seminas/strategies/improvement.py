@@ -13,7 +13,7 @@ from seminas.controller.gaussian_process import (
     fit_gaussian_process,
     informative,
 )
-from seminas.controller.targets import clipped, rank_quantiles
+from seminas.controller.targets import clipped, rank_quantiles, standardised
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import NUM_PARENTS, Strategy
 
@@ -32,7 +32,7 @@ class Improvement(Generic[A]):
 
     The process believes that a pending architecture will get its predicted mean (the kriging believer of Ginsbourger
     et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010). Its targets are clipped accuracies for chains
-    of choices, and quantiles of ranks for other spaces.
+    of choices, standardised ones if positions are ordered, and quantiles of ranks for other spaces.
     """
 
     def __init__(
@@ -50,9 +50,12 @@ class Improvement(Generic[A]):
         kept = informative(accuracies)
         accuracies = accuracies[kept]
         self._num_labels = len(kept)
-        self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
+        if space.ordered_features is not None:
+            self._targets = standardised(accuracies)
+        else:
+            self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
         self._groups: Groups = space.kernel_features([architectures[i] for i in kept])
-        self._process = fit_gaussian_process(self._groups, self._targets)
+        self._process = fit_gaussian_process(self._groups, self._targets, space.ordered_features)
         self._best: float | None = None
         """Best mean of the architectures on which the process is conditioned. None until ``gain`` needs it."""
         if pending:
