@@ -28,7 +28,8 @@ def test_predictions_are_those_of_scikit_learn() -> None:
     targets = rng.normal(size=20)
     parameters, scales = np.array([0.7, 0.4, 1.3, 0.8, 0.05]), (7.0, 6.0)
     empty = np.empty(0)
-    process = GaussianProcess(parameters, scales, groups, empty, empty).conditioned(groups, targets)
+    stretch = rng.uniform(0.5, 2, groups[0].shape[1]).astype(np.float32)
+    process = GaussianProcess(parameters, stretch, scales, groups, empty, empty).conditioned(groups, targets)
     mean, deviation = process.predict(of_new)
 
     class Columns(DotProduct):
@@ -52,7 +53,7 @@ def test_predictions_are_those_of_scikit_learn() -> None:
 
         def __call__(self, X, Y=None, eval_gradient=False):  # type: ignore[no-untyped-def]
             Y = X if Y is None else Y
-            return super().__call__(X[:, :num_first], Y[:, :num_first])
+            return super().__call__(X[:, :num_first] * stretch, Y[:, :num_first] * stretch)
 
     kernel = ConstantKernel(0.7 / 7) * Columns(0, num_first) + ConstantKernel(0.4 / 6) * Columns(
         num_first, 10_000
@@ -125,3 +126,21 @@ def test_a_process_of_many_labels_ranks_well_and_its_size_is_bounded() -> None:
     teacher = fit_process_teacher(space, architectures[:4000], values[:4000], 1.0)
     assert teacher is not None and len(teacher.process.weights) == MAX_LABELS
     assert kendalltau(teacher.predict(architectures[4000:]), values[4000:]).statistic > 0.95
+
+
+def test_ordered_positions_have_a_length_each_and_the_process_is_smooth() -> None:
+    """The accuracy depends on the first position alone, and a category has no length of its own."""
+    ordered = SequenceSpace(
+        "ordered", {"a": {"low": 0, "high": 40}, "b": {"low": 0, "high": 9}, "c": ["x", "y"]}
+    )
+    assert ordered.ordered_features is not None
+    assert ordered.ordered_features.tolist() == [1, 2, 0, 0]
+    rng = np.random.default_rng(0)
+    known, new = ordered.sample(40, rng), ordered.sample(200, rng)
+    hill = [np.exp(-(((np.array(a)[:, 0] - 13) / 8) ** 2)) for a in (known, new)]
+    groups, targets = ordered.kernel_features(known), (hill[0] - hill[0].mean()) / hill[0].std()
+    process = fit_gaussian_process(groups, targets, ordered.ordered_features)
+    assert process.stretch[0] > 4 * process.stretch[1] and (process.stretch[2:] == 1).all()
+    errors = hill[0].mean() + hill[0].std() * process.predict(ordered.kernel_features(new))[0] - hill[1]
+    assert np.abs(errors).mean() < 0.01
+    assert (fit_gaussian_process(groups, targets).stretch == 1).all()
