@@ -26,6 +26,7 @@ def search_result(
     timing: Timing,
     num_workers: int = 1,
     ended_by: str = "max_queries",
+    proxies_s: float = 0.0,
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -37,6 +38,7 @@ def search_result(
         timing: Time of all attempts.
         num_workers: Number of evaluations that ran at the same time.
         ended_by: What ended the search.
+        proxies_s: Duration of the computation of zero-cost proxies, in seconds.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
@@ -72,7 +74,8 @@ def search_result(
             archive.metric,
         ),
         best_there_is=evaluator.best_there_is(),
-        cost_s=archive.cost_s,
+        cost_s=archive.cost_s + proxies_s,
+        proxies_s=proxies_s,
         folder=archive.folder,
         num_workers=num_workers,
         makespan_s=makespan_s,

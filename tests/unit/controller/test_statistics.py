@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seminas.controller.models.statistics import graph_statistics
+from seminas.spaces.statistics import graph_statistics
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
 
