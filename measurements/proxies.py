@@ -7,6 +7,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated, Any
 
@@ -16,11 +17,14 @@ import typer
 from scipy.stats import kendalltau, ttest_rel
 
 import seminas
-from seminas.commands.api import composed
+from seminas.commands.api import as_overrides, composed
+from seminas.commands.predictor import run
 from seminas.config.build import build_section
+from seminas.config.check import checked
 from seminas.config.proxies import ProxySettings
 from seminas.evaluators.table import TableEvaluator
 from seminas.proxies.zero_cost import ZeroCost
+from seminas.runs.folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True)
 Table = Annotated[str, typer.Option(help="digits101, or a table that seminas data import wrote.")]
@@ -132,8 +136,9 @@ def ranked(arguments: tuple[dict[str, Any], list[str]]) -> float:
     """Run a predictor study. Return Kendall's τ."""
     settings, overrides = arguments
     with tempfile.TemporaryDirectory() as folder:
-        result = seminas.predict(overrides, folder=f"{folder}/run", quiet=True, logger=[], **settings)
-    return result.kendall_tau or 0.0
+        with composed("predictor", [*overrides, *as_overrides(settings)], None) as (config, _):
+            values = checked(config, "predictor")
+        return run(values, RunFolder(Path(folder) / "run"), quiet=True)
 
 
 @app.command()

@@ -29,7 +29,7 @@ def with_proxies(config: Config, space: Any, candidates: Any) -> Any:
     from seminas.proxies.zero_cost import ZeroCost
 
     settings: ProxySettings = read_section(config, "proxies", ProxySettings)
-    proxies: ZeroCost[Any] = ZeroCost(space, settings, config["space"])
+    proxies: ZeroCost[Any] = ZeroCost(space, settings)
     descriptor = ProxyDescriptor(proxies, settings, candidates, config["seed"])
     return candidates.described(descriptor)
 

@@ -1,6 +1,6 @@
 """Settings of zero-cost proxies."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from seminas.config.fields import Settings, setting
@@ -44,6 +44,10 @@ class ProxyNetworkSettings(Settings):
         }
     )
     cache: str | None = setting(None, may_change=True)
+
+    def with_names(self, names: list[str]) -> "ProxyNetworkSettings":
+        """Return the settings with other proxies."""
+        return replace(self, names=list(names))
 
     def check_together(self, key: str) -> None:
         """Refuse no proxy at all, and a network skeleton that is not a mapping."""

@@ -8,6 +8,7 @@ from seminas.config.data import Cifar10Settings, DigitsSettings, FolderSettings,
 from seminas.config.evaluators import (
     EvaluatorSettings,
     LandscapeSettings,
+    ProxyEvaluatorSettings,
     SupernetEvaluatorSettings,
     TableSettings,
     TrainingEvaluatorSettings,
@@ -64,6 +65,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     "evaluator": {
         "table": TableSettings,
         "landscape": LandscapeSettings,
+        "proxy": ProxyEvaluatorSettings,
         "training": TrainingEvaluatorSettings,
         "supernet": SupernetEvaluatorSettings,
         "lightning": LightningEvaluatorSettings,

@@ -13,7 +13,7 @@ from seminas.controller.gaussian_process import GaussianProcess, fit_gaussian_pr
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.targets import Targets
-from seminas.controller.threads import one_thread
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 CHUNK = 128

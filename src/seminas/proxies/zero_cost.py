@@ -8,11 +8,13 @@ from typing import Any, Generic
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from seminas.config.proxies import ProxyNetworkSettings
 from seminas.errors import UserError, config_error, first_line
+from seminas.execution.threads import one_thread
 from seminas.proxies.cache import Entry, ProxyCache, digest
-from seminas.proxies.measures import VERSION, measured
+from seminas.proxies.measures import VERSION, LackError, measured
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import NUM_CLASSES, BuildsNetworks, require
 from seminas.storage.files import cache_dir
@@ -33,6 +35,7 @@ class ZeroCost(Generic[A]):
     Attributes:
         space: Space that builds the networks.
         settings: Settings of the networks and the noise.
+        builder: The same space, as the builder of networks.
         names: Names of the proxies.
         seconds: Duration of the computation of all architectures that this object was asked for, in seconds. The cache
             knows the duration of the ones that it holds, so the cost does not depend on the cache.
@@ -42,7 +45,6 @@ class ZeroCost(Generic[A]):
         self,
         space: SearchSpace[A],
         settings: ProxyNetworkSettings,
-        identity: Json = None,
         key: str = "proxies",
     ) -> None:
         """Open the cache, and compute the proxies of one architecture, to find errors.
@@ -50,42 +52,35 @@ class ZeroCost(Generic[A]):
         Args:
             space: Space that builds networks.
             settings: Settings of the networks and the noise.
-            identity: Section of the config that defines the space. It is a part of the cache's name, beside the
-                fingerprint of the space.
             key: Key of the settings, for errors.
 
         Raises:
             UserError: The space builds no networks, a proxy cannot be computed for them, there is no GPU, or the cache
                 cannot be used.
         """
-        self._builder: Any = require(space, BuildsNetworks, f"{key}=zero_cost" if key == "proxies" else key)
+        self.builder: Any = require(space, BuildsNetworks, f"{key}=zero_cost" if key == "proxies" else key)
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise config_error(f"{key}.device", "cuda", "cpu or auto, PyTorch finds no GPU here")
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
         self.space, self.settings, self.names = space, settings, tuple(settings.names)
-        self.seconds = 0.0
+        self._key, self.seconds = key, 0.0
         self._counted: set[str] = set()
         self._device = torch.device("cuda:0" if on_gpu else "cpu")
         shape = (settings.batch_size, CHANNELS, settings.resolution, settings.resolution)
         self._images = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
         self._images = self._images.to(self._device)
-        skeleton = self._skeleton = dict(settings.networks.get(space.name, {}))
-        fingerprint = space.fingerprint() if isinstance(space, EnumerableSpace) else None
-        numbers: list[Json] = [settings.batch_size, settings.resolution, settings.seed]
-        kind = f"{type(self._builder).__module__}.{type(self._builder).__qualname__}"
-        name = digest(
-            VERSION, kind, identity, fingerprint, list(self.names), numbers, skeleton, self._device.type
-        )
-        folder = Path(settings.cache).expanduser() if settings.cache else cache_dir() / "proxies"
-        self._cache = ProxyCache(folder / f"{space.name}-{name}.jsonl", len(self.names))
+        self._skeleton: dict[str, Json] = dict(settings.networks.get(space.name, {}))
+        self._cache = ProxyCache(None, len(self.names))
         try:
-            self.values(space.sample(1, np.random.default_rng(0)))
+            # The check of one architecture finds errors now, before anything is paid for.
+            name = self._digest()
+            self.compute(self._first())
         except UserError:
             raise
         except Exception as error:  # For wrong arguments, networks raise exceptions of many types.
             raise UserError(f"{key}: space={space.name}: {first_line(error)}") from error
-        self.seconds = 0.0
-        self._counted.clear()
+        folder = Path(settings.cache).expanduser() if settings.cache else cache_dir() / "proxies"
+        self._cache = ProxyCache(folder / f"{space.name}-{name}.jsonl", len(self.names))
 
     def values(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return the proxies of architectures, ``[n, P]``, in the order of ``names``."""
@@ -105,13 +100,49 @@ class ZeroCost(Generic[A]):
                 self.seconds += entry.seconds
         return np.array(rows, dtype=np.float64).reshape(len(keys), len(self.names))
 
+    @one_thread()
     def compute(self, architecture: A) -> dict[str, float]:
-        """Compute the proxies of one architecture by name, without the cache."""
+        """Compute the proxies of one architecture by name, without the cache.
+
+        Raises:
+            UserError: The network lacks what a proxy needs.
+        """
+        try:
+            return measured(self._network(architecture), self._images, self.names)
+        except LackError as error:
+            key = self.space.key(architecture)
+            raise UserError(f"{self._key}.names={list(self.names)}: {key}: {error}") from error
+
+    def _digest(self) -> str:
+        """Return a digest of all that decides the proxies of an architecture, for the name of the cache.
+
+        The shapes of the parameters of one network tell settings of a space apart, such as widths.
+        """
+        space, settings = self.space, self.settings
+        shapes = [[name, *p.shape] for name, p in self._network(self._first()).named_parameters()]
+        return digest(
+            VERSION,
+            f"{type(space).__module__}.{type(space).__qualname__}",
+            space.fingerprint() if isinstance(space, EnumerableSpace) else None,
+            shapes,
+            list(self.names),
+            [settings.batch_size, settings.resolution, settings.seed],
+            self._skeleton,
+            self._device.type,
+        )
+
+    def _first(self) -> A:
+        return self.space.sample(1, np.random.default_rng(0))[0]
+
+    def _network(self, architecture: A) -> nn.Module:
+        """Return the network of an architecture with the weights that the seed gives."""
         forked = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked):
             torch.manual_seed(self.settings.seed)
-            network = self._builder.build_network(architecture, NUM_CLASSES, CHANNELS, **self._skeleton)
-        return measured(network.to(self._device), self._images, self.names)
+            network: nn.Module = self.builder.build_network(
+                architecture, NUM_CLASSES, CHANNELS, **self._skeleton
+            )
+        return network.to(self._device)
 
     def _compute(self, architectures: dict[str, A]) -> None:
         """Compute the proxies of architectures by key, and write them into the cache."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seminas.config.strategies import BananasSettings
-from seminas.controller.threads import one_thread
 from seminas.execution.cancelling import check_cancelled
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
