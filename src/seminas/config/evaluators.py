@@ -106,6 +106,7 @@ class ProxyEvaluatorSettings(EvaluatorSettings):
     Attributes:
         proxy: Name of the proxy, see ``proxies.names``, or ``rank_mean``: the mean of the ranks of several proxies.
         ranked: Names of the proxies of ``rank_mean``.
+        sample: Number of random architectures among which ``rank_mean`` ranks.
         networks: Settings of the networks and the noise. ``names`` has no effect.
     """
 
@@ -114,6 +115,7 @@ class ProxyEvaluatorSettings(EvaluatorSettings):
     _target_: str = "seminas.evaluators.proxy.ProxyEvaluator"
     proxy: str = setting(RANK_MEAN, choices=(*PROXIES, RANK_MEAN))
     ranked: list[str] = setting(["synflow", "naswot", "jacobian"], choices=PROXIES, distinct=True)
+    sample: int = setting(100, at_least=10, unit="architectures")
     networks: ProxyNetworkSettings = setting(ProxyNetworkSettings)
 
     def check_together(self, key: str) -> None:

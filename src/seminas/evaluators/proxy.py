@@ -35,7 +35,9 @@ class ProxyEvaluator(Evaluator[A]):
         self._ranks = settings.proxy == RANK_MEAN
         networks = settings.networks.with_names(settings.ranked if self._ranks else [settings.proxy])
         self._proxies: ZeroCost[A] = ZeroCost(space, networks, "evaluator.proxy")
-        ranked = ProxySettings(names=networks.names, ranked=networks.names, prior=None)
+        ranked = ProxySettings(
+            names=networks.names, ranked=networks.names, prior=None, sample=settings.sample
+        )
         self._descriptor = ProxyDescriptor(self._proxies, ranked, space, seed)
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
