@@ -68,8 +68,9 @@ class ProxySettings(ProxyNetworkSettings):
         features: Source of the features. ``exact``: the proxies of each architecture that a model reads.
             ``predicted``: predictions from the graph, by a model of the proxies of the sample. They cost nothing
             for further architectures. ``none``: models read no proxies, and only the first round uses them.
-        prior: Name of the proxy that models expect to be right before they know labels. They learn the difference
-            between the targets and ``prior_weight`` times its quantile. Null means no such expectation.
+        prior: Name of the proxy that the expected improvement of a search expects to be right before it knows labels.
+            Its Gaussian process learns the difference between the targets and ``prior_weight`` times the quantile of
+            the proxy. Null means no such expectation. Rankings of a whole space have none, because it made them worse.
         prior_weight: Weight of the quantile of ``prior``, in standard deviations of the targets.
         first_round: Fraction of the first round that consists of the architectures of the sample with the highest
             rank mean of the proxies in ``ranked``. The other architectures are random.

@@ -59,12 +59,7 @@ def fit_controller(
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
     settings = settings.with_process(by_default=space.is_chain)
     targets = Targets(settings.targets.kind, accuracies)
-    residuals, center = targets.values, 0.0
-    if space.is_described:
-        prior = space.prior(architectures)
-        center = float(prior.mean())
-        residuals = residuals - (prior - center)
-    labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(residuals, dtype=torch.float32))
+    labeled = Labeled(as_inputs(space, architectures), torch.as_tensor(targets.values, dtype=torch.float32))
     previous = start if settings.warm_start else None
     one_member = settings.teachers.members == 1
     device = chosen_device(settings, len(architectures) + len(unlabeled))
@@ -72,8 +67,8 @@ def fit_controller(
         torch.manual_seed(int(state[1]) >> 1)
         weight = settings.teachers.gaussian_process or 0.0
         weight_of_forest = settings.teachers.forest if weight < 1 else 0.0
-        forest = fit_forest(space, architectures, residuals, weight_of_forest, int(state[0]))
-        process = fit_process_teacher(space, architectures, residuals, weight)
+        forest = fit_forest(space, architectures, targets.values, weight_of_forest, int(state[0]))
+        process = fit_process_teacher(space, architectures, targets.values, weight)
         teachers = None
         if weight < 1:
             teachers = _teachers(space, settings, previous)
@@ -93,7 +88,7 @@ def fit_controller(
             )
         if one_member and teachers is not None and not len(unlabeled):
             return Controller(
-                space, teachers, None, targets, forest, device=device, process=process, center=center
+                space, teachers, None, targets, forest, device=device, process=process
             ), np.empty(0)
         both, rows, pseudo = labeled, torch.arange(len(labeled.targets)), np.empty(0)
         if len(unlabeled):
@@ -107,8 +102,6 @@ def fit_controller(
             both = _joined(labeled, Labeled(inputs, torch.as_tensor(pseudo, dtype=torch.float32)))
             others = torch.arange(len(labeled.targets), len(both.targets))
             rows = torch.cat([rows.repeat(settings.student.upsampling), others])
-            if space.is_described:
-                pseudo = pseudo + space.prior(unlabeled) - center
             pseudo = targets.accuracies(pseudo)
         if one_member and teachers is not None:
             student = teachers
@@ -122,7 +115,7 @@ def fit_controller(
         )
         others_of_student = None if teachers is student else teachers
         return Controller(
-            space, student, others_of_student, targets, forest, device=device, process=process, center=center
+            space, student, others_of_student, targets, forest, device=device, process=process
         ), pseudo
 
 

@@ -131,8 +131,6 @@ class Controller(Generic[A]):
         teachers: Network of the teachers: encoders and heads. Each teacher's prediction has the same weight as
             the student's prediction. None if the student is the only member.
         targets: Scale of the predictions.
-        center: Mean of the space's prior over the labeled architectures. Networks, forest and process learn the targets
-            minus the centered prior.
         forest: Random forest, mixed into the members' mean prediction. None if the settings ask for no forest.
         process: Gaussian process, mixed into the prediction. None if the settings ask for no process.
         device: Device of the networks.
@@ -147,29 +145,16 @@ class Controller(Generic[A]):
         forest: "Forest[A] | None" = None,
         device: torch.device = CPU,
         process: "ProcessTeacher[A] | None" = None,
-        center: float = 0.0,
     ) -> None:
         self.space, self.device, self.process = space, device, process
         self.student = student.eval().requires_grad_(False).to(device)
         self.teachers = None if teachers is None else teachers.eval().requires_grad_(False).to(device)
-        self.targets, self.center = targets, center
+        self.targets = targets
         self.forest = forest
 
+    @one_thread()
     def scores(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return the predictions of the teachers and of the student, ``[E, n]``, on the scale of the targets."""
-        return self._with_prior(self._residuals(architectures), architectures)
-
-    def _with_prior(self, residuals: NDArray[np.float64], architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return predictions for predicted residuals, both ``[..., n]``."""
-        return residuals + self.centered_prior(architectures) if self.space.is_described else residuals
-
-    def centered_prior(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the space's prior minus its mean over the labeled architectures, ``[n]``."""
-        return self.space.prior(architectures) - self.center
-
-    @one_thread()
-    def _residuals(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the networks' predictions without the prior, ``[E, n]``."""
         blocks = [
             self.input_scores(as_inputs(self.space, architectures[i : i + BLOCK]))
             for i in range(0, len(architectures), BLOCK)
@@ -195,9 +180,8 @@ class Controller(Generic[A]):
         is mixed in.
         """
         if self.process is not None and self.process.weight == 1:
-            return self._with_prior(self.process.predict(architectures), architectures)
-        mean = self._residuals(architectures).mean(axis=0)
-        return self._with_prior(mixed(mean, (self.forest, self.process), architectures), architectures)
+            return self.process.predict(architectures)
+        return mixed(self.scores(architectures).mean(axis=0), (self.forest, self.process), architectures)
 
     def predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return predicted accuracies, ``[n]``, as fractions."""
@@ -208,10 +192,7 @@ class Controller(Generic[A]):
         return [network for network in (self.teachers, self.student) if network is not None]
 
     def input_scores(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Return the scores of architectures in tensor form without the prior, ``[E, n]``.
-
-        Equal architectures are predicted once.
-        """
+        """Return the scores of architectures in tensor form, ``[E, n]``. Equal architectures are predicted once."""
         inputs, row = inputs.distinct(self.student.encoder.reads)
         with torch.inference_mode():
             parts = [

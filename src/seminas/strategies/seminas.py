@@ -39,8 +39,8 @@ class SemiNAS(ControllerStrategy[A]):
     The expected improvement of a Gaussian process selects a part of each round: all of it on chains of choices, where
     the process is also the teacher, and with zero-cost proxies, and less on cells without proxies. The candidates from
     gradient steps compete with neighbors of the best architectures and with random ones, and the selection climbs to
-    local maxima from all of them (see ``Improver``). The process is fitted again for each question, so that it knows all accuracies so far. The controller
-    is fitted once in a round.
+    local maxima from all of them (see ``Improver``). The process is fitted again for each question, so that it knows
+    all accuracies so far. The controller is fitted once in a round.
 
     In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
     differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
