@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.commands.job import command_line, run_once
+from seminas.commands.proxies import with_proxies
 from seminas.config.build import build_section, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.predictors import PredictorSettings
@@ -51,6 +52,7 @@ def study(config: Config, folder: RunFolder, quiet: bool) -> PredictorResult:
         config, "model", Predictor, controller=controller, pseudo_label_ratio=ratio
     )
     evaluator: Any = build_section(config, "evaluator", Evaluator, space=space, seed=config["seed"])
+    space = with_proxies(config, space, space)
     study = PredictorStudy(settings, space, evaluator, config["seed"])
     with folder.claim(config):
         loggers = build_loggers(config["logger"], folder.path)

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from seminas.commands.job import command_line, run_once
+from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
 from seminas.config.build import build_section, read, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.recipe import Recipe
@@ -83,9 +84,11 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates = within_constraints(measurable, evaluator, settings.constraints)
+        candidates = with_proxies(config, space, candidates)
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
+        check_strategy(config, strategy)
         imported = _imported(settings, folder, candidates, config)
         sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
@@ -125,6 +128,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     num_workers,
                     run.ended_by,
                     candidates if settings.constraints else None,
+                    proxies_s(candidates, archive),
                 )
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
                 if not quiet or any(isinstance(logger, LogsFigures | LogsRows) for logger in loggers):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, check_group, setting
+from seminas.config.proxies import PROXIES, RANK_MEAN, ProxyNetworkSettings
 from seminas.config.recipe import Recipe
 from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
@@ -115,6 +116,32 @@ class LandscapeSettings(SimulatedSettings):
     _target_: str = "seminas.evaluators.landscape.LandscapeEvaluator"
     seed: int | None = setting(0, at_least=0)
     noise: float = setting(0.002, at_least=0, at_most=1)
+
+
+@dataclass
+class ProxyEvaluatorSettings(EvaluatorSettings):
+    """Zero-cost proxies in place of accuracies, a baseline without training.
+
+    Attributes:
+        proxy: Name of the proxy, see ``proxies.names``, or ``rank_mean``: the mean of the ranks of several proxies.
+        ranked: Names of the proxies of ``rank_mean``.
+        sample: Number of random architectures among which ``rank_mean`` ranks.
+        networks: Settings of the networks and the noise. ``names`` has no effect.
+    """
+
+    KEY: ClassVar[str] = "evaluator"
+
+    _target_: str = "seminas.evaluators.proxy.ProxyEvaluator"
+    proxy: str = setting(RANK_MEAN, choices=(*PROXIES, RANK_MEAN))
+    ranked: list[str] = setting(["synflow", "naswot", "jacobian"], choices=PROXIES, distinct=True)
+    sample: int = setting(100, at_least=10, unit="architectures")
+    networks: ProxyNetworkSettings = setting(ProxyNetworkSettings)
+
+    def check_together(self, key: str) -> None:
+        """Refuse a rank mean of no proxy."""
+        super().check_together(key)
+        if not self.ranked:
+            raise config_error(f"{key}.ranked", self.ranked, f"some of {', '.join(PROXIES)}")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from seminas.config.data import Cifar10Settings, DigitsSettings, FolderSettings,
 from seminas.config.evaluators import (
     EvaluatorSettings,
     LandscapeSettings,
+    ProxyEvaluatorSettings,
     SupernetEvaluatorSettings,
     TableSettings,
     TrainingEvaluatorSettings,
@@ -21,6 +22,7 @@ from seminas.config.predictors import (
     PredictorSettings,
     ScikitPredictorSettings,
 )
+from seminas.config.proxies import ProxySettings
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
 from seminas.config.spaces import MobileNetSettings, SequenceSettings
@@ -39,6 +41,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "search": SearchSettings,
     "predictor": PredictorSettings,
     "controller": ControllerSettings,
+    "proxies": ProxySettings,
     "data.recipe": Recipe,
     "recipe": Recipe,
     "trainer": TrainerSettings,
@@ -62,6 +65,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     "evaluator": {
         "table": TableSettings,
         "landscape": LandscapeSettings,
+        "proxy": ProxyEvaluatorSettings,
         "training": TrainingEvaluatorSettings,
         "supernet": SupernetEvaluatorSettings,
         "lightning": LightningEvaluatorSettings,
@@ -125,10 +129,12 @@ class ControllerCommand(CommandSettings):
     Attributes:
         controller: Settings of the controller.
         evaluator: Evaluator that returns the accuracies of architectures.
+        proxies: Zero-cost proxies that models read beside the features of a space. Null means no proxies.
     """
 
     controller: ControllerSettings = setting(ControllerSettings)
     evaluator: Any = setting(None)
+    proxies: Any = setting(None)
 
 
 @dataclass

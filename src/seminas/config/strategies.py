@@ -111,8 +111,8 @@ class SemiNASSettings(Settings):
         favorites: Fraction of a round that consists of favorites of the controller's members, apart from the part that
             the expected improvement selects.
         improvement: Fraction of a round that the expected improvement of a Gaussian process selects. The other
-            architectures come from gradient steps and favorites. Null means 1 for chains of choices, and 0.4 for other
-            spaces. With ``nao``, null means 0.
+            architectures come from gradient steps and favorites. Null means 1 for chains of choices and with zero-cost
+            proxies, and 0.4 otherwise. With ``nao``, null means 0.
         sources: Candidates for the expected improvement in a space of more than ``pool`` architectures: architectures
             from gradient steps, neighbors of the best ones, and random ones. In a smaller space, all architectures are
             candidates.

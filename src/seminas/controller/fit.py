@@ -20,8 +20,8 @@ from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.module import Labeled
 from seminas.controller.optimise import Schedule, optimise
 from seminas.controller.targets import Targets
-from seminas.controller.threads import one_thread
 from seminas.execution.processes import only_errors
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
 
 HARDWARE = "pytorch_lightning.utilities.rank_zero"

@@ -13,7 +13,7 @@ from seminas.controller.gaussian_process import GaussianProcess, fit_gaussian_pr
 from seminas.controller.models.inputs import Inputs, as_inputs
 from seminas.controller.models.network import ControllerNetwork
 from seminas.controller.targets import Targets
-from seminas.controller.threads import one_thread
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 
 CHUNK = 128
@@ -68,7 +68,7 @@ class Forest(Opinion[A]):
     regressor: Any
 
     def _predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        predicted: NDArray[np.float64] = self.regressor.predict(self.space.features(architectures))
+        predicted: NDArray[np.float64] = self.regressor.predict(self.space.described_features(architectures))
         return predicted
 
 
@@ -85,7 +85,7 @@ def fit_forest(
     from sklearn.ensemble import RandomForestRegressor
 
     regressor = RandomForestRegressor(500, max_features=0.33, random_state=seed % 2**32)
-    return Forest(space, weight, regressor.fit(space.features(architectures), targets))
+    return Forest(space, weight, regressor.fit(space.described_features(architectures), targets))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ProcessTeacher(Opinion[A]):
     scale: float
 
     def _predict(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        mean, _ = self.process.predict(self.space.kernel_features(architectures))
+        mean, _ = self.process.predict(self.space.described_groups(architectures))
         return self.center + self.scale * mean
 
 
@@ -116,7 +116,7 @@ def fit_process_teacher(
     kept = informative(targets)
     targets = targets[kept]
     center, scale = float(targets.mean()), float(targets.std()) or 1.0
-    features = space.kernel_features([architectures[i] for i in kept])
+    features = space.described_groups([architectures[i] for i in kept])
     process = fit_gaussian_process(features, (targets - center) / scale, space.ordered_features)
     return ProcessTeacher(space, weight, process, center, scale)
 

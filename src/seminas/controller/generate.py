@@ -9,7 +9,7 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.models.inputs import Memory, as_inputs, memorise, normalise
 from seminas.controller.models.network import ControllerNetwork
-from seminas.controller.threads import one_thread
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
 
 

@@ -27,6 +27,7 @@ def search_result(
     num_workers: int = 1,
     ended_by: str = "max_queries",
     candidates: SearchSpace | None = None,
+    proxies_s: float = 0.0,
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -39,6 +40,7 @@ def search_result(
         num_workers: Number of evaluations that ran at the same time.
         ended_by: What ended the search.
         candidates: Space of the candidates, if constraints exclude some that the evaluator can measure.
+        proxies_s: Duration of the computation of zero-cost proxies, in seconds.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
@@ -74,7 +76,8 @@ def search_result(
             archive.metric,
         ),
         best_there_is=evaluator.best_there_is() if candidates is None else evaluator.best_of(candidates),
-        cost_s=archive.cost_s,
+        cost_s=archive.cost_s + proxies_s,
+        proxies_s=proxies_s,
         folder=archive.folder,
         num_workers=num_workers,
         makespan_s=makespan_s,

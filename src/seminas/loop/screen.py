@@ -121,6 +121,8 @@ def print_result(result: SearchResult, folder: Path) -> None:
         table.add_row("parameters", f"{result.parameters:,}")
     failures = f" ({result.num_failures} failed)" if result.num_failures else ""
     table.add_row("evaluations", f"{result.num_queries}{failures}")
+    if result.proxies_s:
+        table.add_row("proxies", f"{result.proxies_s:.0f} s")
     table.add_row("time", f"{result.wall_s:.0f} s")
     console = Console()
     console.print(table)

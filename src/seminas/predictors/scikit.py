@@ -28,5 +28,5 @@ class ScikitPredictor(Predictor[A]):
     def fit(self, labels: LabeledSet[A], seed: int) -> Predict:
         """Fit the regressor on the labeled architectures, and return its prediction function."""
         space, regressor = labels.space, self._class(**self._arguments, random_state=seed)
-        regressor.fit(space.features(labels.architectures), labels.accuracies)
-        return lambda others: regressor.predict(space.features(others))
+        regressor.fit(space.described_features(labels.architectures), labels.accuracies)
+        return lambda others: regressor.predict(space.described_features(others))

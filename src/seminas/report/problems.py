@@ -1,5 +1,7 @@
-"""Names of problems. Only runs of the same problem are compared."""
+"""Names of problems, and what tells their settings apart. Only runs of the same problem are compared."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +40,17 @@ def problem_of(result: Result) -> str:
         parts.append(target or str(config["names"]["evaluator"]))
     metric = metric_of(result.config)
     return ", ".join([*parts, *([] if metric == ACCURACY else [str(metric)])])
+
+
+def with_one_key_of_proxies(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return configs with the key ``proxies`` in place of those keys of its section that are equal where they exist.
+
+    Runs with and without proxies differ in the whole section, and one key tells them apart.
+    """
+    section = {key for config in configs for key in config if key.startswith("proxies.")}
+    equal = {k for k in section if len({json.dumps(c[k]) for c in configs if k in c}) == 1}
+    return [
+        {k: v for k, v in c.items() if k not in equal}
+        | ({"proxies": "zero_cost"} if section & c.keys() else {"proxies": "none"} if section else {})
+        for c in configs
+    ]

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seminas.config.build import TARGET
 from seminas.config.check import flat, rule_at
+from seminas.config.evaluators import SimulatedSettings
+from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
-from seminas.report.problems import problem_of
+from seminas.report.problems import problem_of, with_one_key_of_proxies
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
 from seminas.runs.records import Record
@@ -69,12 +72,16 @@ class Run:
     def times_s(self) -> NDArray[np.float64]:
         """Time of the end of each evaluation since the start of the search, in seconds, ``[q]``.
 
-        If the run states no times, they are the sums of the costs, as with one worker.
+        If the run states no times, they are the sums of the costs, as with one worker. A simulated clock does not count
+        the seconds of proxies, so they come before the first evaluation.
         """
         ends = [record.ended_s for record in self.records]
+        config: Any = self.result.config
+        kind = BY_TARGET.get(str(config["evaluator"].get(TARGET)))
+        before_s = self.result.proxies_s if kind is not None and issubclass(kind, SimulatedSettings) else 0.0
         if any(end is None for end in ends):
-            return np.cumsum([record.cost_s for record in self.records], dtype=np.float64)
-        return np.array(ends, dtype=np.float64)
+            return before_s + np.cumsum([record.cost_s for record in self.records], dtype=np.float64)
+        return before_s + np.array(ends, dtype=np.float64)
 
     @cached_property
     def best_test(self) -> NDArray[np.float64] | None:
@@ -109,7 +116,7 @@ class Run:
             best_value=best.value,
             test_value=incumbents[-1]["test_value"],
             incumbents=incumbents,
-            cost_s=sum(record.cost_s for record in records),
+            cost_s=sum(record.cost_s for record in records) + self.result.proxies_s,
         )
         return Run(self.folder, result, records)
 
@@ -242,7 +249,7 @@ def group(runs: Sequence[Run]) -> dict[str, list[Setting]]:
 
 
 def _settings(runs: Sequence[Run]) -> list[Setting]:
-    configs = [_telling(run.result.config) for run in runs]
+    configs = with_one_key_of_proxies([_telling(run.result.config) for run in runs])
     strategies = sorted({run.strategy for run in runs})
     swept = []
     for key in sorted({key for config in configs for key in config}):

@@ -34,6 +34,8 @@ def write_result(path: Path, result: Result) -> None:
     names = _file_names(type(result), config)
     values = _with_names(values, names)
     if isinstance(result, SearchResult):
+        if not result.proxies_s:
+            del values["proxies_s"]
         values["incumbents"] = [_with_names(incumbent, names) for incumbent in result.incumbents]
     about = {"kind": result.KIND, "version": VERSION}
     write_file(path, as_json({**about, **values, "config": config}, indent=2))

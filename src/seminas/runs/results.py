@@ -87,7 +87,7 @@ class SearchResult(Result):
         incumbents: Each evaluation with a better value than all evaluations before it, in order.
         best_there_is: Best value and best test value of all candidates, as far as they are known, by the metric's
             ``name`` and ``test_name``. None if none is known.
-        cost_s: Cost of all evaluations together, in seconds.
+        cost_s: Cost of all evaluations together and of the proxies, in seconds.
         num_workers: Number of evaluations that ran at the same time, at most.
         makespan_s: Time from the start of the search to the end of its last evaluation, in seconds of the clock or of
             the simulated clock. None for runs of version 0.1.
@@ -95,6 +95,8 @@ class SearchResult(Result):
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
+        proxies_s: Duration of the computation of zero-cost proxies, in seconds. A file without proxies has no such
+            field.
     """
 
     KIND: ClassVar[str] = "search"
@@ -117,6 +119,7 @@ class SearchResult(Result):
     utilization: float | None = None
     ended_by: str = "max_queries"
     num_imported: int = 0
+    proxies_s: float = 0.0
 
     @property
     def metric(self) -> Metric:

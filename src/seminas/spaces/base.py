@@ -11,14 +11,14 @@ import json
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seminas.errors import UserError
 from seminas.spaces.views import A as A
-from seminas.spaces.views import FeatureView, GraphView, RowView
+from seminas.spaces.views import Descriptor, FeatureView, GraphView, RowView
 from seminas.storage.values import Json
 
 if TYPE_CHECKING:  # PyTorch takes a second to import.
@@ -104,6 +104,13 @@ class SearchSpace(GraphView[A], FeatureView[A], RowView[A]):
         """Draw a neighbor uniformly."""
         neighbors = self.neighbors(architecture)
         return neighbors[rng.integers(len(neighbors))]
+
+    def described(self, descriptor: Descriptor) -> Self:
+        """Return a copy of the space whose architectures have descriptors. It shares all else with this space."""
+        copied = object.__new__(type(self))
+        copied.__dict__ |= self.__dict__
+        copied.descriptor = descriptor
+        return copied
 
     def num_unique(self) -> int:
         """Return the number of architectures that compute different functions. The default is ``size``."""

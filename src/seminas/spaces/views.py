@@ -5,8 +5,8 @@ By default a space derives the graph and the features from the tokens, and reads
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Generic
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any, Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from seminas.storage.values import Json
 
 A = TypeVar("A", bound=Hashable, default=Any)
 """Type of a space's architectures: hashable values. Two values are equal exactly if they are the same architecture."""
+
+DESCRIPTOR_SCALE = 0.3
+"""Scale of descriptors among the features of a kernel. NAS-Bench-201 decided it."""
 
 
 def one_hot(values: NDArray[np.int64], num_values: int) -> NDArray[np.float32]:
@@ -90,15 +93,50 @@ class GraphView(TokenView[A]):
         return [str(token) for token in self.encode([architecture])[0] if token]
 
 
+class Descriptor(Protocol):
+    """Function from architectures to further numbers, such as zero-cost proxies. Its result must not change.
+
+    Attributes:
+        gives_features: Whether models read the numbers.
+    """
+
+    gives_features: bool
+
+    @property
+    def seconds(self) -> float:
+        """Duration of all computations so far, in seconds."""
+        ...
+
+    def __call__(self, architectures: Sequence[Any]) -> NDArray[np.float32]:
+        """Return the descriptors of architectures, ``[n, D]``, of mean about 0 and standard deviation about 1."""
+        ...
+
+    def prior(self, architectures: Sequence[Any]) -> NDArray[np.float64]:
+        """Return what a model without labels expects of architectures, ``[n]``, in units of standardised accuracies."""
+        ...
+
+    def seconds_of(self, architectures: Sequence[Any]) -> float:
+        """Return the seconds of a search that evaluated architectures, also of its earlier processes."""
+        ...
+
+    def first_round(
+        self, n: int, space: Any, rng: np.random.Generator, exclude: Collection[Any]
+    ) -> dict[Any, str]:
+        """Return ``n`` architectures of ``space`` for the first round of a search, and the origin of each."""
+        ...
+
+
 class FeatureView(TokenView[A]):
     """View of an architecture as a feature vector. By default the features are the one-hot encoded tokens.
 
     Attributes:
         ordered_features: Number of the ordered position of each feature of the kernel's first group, from 1, and 0 for
             the others, ``[F]``. None without ordered positions.
+        descriptor: Function that gives models further numbers of architectures. None means no further numbers.
     """
 
     ordered_features: NDArray[np.int64] | None = None
+    descriptor: Descriptor | None = None
 
     def features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         """Return the feature vector of each architecture, ``[n, F]``."""
@@ -110,6 +148,38 @@ class FeatureView(TokenView[A]):
         The first group defines the distance of two architectures. Further groups are interactions of features.
         """
         return [self.features(architectures)]
+
+    @property
+    def is_described(self) -> bool:
+        """Whether models read descriptors of architectures."""
+        return self.descriptor is not None and self.descriptor.gives_features
+
+    def descriptors(self, architectures: Sequence[A]) -> NDArray[np.float32]:
+        """Return the descriptors of architectures, ``[n, D]``. D is 0 if models read none."""
+        if self.descriptor is None or not self.descriptor.gives_features:
+            return np.empty((len(architectures), 0), dtype=np.float32)
+        return self.descriptor(architectures)
+
+    def described_features(self, architectures: Sequence[A]) -> NDArray[np.float32]:
+        """Return the features and the descriptors of architectures, ``[n, F + D]``."""
+        features = self.features(architectures)
+        if not self.is_described:
+            return features
+        return np.concatenate([features, self.descriptors(architectures)], axis=1)
+
+    def described_groups(self, architectures: Sequence[A]) -> list[NDArray[np.float32]]:
+        """Return the groups of features for a kernel, with the descriptors in the first group, if there are any."""
+        groups = self.kernel_features(architectures)
+        if not self.is_described:
+            return groups
+        scaled = np.float32(DESCRIPTOR_SCALE) * self.descriptors(architectures)
+        return [np.concatenate([groups[0], scaled], axis=1), *groups[1:]]
+
+    def prior(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return the predictions of a model without labels, ``[n]``, see ``Descriptor``. They are 0 without one."""
+        if self.descriptor is None or not self.descriptor.gives_features:
+            return np.zeros(len(architectures))
+        return self.descriptor.prior(architectures)
 
 
 class RowView(ABC, Generic[A]):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seminas.config.strategies import BananasSettings
-from seminas.controller.threads import one_thread
 from seminas.execution.cancelling import check_cancelled
+from seminas.execution.threads import one_thread
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
@@ -80,7 +80,7 @@ class Bananas(FittedStrategy[A]):
     @one_thread()
     def _predictions(self, labeled: dict[A, float], candidates: list[A], seed: int) -> NDArray[np.float64]:
         """Return the accuracies that each network predicts for the candidates, fractions ``[networks, n]``."""
-        features = torch.as_tensor(self.space.features(list(labeled)))
+        features = torch.as_tensor(self.space.described_features(list(labeled)))
         labels = np.array(list(labeled.values()))
         # Of an accuracy, the highest possible value is 1. Other metrics have no such value.
         are_fractions = bool(labels.min() >= 0 and labels.max() <= 1)
@@ -102,7 +102,9 @@ class Bananas(FittedStrategy[A]):
             loss.backward()
             optimizer.step()
         with torch.inference_mode():
-            errors = networks(torch.as_tensor(self.space.features(candidates))) * scale + error.mean()
+            errors = (
+                networks(torch.as_tensor(self.space.described_features(candidates))) * scale + error.mean()
+            )
         accuracies: NDArray[np.float64] = mean + unit * (top - errors).double().numpy()
         return accuracies
 

@@ -22,9 +22,21 @@ class FittedStrategy(Strategy[A]):
     _fitted_round = -1
     """Round of the last fit."""
 
+    def ask(self, n: int, pending: Collection[A] = ()) -> Proposal[A]:
+        """Propose architectures, see the base class. State the seconds that proxies took, if there are any."""
+        descriptor = self.space.descriptor
+        if descriptor is None:
+            return super().ask(n, pending)
+        spent_s = descriptor.seconds
+        proposal = super().ask(n, pending)
+        return replace(proposal, metrics={**proposal.metrics, "proxies_s": descriptor.seconds - spent_s})
+
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose architectures with the model, or random ones if fewer than two architectures have an accuracy."""
         if len(self.labeled) < 2:
+            if self.space.descriptor is not None:
+                chosen = self.space.descriptor.first_round(n, self.space, rng, self.taken)
+                return Proposal(list(chosen), origins=chosen)
             drawn = self.space.sample(n, rng, exclude=self.taken)
             return Proposal(drawn, origins=dict.fromkeys(drawn, "random"))
         start = time.perf_counter()

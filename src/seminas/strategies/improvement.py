@@ -1,7 +1,7 @@
 """Choice of architectures by their expected improvement under a Gaussian process (Jones et al., 1998)."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Generic
+from typing import Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,23 @@ STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
 MAX_PENDING = 250
 """Number of pending architectures that the process believes in. Its time is cubic in them and the labels."""
+
+
+class Views(NamedTuple):
+    """Architectures as a process reads them.
+
+    Attributes:
+        groups: Groups of features, each ``[n, F]``.
+        prior: Mean of the process without labels, ``[n]``.
+    """
+
+    groups: Groups
+    prior: NDArray[np.float64]
+
+
+def views_of(space: SearchSpace[A], architectures: Sequence[A]) -> Views:
+    """Return architectures as a process reads them."""
+    return Views(space.described_groups(architectures), space.prior(architectures))
 
 
 class Improvement(Generic[A]):
@@ -54,8 +71,9 @@ class Improvement(Generic[A]):
             self._targets = standardised(accuracies)
         else:
             self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
-        self._groups: Groups = space.kernel_features([architectures[i] for i in kept])
-        self._process = fit_gaussian_process(self._groups, self._targets, space.ordered_features)
+        self._views = views_of(space, [architectures[i] for i in kept])
+        self._center = float(self._views.prior.mean())
+        self._process = fit_gaussian_process(self._views.groups, self._residuals, space.ordered_features)
         self._best: float | None = None
         """Best mean of the architectures on which the process is conditioned. None until ``gain`` needs it."""
         if pending:
@@ -66,25 +84,37 @@ class Improvement(Generic[A]):
 
         If these are more than ``MAX_PENDING`` in total, those with the highest means stay.
         """
-        groups = self._space.kernel_features(architectures)
-        means, _ = self._process.predict(groups)
+        views = views_of(self._space, architectures)
+        means, _ = self._predict(views)
         targets = np.concatenate([self._targets, means])
         believed = np.argsort(-targets[self._num_labels :], kind="stable")[:MAX_PENDING]
         rows = np.concatenate([np.arange(self._num_labels), self._num_labels + np.sort(believed)])
         self._targets = targets[rows]
-        self._groups = [np.concatenate(pair)[rows] for pair in zip(self._groups, groups, strict=True)]
-        self._process = self._process.conditioned(self._groups, self._targets)
+        pairs = zip(self._views.groups, views.groups, strict=True)
+        prior = np.concatenate([self._views.prior, views.prior])
+        self._views = Views([np.concatenate(pair)[rows] for pair in pairs], prior[rows])
+        self._process = self._process.conditioned(self._views.groups, self._residuals)
         self._best = None
 
-    def gain(self, groups: Groups) -> NDArray[np.float64]:
-        """Return the expected improvement of architectures, given their kernel features, ``[n]``."""
-        if self._best is None:
-            self._best = float(self._process.predict(self._groups)[0].max())
-        return expected_improvement(*self._process.predict(groups), self._best)
+    @property
+    def _residuals(self) -> NDArray[np.float64]:
+        """Targets minus the centered prior mean, ``[n]``."""
+        return self._targets - (self._views.prior - self._center)
 
-    def best_of(self, candidates: Sequence[A], groups: Groups, known: Collection[A]) -> A | None:
+    def _predict(self, views: Views) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean and the standard deviation of each architecture, ``[n]``."""
+        mean, deviation = self._process.predict(views.groups)
+        return mean + (views.prior - self._center), deviation
+
+    def gain(self, views: Views) -> NDArray[np.float64]:
+        """Return the expected improvement of architectures, ``[n]``."""
+        if self._best is None:
+            self._best = float(self._predict(self._views)[0].max())
+        return expected_improvement(*self._predict(views), self._best)
+
+    def best_of(self, candidates: Sequence[A], views: Views, known: Collection[A]) -> A | None:
         """Return the candidate with the highest gain that is not known, or None if all are known."""
-        order = np.argsort(-self.gain(groups), kind="stable")
+        order = np.argsort(-self.gain(views), kind="stable")
         return next((candidates[i] for i in order if candidates[i] not in known), None)
 
     def climb(self, sources: Mapping[str, Sequence[A]], known: Collection[A]) -> tuple[A, str] | None:
@@ -104,7 +134,7 @@ class Improvement(Generic[A]):
         for source, candidates in sources.items():
             starts = [a for a in candidates if a not in known]
             if starts:
-                gains = self.gain(self._space.kernel_features(starts))
+                gains = self.gain(views_of(self._space, starts))
                 best = np.argsort(-gains, kind="stable")[:STARTS]
                 origins += [source] * len(best)
                 places += [starts[i] for i in best]
@@ -116,7 +146,7 @@ class Improvement(Generic[A]):
         while moving:
             near = [[a for a in self._space.neighbors(places[k]) if a not in known] for k in moving]
             flat = [a for part in near for a in part]
-            gains = self.gain(self._space.kernel_features(flat)) if flat else np.empty(0)
+            gains = self.gain(views_of(self._space, flat)) if flat else np.empty(0)
             after, first = [], 0
             for k, part in zip(moving, near, strict=True):
                 of_part = gains[first : first + len(part)]
@@ -143,7 +173,7 @@ class Improver(Generic[A]):
     def __init__(self, strategy: Strategy[A], pool: int, sources: Collection[str] = SOURCES) -> None:
         """Initialize the choice for a strategy, with the sources of its candidates."""
         self._strategy, self._pool, self._sources = strategy, pool, sources
-        self._all: tuple[list[A], Groups] | None = None
+        self._all: tuple[list[A], Views] | None = None
 
     def choose(
         self,
@@ -187,9 +217,9 @@ class Improver(Generic[A]):
         full = strategy.filled(chosen, n, rng, known)
         return full, dict.fromkeys(full, "random") | chosen
 
-    def _space(self, rng: np.random.Generator) -> tuple[list[A], Groups]:
-        """Return all architectures of the space, and their kernel features."""
+    def _space(self, rng: np.random.Generator) -> tuple[list[A], Views]:
+        """Return all architectures of the space, and their features."""
         if self._all is None:
             architectures = self._strategy.candidates(self._pool, rng)
-            self._all = architectures, self._strategy.space.kernel_features(architectures)
+            self._all = architectures, views_of(self._strategy.space, architectures)
         return self._all

@@ -19,7 +19,10 @@ from seminas.strategies.improvement import Improver
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
 """Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
 PART_ON_CELLS = 0.4
-"""Default part of a round for the Gaussian process in spaces that are no chains. NAS-Bench-201 decided it."""
+"""Default part of a round for the Gaussian process in spaces that are no chains. NAS-Bench-201 decided it.
+
+With zero-cost proxies, the process selects all of a round. NAS-Bench-201 decided this too.
+"""
 DIGITS = 3
 """Number of decimals of a score. Architectures are alike if every member gives them the same rounded score."""
 
@@ -34,10 +37,10 @@ class SemiNAS(ControllerStrategy[A]):
     members give several architectures the same scores, a round takes only one of them.
 
     The expected improvement of a Gaussian process selects a part of each round: all of it on chains of choices, where
-    the process is also the teacher, and less on cells. The candidates from gradient steps compete with neighbors of the
-    best architectures and with random ones, and the selection climbs to local maxima from all of them (see
-    ``Improver``). The process is fitted again for each question, so that it knows all accuracies so far. The controller
-    is fitted once in a round.
+    the process is also the teacher, and with zero-cost proxies, and less on cells without proxies. The candidates from
+    gradient steps compete with neighbors of the best architectures and with random ones, and the selection climbs to
+    local maxima from all of them (see ``Improver``). The process is fitted again for each question, so that it knows
+    all accuracies so far. The controller is fitted once in a round.
 
     In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
     differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
@@ -58,7 +61,8 @@ class SemiNAS(ControllerStrategy[A]):
         controller = controller.with_process(by_default=space.is_chain and self.has_process)
         super().__init__(space, seed, controller, pseudo_label_ratio)
         self.settings = settings
-        default = 0.0 if not self.has_process else 1.0 if space.is_chain else PART_ON_CELLS
+        all_of_it = space.is_chain or space.is_described
+        default = 0.0 if not self.has_process else 1.0 if all_of_it else PART_ON_CELLS
         part = default if settings.improvement is None else settings.improvement
         self._part_of_process, self.asks_singly = part, part > 0
         if part:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from seminas.controller.models.statistics import graph_statistics
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.spaces.nasbench201.space import NASBench201
+from seminas.spaces.statistics import graph_statistics
 
 
 def test_statistics_of_a_cell_by_hand(space: NASBench101) -> None:

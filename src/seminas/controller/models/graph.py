@@ -20,7 +20,7 @@ class GraphEncoder(nn.Module):
     vector and adds the vector to every state.
     """
 
-    reads = ("adjacency", "labels")
+    reads: tuple[str, ...] = ("adjacency", "labels")
     center: Tensor
     scale: Tensor
 
@@ -34,6 +34,8 @@ class GraphEncoder(nn.Module):
         reference = as_inputs(space, space.sample(NUM_REFERENCE, np.random.default_rng(0))).statistics
         self.register_buffer("center", reference.mean(dim=0))
         self.register_buffer("scale", reference.std(dim=0, correction=0).clamp(min=MIN_SCALE))
+        if space.is_described:  # Equal graphs may have different descriptors.
+            self.reads = ("adjacency", "labels", "statistics")
         self.whole = StackedLinear(members, reference.shape[1], hidden)
 
     def forward(self, inputs: Inputs) -> Memory:

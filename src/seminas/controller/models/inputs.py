@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seminas.controller.models.statistics import graph_statistics
 from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.statistics import graph_statistics
 
 
 class Inputs(NamedTuple):
@@ -22,7 +22,8 @@ class Inputs(NamedTuple):
         tokens: Token sequences, integers ``[n, L]``. 0 is padding.
         adjacency: Adjacency matrices, bytes ``[n, V, V]``. Edges lead from the row's vertex to the column's vertex.
         labels: Labels of the vertices, integers ``[n, V]``. 0 is padding.
-        statistics: Statistics of the whole graphs, ``[n, F]``. See ``graph_statistics``.
+        statistics: Statistics of the whole graphs, ``[n, F]``. See ``graph_statistics``. The descriptors of the space
+            follow, if it has any.
     """
 
     tokens: Tensor
@@ -44,7 +45,9 @@ class Inputs(NamedTuple):
         Architectures are distinct if they differ in one of the given views.
         """
         columns = [getattr(self, view).flatten(1).numpy() for view in views]
-        rows = np.ascontiguousarray(np.concatenate([c.astype(np.int16) for c in columns], axis=1))
+        # The bits of floats, and numbers that fit into 16 bits.
+        parts = [c.view(np.int16) if c.dtype == np.float32 else c.astype(np.int16) for c in columns]
+        rows = np.ascontiguousarray(np.concatenate(parts, axis=1))
         whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
         _, first, row = np.unique(whole, return_index=True, return_inverse=True)
         return self.select(torch.as_tensor(first)), row
@@ -59,6 +62,8 @@ def as_inputs(space: SearchSpace[A], architectures: Sequence[A]) -> Inputs:
     """Return architectures as tensors."""
     adjacency, labels = space.graphs(architectures)
     statistics = graph_statistics(adjacency, labels, space.num_labels)
+    if space.is_described:
+        statistics = np.concatenate([statistics, space.descriptors(architectures)], axis=1)
     views = (space.encode(architectures), adjacency, labels, statistics)
     return Inputs(*(torch.as_tensor(view) for view in views))
 

@@ -1,0 +1,1 @@
+"""Zero-cost proxies: numbers that an untrained network gives in milliseconds, and their use as features."""
