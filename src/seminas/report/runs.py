@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seminas.config.check import flat, rule_at
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
+from seminas.report.objectives import first_front
 from seminas.report.problems import problem_of
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
@@ -102,7 +103,7 @@ class Run:
         best = records[incumbents[-1]["index"]]
         assert best.value is not None
         result = replace(
-            self.result,
+            first_front(self.result, records),
             num_queries=n,
             best_architecture=best.architecture,
             best_key=best.key,

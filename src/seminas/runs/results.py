@@ -40,6 +40,24 @@ class Measured(TypedDict):
     val_accuracy: float
 
 
+class FrontMember(TypedDict):
+    """An evaluation that no other evaluation dominates.
+
+    Attributes:
+        index: Position in the history, from 0.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        values: Value of each objective by its name.
+        test_values: Values on the test data by the names of the objectives, as far as they are known.
+    """
+
+    index: int
+    architecture: Json
+    key: str
+    values: dict[str, float]
+    test_values: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Result:
     """The fields that all results have.
@@ -95,6 +113,10 @@ class SearchResult(Result):
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
+        objectives: Objectives of a search for several ones. Otherwise empty, and the file has none of these four.
+        pareto: Pareto front: each evaluation that no other one dominates.
+        hypervolume: Hypervolume of the front above ``reference``, in the product of the units of the objectives.
+        reference: Reference point: the value of each objective by its name.
     """
 
     KIND: ClassVar[str] = "search"
@@ -117,6 +139,10 @@ class SearchResult(Result):
     utilization: float | None = None
     ended_by: str = "max_queries"
     num_imported: int = 0
+    objectives: list[Metric] = field(default_factory=list)
+    pareto: list[FrontMember] = field(default_factory=list)
+    hypervolume: float | None = None
+    reference: dict[str, float] | None = None
 
     @property
     def metric(self) -> Metric:
