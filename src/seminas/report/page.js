@@ -3,6 +3,8 @@
 
 const root = document.documentElement;
 const SVG = "http://www.w3.org/2000/svg";
+// Plotly's default buttons include one that sends the chart to a server.
+const BUTTONS = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
 const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
 function isDark() {
@@ -15,6 +17,7 @@ function withTheme(layout) {
   Object.assign(layout, { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" });
   layout.font = { color: color("--text"), family: "system-ui, sans-serif" };
   layout.hoverlabel = { bgcolor: color("--stripe"), font: { color: color("--text") }, align: "left" };
+  layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: color("--quiet"), activecolor: color("--text") };
   for (const axis of [layout.xaxis, layout.yaxis]) {
     Object.assign(axis, { gridcolor: color("--line"), zerolinecolor: color("--line"), linecolor: color("--quiet") });
   }
@@ -113,15 +116,19 @@ async function drawCharts() {
     const box = document.createElement("div");
     box.className = "charts";
     figure.prepend(box);
-    for (const chart of figures[charts]) {
+    for (const _ of figures[charts]) {
       const place = document.createElement("div");
       place.className = "chart";
       box.append(place);
+    }
+    // Plotly reads the width of a place, so all places of a figure come first.
+    for (const [i, chart] of figures[charts].entries()) {
+      const place = box.children[i];
       for (const trace of chart.data) {
         if (Array.isArray(trace.customdata?.[0])) trace.text = trace.customdata.map((about) => labelOf(architectures[about[0]]));
       }
       const fixed = { hovermode: "closest", margin: { l: 70, r: 15, t: 30, b: 50 }, legend: { orientation: "h", y: -0.18 } };
-      const settings = { responsive: true, displaylogo: false, scrollZoom: false };
+      const settings = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtons: BUTTONS };
       await Plotly.newPlot(place, chart.data, withTheme({ ...fixed, ...chart.layout }), settings);
       place.on("plotly_click", ({ points }) => {
         const point = points.find(({ customdata }) => Array.isArray(customdata));

@@ -4,6 +4,7 @@ import base64
 import gzip
 import html
 import json
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -114,8 +115,9 @@ def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
     body.append(f'<p class="note">{html.escape(" ".join(section.notes))}</p>')
     for figure in section.figures:
         image = b""
+        file_name = re.sub(r"[^\w.-]+", "-", prefix + figure.name)  # The name of a strategy may be any text.
         for kind in ("svg", "png"):
-            image = save_figure(figure.figure, folder / f"{prefix}{figure.name}.{kind}")
+            image = save_figure(figure.figure, folder / f"{file_name}.{kind}")
         source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
         text = html.escape(figure.caption)
         charts = f' data-section="{name}" data-charts="{html.escape(figure.name)}"' if figure.charts else ""

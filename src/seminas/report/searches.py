@@ -95,7 +95,7 @@ def search_section(
     architectures: Sequence[Mapping[str, Any]] = ()
     notes = [*_notes(metric), *fronts.notes]
     if figures:
-        drawn = [*_figures(ordered, gallery), *fronts.figures]
+        drawn = [*fronts.figures, *_figures(ordered, gallery)]
         architectures = gallery.entries(None)
         try:
             space = _space(ordered)
