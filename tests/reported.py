@@ -25,7 +25,10 @@ def accuracies(strategy: str, seed: int, n: int) -> np.ndarray:
 
 def costs_of(choices: dict[str, str]) -> dict[str, float]:
     numbers = [int(choice) for choice in choices.values()]
-    return {"macs": 5.0 + sum(n * n for n in numbers), "latency_ms": 1.0 + sum(numbers[:4]) + 0.5 * numbers[7]}
+    return {
+        "macs": 5.0 + sum(n * n for n in numbers),
+        "latency_ms": 1.0 + sum(numbers[:4]) + 0.5 * numbers[7],
+    }
 
 
 def dominates(one: np.ndarray, other: np.ndarray) -> bool:

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from seminas.report.curves import Ablation, Panel
 from seminas.report.fronts import Plane
 from seminas.report.gallery import Gallery
-from seminas.report.objectives import front
+from seminas.report.objectives import Member, front, objectives_of
 from seminas.report.runs import Run, Setting
 from seminas.report.section import Chart
 from seminas.runs.metric import DIGITS
 
 MOST_MARKERS = 1_000
 """Approximate maximum number of points of a chart that stand for architectures."""
+NUMBER = f",.{DIGITS}~r"
+"""Format of a number in the label of a point, in the language of d3."""
 SIGNIFICANT = 6
 """Number of significant digits of the numbers in a chart."""
 
@@ -48,7 +50,7 @@ def curves(panel: Panel, settings: Sequence[Setting], gallery: Gallery) -> Chart
         data.append(
             _named(i, curve.label, curve.x, curve.mean)
             | {"mode": "lines", "line": _line(i), "customdata": rounded(curve.error)}
-            | {"hovertemplate": f"%{{x:.{DIGITS}~g}}: %{{y:.{DIGITS}~g}} ± %{{customdata:.2~g}}"}
+            | {"hovertemplate": f"%{{x:{NUMBER}}}: %{{y:{NUMBER}}} ± %{{customdata:,.2~r}}"}
         )
     if panel.positions is not None:
         names = further_names(settings)
@@ -95,6 +97,14 @@ def _about(run: Run, index: int, gallery: Gallery, names: Sequence[str]) -> list
     return [gallery.number(record.key, record.architecture), run.seed, index + 1, *further]
 
 
+def _about_member(run: Run, member: Member, gallery: Gallery, names: Sequence[str]) -> list[Any]:
+    if member.index >= 0:
+        return _about(run, member.index, gallery, names)
+    known = dict(zip((m.name for m in objectives_of(run.result)), member.values, strict=True))
+    further = rounded(known.get(name, np.nan) for name in names)
+    return [gallery.number(member.key, member.architecture), run.seed, "imported", *further]
+
+
 def ablation(shown: Ablation, gallery: Gallery) -> Chart:
     """Return a chart of the final value over a swept key. A point shows the best architecture of its runs."""
     data = []
@@ -107,9 +117,7 @@ def ablation(shown: Ablation, gallery: Gallery) -> Chart:
             _named(i, curve.label, curve.x, curve.mean)
             | {"mode": "lines+markers", "line": _line(i), "error_y": bars}
             | {"customdata": [[gallery.of_best(run), run.seed, len(run.records)] for run in best]}
-            | {
-                "hovertemplate": f"%{{x}}: %{{y:.{DIGITS}~g}}<br>best of seed %{{customdata[1]}}:<br>%{{text}}"
-            }
+            | {"hovertemplate": f"%{{x}}: %{{y:{NUMBER}}}<br>best of seed %{{customdata[1]}}:<br>%{{text}}"}
         )
     return _chart(data, shown.key, shown.y_title, None)
 
@@ -130,7 +138,7 @@ def plane(shown: Plane, settings: Sequence[Setting], gallery: Gallery) -> Chart:
         data.append(
             _named(i, surfaces.label, x, y)
             | {"mode": "lines", "line": _line(i)}
-            | {"hovertemplate": f"half of the runs attain<br>%{{x:.{DIGITS}~g}}, %{{y:.{DIGITS}~g}}"}
+            | {"hovertemplate": f"half of the runs attain<br>%{{x:{NUMBER}}}, %{{y:{NUMBER}}}"}
         )
     names = further_names(settings)
     for i, setting in enumerate(settings[: len(shown.surfaces)]):
@@ -142,7 +150,7 @@ def plane(shown: Plane, settings: Sequence[Setting], gallery: Gallery) -> Chart:
             if rows and len(rows) + len(members) > MOST_MARKERS // len(shown.surfaces):
                 break
             rows += [member.values[[shown.x, shown.y]] for member in members]
-            about += [_about(run, member.index, gallery, names) for member in members]
+            about += [_about_member(run, member, gallery, names) for member in members]
         x, y = np.array(rows).reshape(-1, 2).T
         further = [
             (name, place) for name, place in _columns(names) if name not in (x_metric.name, y_metric.name)
@@ -196,7 +204,7 @@ def _points(
 ) -> dict[str, Any]:
     """Return points that stand for architectures. Their labels have numbers, each with its title and its place."""
     lines = [f"{html.escape(label)}, seed %{{customdata[1]}}, evaluation %{{customdata[2]}}"]
-    lines += [f"{html.escape(title)} %{{{place}:.{DIGITS}~g}}" for title, place in numbers]
+    lines += [f"{html.escape(title)} %{{{place}:{NUMBER}}}" for title, place in numbers]
     marker = {"color": _color(i), "size": 5, "opacity": 0.6}
     shown = {"mode": "markers", "marker": marker, "customdata": about, "showlegend": False}
     return _named(i, label, x, y) | shown | {"hovertemplate": "<br>".join([*lines, "%{text}<extra></extra>"])}

@@ -70,7 +70,10 @@ class Scale:
 
     def share(self, values: NDArray[np.float64]) -> float:
         """Return the hypervolume of points ``[n, k]`` as a part of the hypervolume of the ideal point."""
-        costs = self.costs(values)
+        return self.volume(self.costs(values))
+
+    def volume(self, costs: NDArray[np.float64]) -> float:
+        """Return the same for points on the scale."""
         inside = costs[(costs < 1).all(axis=1)] if self.box > 0 else costs[:0]
         return float(hypervolume(inside, ref=np.ones(len(self.objectives)))) if len(inside) else 0.0
 
@@ -82,15 +85,18 @@ def front_values(run: Run) -> NDArray[np.float64]:
 
 
 def hypervolume_curve(run: Run, scale: Scale) -> NDArray[np.float64]:
-    """Return the hypervolume after each evaluation, ``[q]``, as a part of the hypervolume of the ideal point."""
-    values = objective_values(run.result, run.records)
-    costs = scale.costs(values)
-    kept = np.empty((0, values.shape[1]))
-    curve, last = np.zeros(len(values)), 0.0
+    """Return the hypervolume after each evaluation, ``[q]``, as a part of the hypervolume of the ideal point.
+
+    Imported evaluations count from the start if they are on the final front.
+    """
+    costs = scale.costs(objective_values(run.result, run.records))
+    imported = [member.values for member in front(run.result) if member.index < 0]
+    kept = scale.costs(np.array(imported).reshape(-1, costs.shape[1]))
+    curve, last = np.zeros(len(costs)), scale.volume(kept)
     for i, cost in enumerate(costs):
         if not np.isnan(cost).any() and not (kept <= cost).all(axis=1).any():
             kept = np.vstack([kept[~(cost <= kept).all(axis=1)], cost])
-            last = scale.share(scale.ideal + kept * (scale.reference - scale.ideal))
+            last = scale.volume(kept)
         curve[i] = last
     return curve
 

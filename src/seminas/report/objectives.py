@@ -18,7 +18,7 @@ class Member:
     """An architecture on the Pareto front of a run.
 
     Attributes:
-        index: Position in the history, from 0.
+        index: Position in the history, from 0. Negative for an imported evaluation.
         key: Name of the architecture in its space.
         architecture: Architecture in the JSON form of its space.
         values: Value of each objective, ``[k]``.
@@ -34,7 +34,7 @@ class Member:
 
 def objectives_of(result: SearchResult) -> list[Metric]:
     """Return the objectives of a search. The list is empty for a search with one objective."""
-    return result.objectives
+    return result.objectives or []
 
 
 def objective_values(result: SearchResult, records: Sequence[Record]) -> NDArray[np.float64]:
@@ -53,7 +53,7 @@ def front(result: SearchResult) -> list[Member]:
     """Return the Pareto front of a search, in the order of the history."""
     metrics = objectives_of(result)
     members = []
-    for member in sorted(result.pareto, key=lambda member: member["index"]):
+    for member in sorted(result.pareto or [], key=lambda member: member["index"]):
         values = np.array([member["values"][m.name] for m in metrics])
         of_test = member["test_values"]
         tests = [of_test.get(m.name, of_test.get(m.test_name, np.nan)) for m in metrics]
@@ -72,7 +72,8 @@ def reference_of(result: SearchResult) -> NDArray[np.float64]:
 def first_front(result: SearchResult, records: Sequence[Record]) -> SearchResult:
     """Return the result of a search with the Pareto front of its first evaluations.
 
-    Test values are known only of architectures on the front of the whole search.
+    Test values are known only of architectures on the front of the whole search. Imported evaluations count only if
+    they are on this front.
 
     Args:
         result: Result of the whole search.
@@ -81,18 +82,19 @@ def first_front(result: SearchResult, records: Sequence[Record]) -> SearchResult
     metrics = objectives_of(result)
     if not metrics:
         return result
+    imported = [member for member in result.pareto or [] if member["index"] < 0]
     values = objective_values(result, records)
-    tests = {member["index"]: member["test_values"] for member in result.pareto}
-    chosen = np.flatnonzero(~np.isnan(values[:, 0]))
-    chosen = chosen[is_nondominated(values[chosen], maximise=[m.sign > 0 for m in metrics])]
-    members = [
+    tests = {member["index"]: member["test_values"] for member in result.pareto or []}
+    members = imported + [
         FrontMember(
-            index=int(i),
+            index=i,
             architecture=records[i].architecture,
             key=records[i].key,
             values={m.name: float(v) for m, v in zip(metrics, values[i], strict=True)},
-            test_values=tests.get(int(i), {}),
+            test_values=tests.get(i, {}),
         )
-        for i in chosen
+        for i in np.flatnonzero(~np.isnan(values).any(axis=1)).tolist()
     ]
-    return replace(result, pareto=members)
+    every = np.array([[member["values"][m.name] for m in metrics] for member in members])
+    kept = is_nondominated(every, maximise=[m.sign > 0 for m in metrics])
+    return replace(result, pareto=[member for member, keep in zip(members, kept, strict=True) if keep])

@@ -30,7 +30,7 @@ function escaped(text) {
 
 // Return the lines that name an architecture in the label of a point.
 function labelOf(architecture) {
-  const text = architecture.graph ? architecture.graph.names.join(", ") : architecture.json;
+  const text = architecture.graph ? architecture.graph.names.join(", ").replaceAll("\n", " ") : architecture.json;
   const lines = text.slice(0, 400).match(/.{1,60}(?:[ ,]|$)|.{1,60}/g) || [];
   return [architecture.key, ...lines].map(escaped).join("<br>");
 }
@@ -50,11 +50,12 @@ function pale(number) {
 
 // Return a drawing of the graph of an architecture, with the input on the left.
 function drawing(graph) {
-  const widths = graph.names.map((name) => 7 * name.length + 16);
+  const lines = graph.names.map((name) => name.split("\n"));
+  const widths = lines.map((ofName) => 7 * Math.max(...ofName.map((line) => line.length)) + 16);
   const step = Math.max(...widths) + 36;
   const tallest = Math.max(...graph.heights.map(Math.abs));
-  const at = graph.names.map((_, v) => [graph.columns[v] * step + step / 2, (tallest - graph.heights[v]) * 60 + 70]);
-  const [width, height] = [(Math.max(...graph.columns) + 1) * step, tallest * 120 + 110];
+  const at = graph.names.map((_, v) => [graph.columns[v] * step + step / 2, (tallest - graph.heights[v]) * 70 + 70]);
+  const [width, height] = [(Math.max(...graph.columns) + 1) * step, tallest * 140 + 110];
   const svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "drawing of the architecture" });
   const arrow = element("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" });
   arrow.append(element("path", { d: "M0 0L8 4L0 8z" }));
@@ -70,10 +71,18 @@ function drawing(graph) {
   const kinds = [...new Set(graph.names)].sort();
   graph.names.forEach((name, v) => {
     const [x, y] = at[v];
-    const box = { x: x - widths[v] / 2, y: y - 13, width: widths[v], height: 26, rx: 5, stroke: "#666" };
-    svg.append(element("rect", { ...box, fill: pale(kinds.indexOf(name)) }), element("text", { x, y }, name));
+    const height = 14 * lines[v].length + 12;
+    const box = { x: x - widths[v] / 2, y: y - height / 2, width: widths[v], height, rx: 5, stroke: "#666" };
+    svg.append(element("rect", { ...box, fill: pale(kinds.indexOf(name)) }));
+    const top = y - 7 * (lines[v].length - 1);
+    lines[v].forEach((line, i) => svg.append(element("text", { x, y: top + 14 * i }, line)));
   });
   return svg;
+}
+
+// Plotly's names are escaped.
+function plain(name) {
+  return name.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&#x27;", "'").replaceAll("&amp;", "&");
 }
 
 // Show an architecture at the bottom of the page.
@@ -93,14 +102,18 @@ function show(architecture, title) {
   document.body.append(panel);
 }
 
+// Return the text of an element with compressed content.
+async function unpacked(id) {
+  const packed = atob(document.getElementById(id).textContent);
+  const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
 // Load Plotly from the page itself. Return false for a browser that cannot decompress it.
 async function loadPlotly() {
   if (!("DecompressionStream" in window)) return false;
-  const packed = atob(document.getElementById("plotly").textContent);
-  const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = document.createElement("script");
-  script.textContent = await new Response(unpacked).text();
+  script.textContent = await unpacked("plotly");
   document.head.append(script);
   return "Plotly" in window;
 }
@@ -111,7 +124,7 @@ async function drawCharts() {
   const sections = new Map();
   for (const figure of document.querySelectorAll("figure[data-charts]")) {
     const { section, charts } = figure.dataset;
-    if (!sections.has(section)) sections.set(section, JSON.parse(document.getElementById(section).textContent));
+    if (!sections.has(section)) sections.set(section, JSON.parse(await unpacked(section)));
     const { architectures, figures } = sections.get(section);
     const box = document.createElement("div");
     box.className = "charts";
@@ -132,7 +145,7 @@ async function drawCharts() {
       await Plotly.newPlot(place, chart.data, withTheme({ ...fixed, ...chart.layout }), settings);
       place.on("plotly_click", ({ points }) => {
         const point = points.find(({ customdata }) => Array.isArray(customdata));
-        if (point) show(architectures[point.customdata[0]], `${point.data.name}, seed ${point.customdata[1]}`);
+        if (point) show(architectures[point.customdata[0]], `${plain(point.data.name)}, seed ${point.customdata[1]}`);
       });
       drawn.push(place);
     }

@@ -98,10 +98,14 @@ def write_report(
 
 
 def _plotly() -> str:
-    """Return the element with Plotly's library, compressed. Uncompressed it is 4.8 MB."""
-    library = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-    packed = base64.b64encode(gzip.compress(library, mtime=0)).decode()
-    return f'<script type="text/plain" id="plotly">{packed}</script>'
+    """Return the element with Plotly's library. It has 4.8 MB, and 2 MB in this form."""
+    return _packed("plotly", resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes())
+
+
+def _packed(name: str, content: bytes) -> str:
+    """Return an element with compressed content, which ``page.js`` reads."""
+    packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+    return f'<script type="text/plain" id="{name}">{packed}</script>'
 
 
 def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
@@ -126,11 +130,7 @@ def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
         )
     charted = {figure.name: figure.charts for figure in section.figures if figure.charts}
     if charted:
-        content = json.dumps(
-            {"architectures": section.architectures, "figures": charted},
-            separators=(",", ":"),
-            allow_nan=False,
-        )
-        content = content.replace("<", r"\u003c")  # A text in the data must not end the element.
-        body.append(f'<script type="application/json" id="{name}">{content}</script>')
+        content = {"architectures": section.architectures, "figures": charted}
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+        body.append(_packed(name, text.encode()))
     return "\n".join(body)

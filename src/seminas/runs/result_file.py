@@ -8,7 +8,7 @@ from typing import Any
 from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.metric import ACCURACY, metric_of
-from seminas.runs.results import KINDS, NOT_FINAL, Result, SearchResult
+from seminas.runs.results import KINDS, NOT_FINAL, FrontResult, Result, SearchResult
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 
@@ -18,8 +18,6 @@ NAMES_OF_ACCURACY = {
     "value": "val_accuracy",
 }
 """Names in the file of a search for the validation accuracy. Other searches have the names of the fields."""
-OF_OBJECTIVES = ("objectives", "pareto", "hypervolume", "reference")
-"""Fields of a search for several objectives."""
 VERSION = 2
 """Version of the file format. Version 1 is the format of seminas 0.1. Its files state no version."""
 
@@ -37,9 +35,10 @@ def write_result(path: Path, result: Result) -> None:
     values = _with_names(values, names)
     if isinstance(result, SearchResult):
         values["incumbents"] = [_with_names(incumbent, names) for incumbent in result.incumbents]
-        if not result.objectives:
-            for name in OF_OBJECTIVES:
-                del values[name]
+        if result.objectives is None:
+            values = {
+                name: value for name, value in values.items() if name not in FrontResult.__annotations__
+            }
     about = {"kind": result.KIND, "version": VERSION}
     write_file(path, as_json({**about, **values, "config": config}, indent=2))
 
@@ -120,7 +119,7 @@ def _result(values: dict[str, Any], path: Path) -> Result:
                 arguments[known.name] = typed(values[name], known.type)
             except ValueError as error:
                 raise ValueError(f"its {name}: {error}") from error
-        elif known.default is MISSING and known.default_factory is MISSING:
+        elif known.default is MISSING:
             raise ValueError(f"it has no {name}")
     return kind(**arguments)
 

@@ -26,6 +26,33 @@ class Incumbent(TypedDict):
     test_value: float | None
 
 
+class FrontMember(TypedDict):
+    """An evaluation that no other one dominates: none is at least as good in all objectives and better in one.
+
+    Attributes:
+        index: Position in the history, from 0. Imported evaluations have negative positions.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        values: Value of each objective by name.
+        test_values: Values on the test data by name, such as ``test_accuracy``, as far as they are known.
+    """
+
+    index: int
+    architecture: Json
+    key: str
+    values: dict[str, float]
+    test_values: dict[str, float]
+
+
+class FrontResult(TypedDict):
+    """The fields of a ``SearchResult`` that only a search with several objectives has."""
+
+    objectives: list[Metric]
+    pareto: list[FrontMember]
+    hypervolume: float
+    reference: dict[str, float]
+
+
 class Measured(TypedDict):
     """An architecture that was measured with the weights of a supernet.
 
@@ -38,24 +65,6 @@ class Measured(TypedDict):
     key: str
     architecture: Json
     val_accuracy: float
-
-
-class FrontMember(TypedDict):
-    """An evaluation that no other evaluation dominates.
-
-    Attributes:
-        index: Position in the history, from 0.
-        architecture: Architecture in the JSON form of its space.
-        key: Name of the architecture in its space.
-        values: Value of each objective by its name.
-        test_values: Values on the test data by the names of the objectives, as far as they are known.
-    """
-
-    index: int
-    architecture: Json
-    key: str
-    values: dict[str, float]
-    test_values: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -113,10 +122,11 @@ class SearchResult(Result):
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
-        objectives: Objectives of a search for several ones. Otherwise empty, and the file has none of these four.
-        pareto: Pareto front: each evaluation that no other one dominates.
-        hypervolume: Hypervolume of the front above ``reference``, in the product of the units of the objectives.
-        reference: Reference point: the value of each objective by its name.
+        objectives: The objectives of a search with several ones. This field and the next ones are None, and are not in
+            the file, in a search for one metric.
+        pareto: The evaluations on the front, in order.
+        hypervolume: Volume that the front dominates above the reference point, in the product of the objectives' units.
+        reference: Value of each objective at the reference point.
     """
 
     KIND: ClassVar[str] = "search"
@@ -139,8 +149,8 @@ class SearchResult(Result):
     utilization: float | None = None
     ended_by: str = "max_queries"
     num_imported: int = 0
-    objectives: list[Metric] = field(default_factory=list)
-    pareto: list[FrontMember] = field(default_factory=list)
+    objectives: list[Metric] | None = None
+    pareto: list[FrontMember] | None = None
     hypervolume: float | None = None
     reference: dict[str, float] | None = None
 

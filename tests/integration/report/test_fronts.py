@@ -145,6 +145,23 @@ def test_shorter_searches_have_the_front_of_their_evaluations(study: Path) -> No
         assert float(rows[setting.strategy]["hypervolume_mean"]) == pytest.approx(np.mean(areas), rel=1e-5)
 
 
+def test_imported_evaluations_count_if_they_are_on_the_front(study: Path) -> None:
+    for file in study.glob("seminas*/result.json"):
+        result = json.loads(file.read_text())
+        values = {"val_accuracy": 0.99, "macs": 5.0}
+        imported = {"index": -1, "key": "0" * 8, "architecture": {f"layer{p + 1}": "0" for p in range(8)}}
+        imported |= {"values": values, "test_values": {"test_accuracy": 0.5}}
+        file.write_text(json.dumps(result | {"pareto": [imported]}))
+    runs = read_runs([study])
+    (section,) = page.sections(runs)
+    settings = {s.label: s for s in group(runs.searches)[section.title]}
+    scale = Scale.of(list(settings.values()))
+    expected = scale.share(np.array([[0.99, 5.0]]))
+    assert hypervolume_curve(settings["seminas"].runs[0], scale) == pytest.approx([expected] * QUERIES)
+    assert section.tables[-1].rows == [["0" * 8, "seminas", "0", "99.00", "5", "50.00"]]
+    assert "imported" in json.dumps([figure.charts for figure in section.figures])
+
+
 def test_the_charts_have_the_numbers_of_the_runs(study: Path) -> None:
     for seed in range(3):
         write_run(study / f"n{seed}", "seminas", seed, 6, costs=[MACS])

@@ -1,5 +1,8 @@
 """Test the page of a report in a browser, from a file and without a network."""
 
+import base64
+import gzip
+import html
 import json
 import re
 import shutil
@@ -50,7 +53,9 @@ def loaded(browser: Any, report: Path) -> Iterator[Any]:
     problems: list[str] = []
     tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
+    tab.on(
+        "request", lambda request: problems.append(request.url) if request.url.startswith("http") else None
+    )
     tab.goto(report.as_uri())
     tab.wait_for_selector("html[data-ready]", timeout=60_000)
     assert tab.locator("figure[data-charts] img:visible").count() == 0
@@ -73,19 +78,21 @@ def chart(tab: Any, name: str) -> Any:
     return place
 
 
-def point(tab: Any, name: str, number: int = 0) -> tuple[float, float, dict[str, Any]]:
-    """Return the place of a point of the last trace on the screen, with its values."""
+def point(tab: Any, name: str) -> tuple[float, float, dict[str, Any]]:
+    """Return the place on the screen of the point of an architecture that is farthest from others, with its values."""
     found = chart(tab, name).evaluate(
-        """(place, number) => {
-            const trace = place.data.findLast((trace) => trace.mode === "markers");
+        """(place) => {
             const { left, top } = place.getBoundingClientRect();
             const { xaxis, yaxis, _size } = place._fullLayout;
-            return {
-                x: left + _size.l + xaxis.d2p(trace.x[number]), y: top + _size.t + yaxis.d2p(trace.y[number]),
-                value: trace.y[number], about: trace.customdata[number], name: trace.name,
-            };
-        }""",
-        number,
+            const points = place.data.filter((trace) => trace.mode === "markers").flatMap((trace) =>
+                trace.x.map((x, i) => ({
+                    x: left + _size.l + xaxis.d2p(x), y: top + _size.t + yaxis.d2p(trace.y[i]),
+                    value: trace.y[i], about: trace.customdata[i], name: trace.name,
+                })));
+            const inside = points.filter(({ value }) => value > yaxis.range[0] && value < yaxis.range[1]);
+            const room = (p) => Math.min(...points.map((q) => p === q ? 1e9 : Math.hypot(p.x - q.x, p.y - q.y)));
+            return inside.reduce((best, p) => room(p) > room(best) ? p : best);
+        }"""
     )
     return found["x"], found["y"], found
 
@@ -103,7 +110,8 @@ def hover_and_read(tab: Any, name: str) -> tuple[str, dict[str, Any]]:
 def test_a_point_shows_its_architecture_and_its_metrics(opened: Any, report: Path, name: str) -> None:
     text, found = hover_and_read(opened, name)
     (content,) = re.findall(r'id="section-1">(.*?)</script>', report.read_text())
-    architecture = json.loads(content)["architectures"][found["about"][0]]
+    section = json.loads(gzip.decompress(base64.b64decode(content)))
+    architecture = section["architectures"][found["about"][0]]
     assert architecture["key"] in text and f"seed {found['about'][1]}" in text
     assert re.search(rf"validation accuracy {found['value']:.5g}", text) and "macs " in text
     assert architecture["graph"]["names"][0] in text
@@ -116,7 +124,7 @@ def test_a_click_draws_the_architecture(opened: Any) -> None:
     panel = opened.locator("#architecture")
     panel.wait_for()
     assert panel.locator("svg rect").count() == 8 and panel.locator("svg path[marker-end]").count() == 7
-    assert found["name"] in panel.locator("strong").text_content()
+    assert html.unescape(found["name"]) in panel.locator("strong").text_content()
     opened.keyboard.press("Escape")
     assert panel.count() == 0
 

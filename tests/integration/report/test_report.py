@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 from reported import QUERIES, accuracies, write_run
 from seminas.commands.main import app
 from seminas.errors import UserError
-from seminas.report import page
+from seminas.report import page, plots
 from seminas.report.curves import over_time
-from seminas.report.plots import lines
 from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import PredictorResult
 from support import training_result
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
@@ -241,9 +241,10 @@ def test_curves_over_time_are_drawn_if_several_workers_evaluated(study: Path) ->
     panel = over_time(settings)
     assert panel is not None
     curves = {curve.label: curve for curve in panel.curves}
-    assert curves["evolution"].x[-1] == pytest.approx(9 * QUERIES / 3600)  # The times that the history states.
+    # The times that the history states.
+    assert curves["evolution"].x[-1] == pytest.approx(9 * QUERIES / 3600)
     assert curves["random"].x[-1] == pytest.approx(36 * QUERIES / 3600)  # One worker: the sum of the costs.
     run = next(run for run in read_runs([study]).searches if run.strategy == "evolution")
     finals = [r.best_val[-1] for r in read_runs([study]).searches if r.strategy == "evolution"]
     assert curves["evolution"].mean[-1] == pytest.approx(np.mean(finals)) and run.times_s[0] == 9.0
-    assert lines([panel]).axes[0].get_lines()[0].get_xdata()[-1] == curves["evolution"].x[-1]
+    assert plots.lines([panel]).axes[0].get_lines()[0].get_xdata()[-1] == curves["evolution"].x[-1]
