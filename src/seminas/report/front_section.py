@@ -131,21 +131,19 @@ def _value(metric: Metric, value: float) -> str:
 
 
 def _figures(settings: Sequence[Setting], scale: Scale, gallery: Gallery) -> list[Illustration]:
-    panels = fronts.over_evaluations(settings, scale)
+    figures = []
     planes = fronts.planes(settings)
-    return [
-        Illustration(
-            "fronts",
+    if planes:
+        caption = (
             "Empirical attainment surfaces: half of the runs attain the line; the band is between a quarter and three "
-            "quarters of the runs. Points: fronts of single runs.",
-            surfaces(planes),
-            [charts.plane(plane, settings, gallery) for plane in planes],
-        ),
-        Illustration(
-            "hypervolume",
-            f"Hypervolume over evaluations (mean and standard error), and the part of the runs that has reached "
-            f"{100 * ATTAINED:.0f}% of the hypervolume of the front of all runs.",
-            plots.lines(panels),
-            [charts.curves(panel, settings, gallery) for panel in panels],
-        ),
-    ]
+            "quarters of the runs. Points: fronts of single runs."
+        )
+        drawn = [charts.plane(plane, settings, gallery) for plane in planes]
+        figures.append(Illustration("fronts", caption, surfaces(planes), drawn))
+    panels = fronts.over_evaluations(settings, scale)
+    caption = (
+        f"Hypervolume over evaluations (mean and standard error), and the part of the runs that has reached "
+        f"{100 * ATTAINED:.0f}% of the hypervolume of the front of all runs."
+    )
+    drawn = [charts.curves(panel, settings, gallery) for panel in panels]
+    return [*figures, Illustration("hypervolume", caption, plots.lines(panels), drawn)]

@@ -210,6 +210,8 @@ def planes(settings: Sequence[Setting]) -> list[Plane]:
         signs = np.array([objectives[x].sign, objectives[0].sign])
         projected = [[-signs * values[:, [x, 0]] for values in of_setting] for of_setting in fronts]
         every = np.concatenate([costs for of_setting in projected for costs in of_setting])
+        if any(not sum(map(len, of_setting)) for of_setting in projected):
+            return []  # A setting has no front.
         worst = every.max(axis=0) + 0.05 * np.ptp(every, axis=0)
         surfaces = []
         for setting, of_setting in zip(settings, projected, strict=False):
@@ -246,6 +248,8 @@ def best_of_all(settings: Sequence[Setting]) -> list[tuple[Setting, Run, int]]:
         for run in setting.runs.values()
         for i, member in enumerate(front(run.result))
     ]
+    if not found:
+        return []
     objectives = objectives_of(found[0][1].result)
     values = np.array([member.values for *_, member in found])
     best = is_nondominated(values, maximise=[m.sign > 0 for m in objectives], keep_weakly=True)

@@ -50,11 +50,13 @@ def objective_values(result: SearchResult, records: Sequence[Record]) -> NDArray
 
 
 def front(result: SearchResult) -> list[Member]:
-    """Return the Pareto front of a search, in the order of the history."""
+    """Return the Pareto front of a search, in the order of the history. Leave out members without all objectives."""
     metrics = objectives_of(result)
     members = []
     for member in sorted(result.pareto or [], key=lambda member: member["index"]):
-        values = np.array([member["values"][m.name] for m in metrics])
+        values = np.array([member["values"].get(m.name, np.nan) for m in metrics])
+        if np.isnan(values).any():
+            continue
         of_test = member["test_values"]
         tests = [of_test.get(m.name, of_test.get(m.test_name, np.nan)) for m in metrics]
         members.append(
@@ -95,6 +97,8 @@ def first_front(result: SearchResult, records: Sequence[Record]) -> SearchResult
         )
         for i in np.flatnonzero(~np.isnan(values).any(axis=1)).tolist()
     ]
+    if not members:
+        return replace(result, pareto=[])
     every = np.array([[member["values"][m.name] for m in metrics] for member in members])
     kept = is_nondominated(every, maximise=[m.sign > 0 for m in metrics])
     return replace(result, pareto=[member for member, keep in zip(members, kept, strict=True) if keep])

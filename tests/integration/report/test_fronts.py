@@ -162,6 +162,19 @@ def test_imported_evaluations_count_if_they_are_on_the_front(study: Path) -> Non
     assert "imported" in json.dumps([figure.charts for figure in section.figures])
 
 
+def test_a_front_without_valid_members_is_empty(study: Path) -> None:
+    for file in study.glob("seminas*/result.json"):
+        result = json.loads(file.read_text())
+        for member in result["pareto"]:
+            del member["values"]["macs"]
+        file.write_text(json.dumps(result))
+    (section,) = page.sections(read_runs([study]))
+    rows = {row["strategy"]: row for row in csv.DictReader(io.StringIO(as_csv([section])))}
+    assert rows["seminas"]["front_size_mean"] == rows["seminas"]["hypervolume_mean"] == "0"
+    assert "fronts" not in {figure.name for figure in section.figures}
+    assert {row[1] for row in section.tables[-1].rows} <= {"random", "evolution"}
+
+
 def test_the_charts_have_the_numbers_of_the_runs(study: Path) -> None:
     for seed in range(3):
         write_run(study / f"n{seed}", "seminas", seed, 6, costs=[MACS])
