@@ -1,8 +1,12 @@
-"""Write the report of a study: an HTML page with all its images inside, PNG and SVG figures, and a CSV file."""
+"""Write the report of a study: an interactive HTML page that needs no other file, figures, and a CSV file."""
 
 import base64
+import gzip
 import html
+import json
+import re
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 
 from seminas.errors import UserError
@@ -15,17 +19,7 @@ from seminas.report.section import Section, as_csv, html_table
 from seminas.runs.results import PredictorResult
 from seminas.storage.files import write_file
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; text-align: right }
-th:first-child, td:first-child { text-align: left }
-thead th { border-bottom: 1px solid #888 }
-tbody tr:nth-child(even) { background: #f5f5f5 }
-img { max-width: 100%; height: auto }
-figure { margin: 1rem 0 }
-figcaption, .note { color: #555 }
-"""
+HERE = Path(__file__).parent
 
 
 def sections(
@@ -88,12 +82,14 @@ def write_report(
     drawn = sum(bool(part.figures) for part in parts)
     body = ""
     for number, part in enumerate(parts, start=1):
-        body += _section(part, out / "figures", f"{number}-" if drawn > 1 else "")
+        body += _section(part, out / "figures", f"{number}-" if drawn > 1 else "", f"section-{number}")
         progress(number, len(parts))
+    has_charts = any(figure.charts for part in parts for figure in part.figures)
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>seminas report</title>'
-        f"<style>{STYLE}</style></head><body><h1>Report</h1><p>Runs: {html.escape(str(runs))}.</p>{body}"
-        f"</body></html>\n"
+        f'<meta name="viewport" content="width=device-width"><style>{(HERE / "page.css").read_text()}</style></head>'
+        f"<body><main><h1>Report</h1><p>Runs: {html.escape(str(runs))}.</p>{body}</main>"
+        f"{_plotly() if has_charts else ''}<script>{(HERE / 'page.js').read_text()}</script></body></html>\n"
     )
     path = out / "report.html"
     write_file(path, page.encode())
@@ -101,14 +97,40 @@ def write_report(
     return path
 
 
-def _section(section: Section, folder: Path, prefix: str) -> str:
-    body = [f"<h2>{html.escape(section.title)}</h2>", html_table(section)]
+def _plotly() -> str:
+    """Return the element with Plotly's library. It has 4.8 MB, and 2 MB in this form."""
+    return _packed("plotly", resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes())
+
+
+def _packed(name: str, content: bytes) -> str:
+    """Return an element with compressed content, which ``page.js`` reads."""
+    packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+    return f'<script type="text/plain" id="{name}">{packed}</script>'
+
+
+def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
+    """Write the figures of a section into a folder, and return its HTML."""
+    body = [
+        f"<h2>{html.escape(section.title)}</h2>",
+        f'<div class="wide">{html_table(section.all_tables[0])}</div>',
+    ]
+    for table in section.tables:
+        body.append(f'<h3>{html.escape(table.title)}</h3><div class="wide">{html_table(table)}</div>')
     body.append(f'<p class="note">{html.escape(" ".join(section.notes))}</p>')
-    for name, caption, figure in section.figures:
+    for figure in section.figures:
         image = b""
+        file_name = re.sub(r"[^\w.-]+", "-", prefix + figure.name)  # The name of a strategy may be any text.
         for kind in ("svg", "png"):
-            image = save_figure(figure, folder / f"{prefix}{name}.{kind}")
+            image = save_figure(figure.figure, folder / f"{file_name}.{kind}")
         source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
-        text = html.escape(caption)
-        body.append(f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>')
+        text = html.escape(figure.caption)
+        charts = f' data-section="{name}" data-charts="{html.escape(figure.name)}"' if figure.charts else ""
+        body.append(
+            f'<figure{charts}><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+        )
+    charted = {figure.name: figure.charts for figure in section.figures if figure.charts}
+    if charted:
+        content = {"architectures": section.architectures, "figures": charted}
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+        body.append(_packed(name, text.encode()))
     return "\n".join(body)

@@ -7,126 +7,44 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from seminas.loop.scales import free_corner, range_without_worst, widened
+from seminas.loop.scales import free_corner, range_without_worst
+from seminas.report.curves import MOST_LINES, Ablation, Panel
 from seminas.report.runs import Setting
-from seminas.report.statistics import final_value, stacked, standard_error
-from seminas.runs.metric import Metric
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 
-MOST_LINES, MOST_POINTS, MOST_TIMES = 16, 2_000, 200
+MOST_POINTS = 2_000
 
 
-def curves(settings: Sequence[Setting]) -> Figure:
-    """Return a figure of the best value so far against the number of evaluations.
-
-    A line is the mean over the seeds of a setting. Its band is the standard error. The test value has a panel of its
-    own if it is known for all runs.
-    """
-    tests = all(run.best_test is not None for s in settings for run in s.runs.values())
-    figure = Figure(figsize=(11 if tests else 6.5, 4.4), layout="constrained")
-    axes = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
-    metric = settings[0].metric
-    titles = {"validation": metric.title, "test": metric.test_title}
-    for ax, (split, title) in zip(axes, titles.items(), strict=False):
-        firsts, lasts = [], []
-        for i, setting in enumerate(settings[:MOST_LINES]):
-            mean, error = _band(setting, split)
-            x = np.arange(1, len(mean) + 1)
-            ax.plot(x, mean, label=setting.label, **_style(i))
-            ax.fill_between(x, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0)
-            # The bad values of the first evaluations would compress the rest of the figure.
-            firsts.append(mean[len(mean) // 5])
-            lasts.append((mean + metric.sign * error)[-1])
-        ax.set_ylim(*_limits(firsts, lasts, metric))
-        ax.set(xlabel="evaluations", ylabel=metric.labeled(f"{title} of the best so far"))
-        ax.grid(alpha=0.3)
-    axes[0].legend(fontsize="small", loc=free_corner(metric))
+def lines(panels: Sequence[Panel]) -> Figure:
+    """Return a figure of curves, with an axis for each panel. A band is the standard error."""
+    figure = Figure(figsize=(11 if len(panels) > 1 else 6.5, 4.4), layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, panel in zip(grid, panels, strict=True):
+        for i, curve in enumerate(panel.curves):
+            axes.plot(curve.x, curve.mean, label=curve.label, **style(i))
+            low, high = curve.mean - curve.error, curve.mean + curve.error
+            axes.fill_between(curve.x, low, high, color=f"C{i % 10}", alpha=0.15, linewidth=0)
+        axes.set_ylim(*panel.ends)
+        axes.set(xlabel=panel.x_title, ylabel=panel.y_title)
+        axes.grid(alpha=0.3)
+    grid[0].legend(fontsize="small", loc=free_corner(panels[0].metric))
     return figure
 
 
-def curves_over_time(settings: Sequence[Setting]) -> Figure | None:
-    """Return a figure of the best value so far against the time since the start of the search.
-
-    A line is the mean over the seeds of a setting, from the time at which all of them have a value to the end of
-    the longest. Its band is the standard error. Return None if all searches had one worker, or if the times are not
-    known.
-    """
-    runs = [run for setting in settings for run in setting.runs.values()]
-    if all(run.result.num_workers == 1 for run in runs) or any(run.times_s[-1:].sum() <= 0 for run in runs):
-        return None
-    figure = Figure(figsize=(6.5, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    firsts, lasts, metric = [], [], settings[0].metric
-    for i, setting in enumerate(settings[:MOST_LINES]):
-        lines = [(np.maximum.accumulate(run.times_s), run.best_val) for run in setting.runs.values()]
-        first, last = max(times[0] for times, _ in lines), max(times[-1] for times, _ in lines)
-        times = np.linspace(first, last, MOST_TIMES)
-        best = np.array([best[np.searchsorted(ends, times, side="right") - 1] for ends, best in lines])
-        mean, error = best.mean(axis=0), standard_error(best)
-        axes.plot(times / 3600, mean, label=setting.label, **_style(i))
-        axes.fill_between(
-            times / 3600, mean - error, mean + error, color=f"C{i % 10}", alpha=0.15, linewidth=0
-        )
-        firsts.append(mean[len(mean) // 5])
-        lasts.append((mean + metric.sign * error)[-1])
-    axes.set_ylim(*_limits(firsts, lasts, metric))
-    label = metric.labeled(f"{metric.title} of the best so far")
-    axes.set(xlabel="hours since the start of the search", ylabel=label)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc=free_corner(metric))
-    return figure
-
-
-def _limits(firsts: Sequence[float], lasts: Sequence[float], metric: Metric) -> tuple[float, float]:
-    """Return the lower and the upper end of the axis for curves, whose early and last values are given."""
-    low, high = (min(firsts), max(lasts)) if metric.sign > 0 else (min(lasts), max(firsts))
-    return widened(metric, low, high, 0.05, 1e-4)
-
-
-def _band(setting: Setting, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lines = [run.best_val if split == "validation" else run.best_test for run in setting.runs.values()]
-    values = stacked([line for line in lines if line is not None])
-    return values.mean(axis=0), standard_error(values)
-
-
-def _style(i: int) -> dict[str, Any]:
+def style(i: int) -> dict[str, Any]:
+    """Return the style of the line with number ``i``."""
     return {"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"}
 
 
-def swept_keys(settings: Sequence[Setting]) -> list[str]:
-    """Return the swept keys that have two or more numbers as values."""
-    values: dict[str, set[float]] = {}
-    for setting in settings:
-        for key, value in setting.swept:
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                values.setdefault(key, set()).add(value)
-    return [key for key, numbers in values.items() if len(numbers) > 1]
-
-
-def ablation(settings: Sequence[Setting], key: str) -> Figure:
-    """Return a figure of the final value against the values of a swept key.
-
-    Each combination of the other swept keys has its own line. A point is the mean over seeds, and its bar is the
-    standard error.
-    """
-    lines: dict[str, list[tuple[float, float, float]]] = {}
-    for setting in settings:
-        value = dict(setting.swept).get(key)
-        if value is None:
-            continue
-        rest = Setting(setting.strategy, tuple(kv for kv in setting.swept if kv[0] != key), {})
-        final = final_value(setting)
-        lines.setdefault(rest.label, []).append((value, final.mean(), float(standard_error(final))))
+def ablation(shown: Ablation) -> Figure:
+    """Return a figure of the final value against the values of a swept key. A bar is the standard error."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    for i, (label, points) in enumerate(sorted(lines.items())[:MOST_LINES]):
-        x, y, error = np.array(sorted(points)).T
-        axes.errorbar(x, y, error, marker="o", markersize=4, capsize=3, label=label, **_style(i))
-    known = not any(np.isnan(s.final("test_value")).any() for s in settings)
-    metric = settings[0].metric
-    title = metric.test_title if known else f"best {metric.title}"
-    axes.set(xlabel=key, ylabel=metric.labeled(title))
+    for i, curve in enumerate(shown.curves):
+        bars: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 3}
+        axes.errorbar(curve.x, curve.mean, curve.error, label=curve.label, **bars, **style(i))
+    axes.set(xlabel=shown.key, ylabel=shown.y_title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     return figure

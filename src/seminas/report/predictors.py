@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from seminas.report.section import Section
+from seminas.report.section import Illustration, Section
 from seminas.report.statistics import mean_sd
 from seminas.runs.results import PredictorResult
 
@@ -50,7 +50,8 @@ def predictor_section(problem: str, results: Sequence[PredictorResult], *, figur
     header = ["model", "N", "M", "seeds", *(_METRICS[name] for name in names)]
     plain_header = ["model", "num_labeled", "num_pseudo_labeled", "seeds"]
     plain_header += [f"{name}_{part}" for name in names for part in ("mean", "sd")]
-    drawn = [("predictor", "Ranking quality over labeled architectures.", _figure(groups))] if figures else []
+    caption = "Ranking quality over labeled architectures."
+    drawn = [Illustration("predictor", caption, _figure(groups))] if figures else []
     return Section(f"predictors on {problem}", header, rows, plain_header, plain, drawn, NOTES)
 
 

@@ -8,14 +8,15 @@ from typing import Any
 from seminas.config.build import TARGET
 from seminas.config.evaluators import LandscapeSettings
 from seminas.errors import UserError
+from seminas.report.objectives import objectives_of
 from seminas.runs.metric import ACCURACY, metric_of
-from seminas.runs.results import Result
+from seminas.runs.results import Result, SearchResult
 
 
 def problem_of(result: Result) -> str:
     """Return the name of a result's problem: its space with its table, its made-up landscape or its images.
 
-    A search for another metric than the validation accuracy is another problem.
+    A search for another metric than the validation accuracy, or for several objectives, is another problem.
 
     Raises:
         UserError: The result's config names no evaluator.
@@ -39,7 +40,12 @@ def problem_of(result: Result) -> str:
         target = str(images.get("_target_", "")).rpartition(".")[2]
         parts.append(target or str(config["names"]["evaluator"]))
     metric = metric_of(result.config)
-    return ", ".join([*parts, *([] if metric == ACCURACY else [str(metric)])])
+    if metric != ACCURACY:
+        parts.append(str(metric))
+    objectives = objectives_of(result) if isinstance(result, SearchResult) else []
+    if objectives:
+        parts.append(f"objectives {' and '.join(objective.name for objective in objectives)}")
+    return ", ".join(parts)
 
 
 def with_one_key_of_proxies(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

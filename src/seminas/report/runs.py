@@ -17,6 +17,7 @@ from seminas.config.evaluators import SimulatedSettings
 from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
+from seminas.report.objectives import first_front
 from seminas.report.problems import problem_of, with_one_key_of_proxies
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
@@ -109,7 +110,7 @@ class Run:
         best = records[incumbents[-1]["index"]]
         assert best.value is not None
         result = replace(
-            self.result,
+            first_front(self.result, records),
             num_queries=n,
             best_architecture=best.architecture,
             best_key=best.key,

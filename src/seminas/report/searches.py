@@ -1,18 +1,20 @@
 """Make the report's section on the searches of one problem."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from seminas.config.recorded import recorded_space
 from seminas.errors import UserError
 from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
-from seminas.report import plots
+from seminas.report import charts, curves, plots
+from seminas.report.curves import Panel
+from seminas.report.front_section import front_part
+from seminas.report.further import Further
+from seminas.report.gallery import Gallery
 from seminas.report.runs import Run, Setting
-from seminas.report.section import Section, percent, significant
+from seminas.report.section import Illustration, Section, probability, with_unit, written
 from seminas.report.statistics import Row, table
 from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.base import SearchSpace
@@ -27,19 +29,15 @@ def _header(metric: Metric) -> tuple[str, ...]:
         "setting",
         "seeds",
         "evaluations",
-        _with_unit(metric, metric.title),
-        _with_unit(metric, metric.test_title),
-        _with_unit(metric, "test regret"),
+        with_unit(metric, metric.title),
+        with_unit(metric, metric.test_title),
+        with_unit(metric, "test regret"),
         "found the best (%)",
         "rank",
         "p",
         "reaches the baseline after",
         "hours",
     )
-
-
-def _with_unit(metric: Metric, title: str) -> str:
-    return f"{title} (%)" if metric.is_fraction else metric.labeled(title)
 
 
 def _plain_header(metric: Metric) -> tuple[str, ...]:
@@ -88,37 +86,53 @@ def search_section(
         UserError: The baseline does not exist, or the space cannot be built.
     """
     rows = table(settings, baseline)
+    ordered = [row.setting for row in rows]
     metric = settings[0].metric
-    drawn: list[tuple[str, str, Figure]] = []
-    notes = _notes(metric)
+    gallery = Gallery()
+    fronts = front_part(ordered, baseline, gallery, figures=figures)
+    further = Further.of(ordered)
+    drawn: list[Illustration] = []
+    architectures: Sequence[Mapping[str, Any]] = ()
+    notes = [*_notes(metric), *fronts.notes]
     if figures:
-        drawn = _figures([row.setting for row in rows])
+        drawn = [*fronts.figures, *_figures(ordered, gallery)]
+        architectures = gallery.entries(None)
         try:
-            drawn += _drawings([row.setting for row in rows])
+            space = _space(ordered)
+            drawn += _drawings(ordered, space)
+            architectures = gallery.entries(space)
         except (UserError, ValueError) as error:
             log.warning("%s: its architectures are not drawn", error)
-            notes = (
-                *notes,
-                f"The architectures are not drawn, because their space cannot be made ({error}).",
-            )
-    cells, plain = [_cells(row) for row in rows], [_plain(row) for row in rows]
-    return Section(problem, _header(metric), cells, _plain_header(metric), plain, drawn, notes)
+            notes.append(f"The architectures are not drawn, because their space cannot be made ({error}).")
+    plain = [
+        [*_plain(row), *fronts.plain.get(row.setting.label, ()), *further.plain(i)]
+        for i, row in enumerate(rows)
+    ]
+    return Section(
+        problem,
+        _header(metric),
+        [_cells(row) for row in rows],
+        (*_plain_header(metric), *fronts.header, *further.header),
+        plain,
+        drawn,
+        notes,
+        [*([further.table(ordered)] if further.metrics else []), *fronts.tables],
+        architectures,
+    )
 
 
 def _cells(row: Row) -> list[str]:
-    def written(value: tuple[float, float] | None) -> str:
-        return percent(value) if row.setting.metric.is_fraction else significant(value)
-
+    metric = row.setting.metric
     return [
         row.setting.label,
         str(row.num_seeds),
         str(row.num_queries),
-        written(row.val),
-        written(row.test),
-        written(row.regret),
+        written(metric, row.val),
+        written(metric, row.test),
+        written(metric, row.regret),
         "–" if row.found_best is None else f"{100 * row.found_best:.0f}",
         "–" if row.rank is None else f"{row.rank:.1f}",
-        "–" if row.p_value is None else f"{row.p_value:.1g}" if row.p_value < 0.01 else f"{row.p_value:.2f}",
+        probability(row.p_value),
         "–" if row.reaches is None else str(row.reaches),
         "–" if row.hours is None else f"{row.hours:.2f}",
     ]
@@ -131,21 +145,35 @@ def _plain(row: Row) -> list[Any]:
     return [setting.label, setting.strategy, row.num_seeds, row.num_queries, *numbers]
 
 
-def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
+def _figures(settings: Sequence[Setting], gallery: Gallery) -> list[Illustration]:
     metric = settings[0].metric
     short = "accuracy" if metric == ACCURACY else metric.name
-    figures = [("curves", "Best so far: mean and standard error over seeds.", plots.curves(settings))]
-    over_time = plots.curves_over_time(settings)
-    if over_time is not None:
-        caption = "Best so far over the time since the start of the search, simulated on tables."
-        figures.append(("curves-over-time", caption, over_time))
-    for key in plots.swept_keys(settings):
-        name = key.replace(".", "-")
-        figures.append((f"ablation-{name}", f"Final {short} over {key}.", plots.ablation(settings, key)))
+
+    def lines(name: str, caption: str, panels: Sequence[Panel]) -> Illustration:
+        drawn = [charts.curves(panel, settings, gallery) for panel in panels]
+        return Illustration(name, caption, plots.lines(panels), drawn)
+
+    caption = "Best so far: mean and standard error over seeds. Points: improvements of single runs."
+    figures = [lines("curves", caption, curves.over_evaluations(settings))]
+    for name, caption, panel in (
+        ("cost", "Best so far over the cost of the evaluations.", curves.over_cost(settings)),
+        (
+            "time",
+            "Best so far over the time since the start of the search, simulated on tables.",
+            curves.over_time(settings),
+        ),
+    ):
+        if panel is not None:
+            figures.append(lines(f"curves-over-{name}", caption, [panel]))
+    for key in curves.swept_keys(settings):
+        shown = curves.ablation(settings, key)
+        name = f"ablation-{key.replace('.', '-')}"
+        drawn = [charts.ablation(shown, gallery)]
+        figures.append(Illustration(name, f"Final {short} over {key}.", plots.ablation(shown), drawn))
     origins = plots.origins(settings)
     if origins is not None:
         caption = "Origin of the evaluations and of the improvements; random includes the first round."
-        figures.append(("origins", caption, origins))
+        figures.append(Illustration("origins", caption, origins))
     for strategy in dict.fromkeys(s.strategy for s in settings):
         histories = [run.records for s in settings if s.strategy == strategy for run in s.runs.values()]
         figure = predictions(histories, metric)
@@ -153,15 +181,25 @@ def _figures(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
             caption = (
                 f"{strategy}: predicted and true {short} of what it asked for, by round (τ: mean over runs)."
             )
-            figures.append((f"predictions-{strategy}", caption, figure))
+            figures.append(Illustration(f"predictions-{strategy}", caption, figure))
     return figures
 
 
-def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
+def _space(settings: Sequence[Setting]) -> SearchSpace:
+    """Return the space of the settings of a problem.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    run = next(iter(settings[0].runs.values()))
+    space: SearchSpace = recorded_space(run.result.config, str(run.folder), SearchSpace)
+    return space
+
+
+def _drawings(settings: Sequence[Setting], space: SearchSpace) -> list[Illustration]:
     """Return the figures that need the space: all evaluated architectures, and the best ones.
 
     Raises:
-        UserError: The space of the runs cannot be made.
         ValueError: An architecture is none of the space.
     """
     best: dict[str, Run] = {}
@@ -169,15 +207,14 @@ def _drawings(settings: Sequence[Setting]) -> list[tuple[str, str, Figure]]:
     metric = settings[0].metric
     for run in sorted(runs, key=lambda r: -metric.score(r.result.best_value)):
         best.setdefault(run.result.best_key, run)
-    space: SearchSpace = recorded_space(runs[0].result.config, str(runs[0].folder), SearchSpace)
     caption = (
         "The architectures that were evaluated, in two principal components of the architectures' features."
     )
-    figures = [("evaluated", caption, plots.evaluated(space, settings))]
+    figures = [Illustration("evaluated", caption, plots.evaluated(space, settings))]
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
         drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
         caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.result.best_value)}"
         if run.result.test_value is not None:
             caption += f", test {metric.text(run.result.test_value)}"
-        figures.append((f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
+        figures.append(Illustration(f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))
     return figures

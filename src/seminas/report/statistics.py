@@ -1,6 +1,6 @@
 """Compute the statistics of a study: means, standard deviations, ranks and a paired test."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
     Raises:
         UserError: A baseline is given, and not exactly one setting matches it.
     """
-    base, metric = _baseline(settings, baseline), settings[0].metric
+    base, metric = baseline_of(settings, baseline), settings[0].metric
     ranks = _ranks(settings)
     rows = []
     for setting, rank in zip(settings, ranks, strict=True):
@@ -81,7 +81,7 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
                 regret=None if np.isnan(regret).any() else mean_sd(regret),
                 found_best=float((metric.sign * (val - best_val) >= 0).mean()) if known else None,
                 rank=rank,
-                p_value=None if base is None or base is setting else _p_value(setting, base),
+                p_value=None if base is None or base is setting else p_value(setting, base, final_value),
                 reaches=None if base is None or base is setting else _reaches(setting, base),
                 hours=float(np.mean([run.result.cost_s for run in runs])) / 3600 or None,
             )
@@ -103,7 +103,8 @@ def final_value(setting: Setting) -> NDArray[np.float64]:
     return setting.final("best_value") if np.isnan(test).any() else test
 
 
-def _baseline(settings: Sequence[Setting], name: str | None) -> Setting | None:
+def baseline_of(settings: Sequence[Setting], name: str | None) -> Setting | None:
+    """Return the baseline of a table, or None if no test is made. ``table`` describes the argument and the error."""
     wanted = name or "random"
     matching = [s for s in settings if s.label == wanted] or [s for s in settings if s.strategy == wanted]
     if len(matching) == 1:
@@ -149,9 +150,21 @@ def _ranks(settings: Sequence[Setting]) -> list[float | None]:
     return ranks
 
 
-def _p_value(setting: Setting, base: Setting) -> float | None:
+def p_value(
+    setting: Setting, base: Setting, values: Callable[[Setting], NDArray[np.float64]]
+) -> float | None:
+    """Return the p-value of Wilcoxon's signed-rank test of a setting against a baseline, paired by seed.
+
+    Args:
+        setting: Setting.
+        base: Baseline.
+        values: Function that returns the values of a setting, ``[seeds]``, in the order of its seeds.
+
+    Returns:
+        The p-value. It is 1 if all pairs are equal, and None for fewer than ``LEAST_PAIRS`` pairs.
+    """
     common = sorted(set(setting.runs) & set(base.runs))
     if len(common) < LEAST_PAIRS:
         return None
-    mine, other = (final_value(s)[np.isin(s.seeds, common)] for s in (setting, base))
+    mine, other = (values(s)[np.isin(s.seeds, common)] for s in (setting, base))
     return 1.0 if (mine == other).all() else float(wilcoxon(mine, other).pvalue)

@@ -8,7 +8,7 @@ from typing import Any
 from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.metric import ACCURACY, metric_of
-from seminas.runs.results import KINDS, NOT_FINAL, Result, SearchResult
+from seminas.runs.results import KINDS, NOT_FINAL, FrontResult, Result, SearchResult
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 
@@ -37,6 +37,10 @@ def write_result(path: Path, result: Result) -> None:
         if not result.proxies_s:
             del values["proxies_s"]
         values["incumbents"] = [_with_names(incumbent, names) for incumbent in result.incumbents]
+        if result.objectives is None:
+            values = {
+                name: value for name, value in values.items() if name not in FrontResult.__annotations__
+            }
     about = {"kind": result.KIND, "version": VERSION}
     write_file(path, as_json({**about, **values, "config": config}, indent=2))
 

@@ -6,83 +6,23 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 from typer.testing import CliRunner
 
+from reported import QUERIES, accuracies, write_run
 from seminas.commands.main import app
 from seminas.errors import UserError
-from seminas.report import page
-from seminas.report.plots import curves_over_time
+from seminas.report import page, plots
+from seminas.report.curves import over_time
 from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_latex, as_markdown
 from seminas.report.statistics import table
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import PredictorResult, SearchResult
+from seminas.runs.results import PredictorResult
 from support import training_result
-
-QUERIES = 12
-
-
-def accuracies(strategy: str, seed: int, n: int) -> np.ndarray:
-    better = {"random": 0.0, "evolution": 0.02, "seminas": 0.03}[strategy]
-    return np.random.default_rng([seed, n]).uniform(0.8, 0.9, QUERIES).round(4) + better
-
-
-def write_run(folder: Path, strategy: str, seed: int, n: int = 4, finished: bool = True) -> None:
-    """Write the run folder of a search on ``nasbench_macro``. Its test accuracy is half of its validation accuracy."""
-    folder.mkdir(parents=True)
-    values = accuracies(strategy, seed, n)
-    rng = np.random.default_rng([seed, n, 1])
-    lines, incumbents = [], []
-    for i, value in enumerate(values):
-        choices = {f"layer{p + 1}": str(c) for p, c in enumerate(rng.integers(0, 3, 8))}
-        predicted = value - 0.01 if strategy == "seminas" and i >= n else None
-        record = {"index": i, "round": i // n, "architecture": choices, "key": "".join(choices.values())}
-        record |= {"val_accuracy": value, "cost_s": 36.0, "prediction": predicted, "error": None}
-        if strategy == "seminas":
-            record["origin"] = "random" if i < n else "gradient"
-        lines.append(json.dumps(record) + "\n")
-        if value == values[: i + 1].max():
-            incumbents.append({"index": i, "val_accuracy": value, "test_accuracy": value / 2})
-            best: dict[str, Any] = record
-    (folder / "history.jsonl").write_text("".join(lines))
-    config = {
-        "seed": seed,
-        "space": {
-            "_target_": "seminas.spaces.sequence.SequenceSpace",
-            "name": "nasbench_macro",
-            "positions": {f"layer{p + 1}": ["0", "1", "2"] for p in range(8)},
-        },
-        "evaluator": {"_target_": "seminas.evaluators.table.TableEvaluator", "path": "some/macro.npz"},
-        "strategy": {"_target_": strategy, **({"population_size": 10} if strategy == "evolution" else {})},
-        "search": {"num_labeled": n, "pseudo_label_ratio": 100},
-        "names": {"strategy": strategy, "space": "nasbench_macro"},
-    }
-    (folder / "config.yaml").write_text(json.dumps(config))
-    result = SearchResult(
-        space="nasbench_macro",
-        seed=seed,
-        wall_s=1.0,
-        config=config,
-        strategy=strategy,
-        evaluator="table",
-        num_queries=QUERIES,
-        num_failures=0,
-        best_architecture=best["architecture"],
-        best_key=best["key"],
-        best_value=values.max(),
-        test_value=values.max() / 2,
-        parameters=None,
-        incumbents=incumbents,
-        best_there_is={"val_accuracy": 0.95, "test_accuracy": 0.48},
-        cost_s=36.0 * QUERIES,
-    )
-    if finished:
-        RunFolder(folder).write_result(result)
 
 
 @pytest.fixture
@@ -290,7 +230,7 @@ def test_models_are_compared_by_labels_and_seeds(tmp_path: Path) -> None:
 
 def test_curves_over_time_are_drawn_if_several_workers_evaluated(study: Path) -> None:
     (settings,) = group(read_runs([study]).searches).values()
-    assert curves_over_time(settings) is None
+    assert over_time(settings) is None
     for folder in study.glob("evolution*"):
         lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
         ended = [line | {"ended_s": 9.0 * (i + 1)} for i, line in enumerate(lines)]
@@ -298,12 +238,13 @@ def test_curves_over_time_are_drawn_if_several_workers_evaluated(study: Path) ->
         result = json.loads((folder / "result.json").read_text())
         (folder / "result.json").write_text(json.dumps(result | {"num_workers": 4}))
     (settings,) = group(read_runs([study]).searches).values()
-    figure = curves_over_time(settings)
-    assert figure is not None
-    ends = {line.get_label(): line.get_xdata()[-1] for line in figure.axes[0].get_lines()}
-    assert ends["evolution"] == pytest.approx(9 * QUERIES / 3600)  # The times that the history states.
-    assert ends["random"] == pytest.approx(36 * QUERIES / 3600)  # One worker: the sum of the costs.
+    panel = over_time(settings)
+    assert panel is not None
+    curves = {curve.label: curve for curve in panel.curves}
+    # The times that the history states.
+    assert curves["evolution"].x[-1] == pytest.approx(9 * QUERIES / 3600)
+    assert curves["random"].x[-1] == pytest.approx(36 * QUERIES / 3600)  # One worker: the sum of the costs.
     run = next(run for run in read_runs([study]).searches if run.strategy == "evolution")
-    first = next(line for line in figure.axes[0].get_lines() if line.get_label() == "evolution")
     finals = [r.best_val[-1] for r in read_runs([study]).searches if r.strategy == "evolution"]
-    assert first.get_ydata()[-1] == pytest.approx(np.mean(finals)) and run.times_s[0] == 9.0
+    assert curves["evolution"].mean[-1] == pytest.approx(np.mean(finals)) and run.times_s[0] == 9.0
+    assert plots.lines([panel]).axes[0].get_lines()[0].get_xdata()[-1] == curves["evolution"].x[-1]
