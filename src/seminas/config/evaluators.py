@@ -58,6 +58,23 @@ class SimulatedSettings(EvaluatorSettings):
 
 
 @dataclass
+class TableNetworkSettings(Settings):
+    """Section ``network`` of a table: the networks whose accuracies the table has, for their exact costs.
+
+    Attributes:
+        image: Channels, height and width of an image. Null means those of CIFAR-10, or the space's own image.
+        num_classes: Number of classes. Null means 10, or the space's own number.
+        skeleton: Further settings of the networks, as in ``recipe.networks``.
+    """
+
+    KEY: ClassVar[str] = "evaluator.network"
+
+    image: list[int] | None = setting(None, length=3, at_least=1)
+    num_classes: int | None = setting(None, at_least=1)
+    skeleton: dict[str, Any] = setting({})
+
+
+@dataclass
 class TableSettings(SimulatedSettings):
     """A table of evaluated architectures.
 
@@ -69,6 +86,7 @@ class TableSettings(SimulatedSettings):
         test: Column of test accuracies, which the report states. Null means the default column of the table.
         seconds: Column of the seconds that an evaluation takes. Null means the default column of the table. Without
             such a column an evaluation takes one second.
+        network: Image, classes and skeleton of the table's networks, for costs of which the table has no column.
     """
 
     KEY: ClassVar[str] = "evaluator"
@@ -79,6 +97,7 @@ class TableSettings(SimulatedSettings):
     val: str | None = setting(None)
     test: str | None = setting(None)
     seconds: str | None = setting(None)
+    network: TableNetworkSettings = setting(TableNetworkSettings)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from seminas.evaluators.evaluation import Evaluation, failed, measured
 from seminas.evaluators.workers import InProcess, Simulated, Workers
 from seminas.runs.metric import ACCURACY, Metric
-from seminas.spaces.base import A
+from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.exact import ExactCosts, exact_costs
 
 
 def _say_nothing(text: str) -> None:
@@ -101,6 +102,14 @@ class Evaluator(ABC, Generic[A]):
     def num_parameters(self, architecture: A) -> int | None:
         """Return the number of trainable parameters of an architecture's network, or None if it is not known."""
         return None
+
+    def exact_costs(self, space: SearchSpace[A]) -> ExactCosts[A]:
+        """Return the exact costs of the networks that the evaluator measures, which are known without an evaluation.
+
+        Args:
+            space: Space of the candidates.
+        """
+        return exact_costs(space)
 
     def close(self) -> None:
         """End the processes and close the files of the evaluator."""

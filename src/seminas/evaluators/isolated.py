@@ -18,7 +18,8 @@ from seminas.evaluators.workers import OnEngine, Simulated, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import visible_gpus
 from seminas.execution.workers import WorkerProcesses
-from seminas.spaces.base import A
+from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.exact import ExactCosts
 
 
 def build_evaluator(section: Mapping[str, Any], context: Mapping[str, Any]) -> Evaluator:
@@ -140,6 +141,10 @@ class IsolatedEvaluator(Evaluator[A]):
     def num_parameters(self, architecture: A) -> int | None:
         """See the base class."""
         return self._local.num_parameters(architecture)
+
+    def exact_costs(self, space: SearchSpace[A]) -> ExactCosts[A]:
+        """See the base class."""
+        return self._local.exact_costs(space)
 
     def close(self) -> None:
         """End the worker processes, and close the copy of the evaluator in this process."""

@@ -10,8 +10,8 @@ from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
-from seminas.spaces.capabilities import BuildsNetworks
-from seminas.spaces.cost import count_parameters
+from seminas.spaces.capabilities import reference_image
+from seminas.spaces.exact import BUILT, ExactCosts, Known, NetworkShape, exact_costs
 from seminas.tables import find_table
 from seminas.tables.table import Column, load_table
 
@@ -50,6 +50,10 @@ class TableEvaluator(Evaluator[A]):
         self._seconds = self._table.column("cost", settings.seconds)
         # Selected run of each row.
         self._run = np.random.default_rng(seed).integers(self._val.num_runs, size=len(self._table))
+        network, (image, num_classes) = settings.network, reference_image(space)
+        self._shape = NetworkShape(
+            tuple(network.image or image), network.num_classes or num_classes, network.skeleton
+        )
         self._repeat, self.num_simulated = settings.repeat, settings.num_workers
 
     def members(self) -> NDArray[np.int64] | None:
@@ -95,14 +99,24 @@ class TableEvaluator(Evaluator[A]):
     def num_parameters(self, architecture: A) -> int | None:
         """Return the number of trainable parameters of an architecture's network.
 
-        The number comes from the table if it has a column ``parameters``. Otherwise the space builds the network for
-        CIFAR-10. If the space builds no networks, return None.
+        The number comes from the table if it has a column ``parameters``. Otherwise it follows from the space, for the
+        image and the classes of ``evaluator.network``. If the space cannot state it, return None.
         """
-        if "parameters" in self._table.columns:
-            return int(self._table.columns["parameters"].at(self._rows([architecture]))[0, 0])
-        if not isinstance(self._space, BuildsNetworks):
-            return None
-        return count_parameters(self._space.build_network(architecture, 10, 3))
+        costs = self.exact_costs(self._space)
+        return int(costs([architecture], ["parameters"])[0, 0]) if "parameters" in costs.names else None
+
+    def exact_costs(self, space: SearchSpace[A]) -> ExactCosts[A]:
+        """Return the exact costs of the table's networks.
+
+        The columns ``macs`` and ``parameters`` of the table come first. Without such a column the space states the
+        cost, for the image, the classes and the skeleton of ``evaluator.network``.
+        """
+        columns = {name: self._counts(name) for name in BUILT if name in self._table.columns}
+        return exact_costs(space, self._shape, columns)
+
+    def _counts(self, name: str) -> Known[A]:
+        column = self._table.columns[name]
+        return lambda architectures: column.at(self._rows(architectures))[:, 0].astype(np.float64)
 
     def _rows(self, architectures: Sequence[A]) -> NDArray[np.int64]:
         return self._table.rows(self._space.index(architectures))

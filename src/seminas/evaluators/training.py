@@ -18,6 +18,7 @@ from seminas.execution.engines import make_engine
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters
+from seminas.spaces.exact import ExactCosts, exact_costs
 
 TRAININGS = "trainings"
 """Folder in the run folder with the checkpoints of unfinished trainings."""
@@ -119,6 +120,10 @@ class TrainingEvaluator(Evaluator[A]):
     def num_parameters(self, architecture: A) -> int:
         """Return the number of trainable parameters of an architecture's network."""
         return count_parameters(self._trial.network(architecture))
+
+    def exact_costs(self, space: SearchSpace[A]) -> ExactCosts[A]:
+        """Return the exact costs of the networks that are trained: of this recipe, for these images."""
+        return exact_costs(space, self._trial.shape)
 
     def close(self) -> None:
         """End the worker processes. Results of running trainings are lost."""

@@ -14,6 +14,7 @@ from seminas.config.recipe import Recipe
 from seminas.evaluators.evaluation import one_line, whole_traceback
 from seminas.evaluators.on_ranks import run_on_ranks
 from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
+from seminas.spaces.exact import NetworkShape
 from seminas.training.data.make import make_images, seeded_images
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ class Trial:
     def images(self) -> Any:
         """Images. Each process loads them once."""
         return make_images(self._images_section)
+
+    @property
+    def shape(self) -> NetworkShape:
+        """The parts of a network that do not depend on the architecture."""
+        skeleton = self._recipe.networks.get(self._space.name, {})
+        return NetworkShape(self.images.image_shape, self.images.num_classes, skeleton)
 
     def network(self, architecture: Any) -> "nn.Module":
         """Return the untrained network of an architecture."""

@@ -87,6 +87,8 @@ def count_macs(network: nn.Module, image: Sequence[int]) -> int:
 
 def _run(network: nn.Module, image: Sequence[int], counter: FlopCounterMode) -> None:
     training = network.training
+    weight = next(network.parameters(), None)  # A network on the meta device counts without computing.
+    device = None if weight is None else weight.device
     with torch.no_grad(), counter:
-        network.eval()(torch.zeros(1, *image))
+        network.eval()(torch.zeros(1, *image, device=device))
     network.train(training)

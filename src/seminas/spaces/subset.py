@@ -28,6 +28,11 @@ class Subset(EnumerableSpace[A]):
         self.is_chain = space.is_chain
 
     @property
+    def whole(self) -> EnumerableSpace[A]:
+        """The whole space."""
+        return self._space
+
+    @property
     def num_vertices(self) -> int:
         """Number of vertices in the graph view."""
         return self._space.num_vertices

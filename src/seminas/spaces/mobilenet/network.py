@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
 from torch import Tensor, nn
 
@@ -231,35 +230,5 @@ class Supernet(nn.Module):
         }
 
 
-def costs(
-    widths: Widths, num_classes: int, image: Sequence[int], stem_stride: int = 2
-) -> tuple[int, list[dict[str, int]]]:
-    """Return the numbers of multiply-adds for an image ``[c, height, width]``.
-
-    Returns:
-        The MACs of the layers that are not searched, and the MACs of each operation in each of the 21 blocks.
-    """
-    size = [_halved(side, stem_stride) for side in image[1:]]
-    fixed = prod(size) * (9 * image[0] * widths.stem + 9 * widths.stem + widths.stem * widths.first)
-    searched = []
-    for shape, first in block_shapes(widths):
-        out = [_halved(side, shape.stride) for side in size]
-        macs = {}
-        for name, (kernel, expansion) in OPERATIONS.items():
-            hidden = shape.in_channels * expansion
-            macs[name] = hidden * (
-                prod(size) * shape.in_channels + prod(out) * (kernel**2 + shape.out_channels)
-            )
-        searched.append(macs if first else {**macs, SKIP: 0})
-        size = out
-    fixed += prod(size) * widths.stages[-1] * widths.head + widths.head * num_classes
-    return fixed, searched
-
-
 def _stride(stride: int) -> str:
     return f" stride {stride}" if stride > 1 else ""
-
-
-def _halved(side: int, stride: int) -> int:
-    """Return the side length of an image after a convolution with this stride and a padding of half its kernel."""
-    return -(-side // stride)

@@ -9,6 +9,8 @@ from seminas.config.networks import MobileNetNetwork
 from seminas.config.spaces import MobileNetSettings
 from seminas.errors import config_error
 from seminas.spaces.chain import BudgetChain
+from seminas.spaces.exact import CostSum
+from seminas.spaces.mobilenet.costs import costs, parameters
 from seminas.spaces.mobilenet.network import (
     BLOCKS,
     OPERATIONS,
@@ -16,7 +18,6 @@ from seminas.spaces.mobilenet.network import (
     SUPERNET,
     Supernet,
     build_network,
-    costs,
 )
 from seminas.spaces.sequence import Choices, SequenceSpace
 
@@ -58,6 +59,13 @@ class MobileNet(SequenceSpace):
         return self._fixed_macs + sum(
             macs[choice] for macs, choice in zip(self._macs, architecture, strict=True)
         )
+
+    def cost_sums(self) -> dict[str, CostSum]:
+        """Return the MACs and the parameters as sums over the blocks, for the image and the classes of the space."""
+        return {
+            "macs": CostSum(self._macs, self._fixed_macs),
+            "parameters": parameters(self._widths, self.num_classes, self.image[0]),
+        }
 
     def _refusal(self, value: Mapping[str, Any]) -> str:
         written = " ".join(map(str, value.values()))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seminas.spaces.base import EnumerableSpace
-from seminas.spaces.nasbench101 import grammar
+from seminas.spaces.nasbench101 import costs, grammar
 from seminas.spaces.nasbench101.cell import (
     INPUT,
     MAX_EDGES,
@@ -43,6 +43,7 @@ class NASBench101(EnumerableSpace[Cell]):
     num_vertices = MAX_VERTICES
     num_labels = len(OPERATIONS) - PADDING
     csv_columns = (("adjacency", "ops"), ("architecture",))
+    network_costs = staticmethod(costs.network_costs)
 
     @cached_property
     def _all(self) -> Enumeration:
@@ -222,9 +223,7 @@ _VERTICES = {v * (v - 1) // 2: v for v in range(2, MAX_VERTICES + 1)}
 def _row_graph(row: Mapping[str, str]) -> tuple[NDArray[np.int64], list[str]]:
     bits = row["adjacency"]
     if len(bits) not in _VERTICES or set(bits) - {"0", "1"}:
-        raise ValueError(
-            f"adjacency {bits!r} must be V(V-1)/2 digits 0 or 1 for 2 to {MAX_VERTICES} vertices"
-        )
+        raise ValueError(f"adjacency {bits!r} must be V(V-1)/2 digits 0 or 1, V from 2 to {MAX_VERTICES}")
     v = _VERTICES[len(bits)]
     matrix = np.zeros((v, v), dtype=np.int64)
     matrix[np.triu_indices(v, k=1)] = [int(bit) for bit in bits]

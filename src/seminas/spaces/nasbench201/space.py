@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from seminas.spaces.exact import NetworkShape
+from seminas.spaces.nasbench201 import costs
 from seminas.spaces.nasbench201.cell import EDGES, OPERATIONS
 from seminas.spaces.sequence import Choices, SequenceSpace
 from seminas.spaces.views import reachable
@@ -156,3 +158,9 @@ class NASBench201(SequenceSpace):
         from seminas.spaces.nasbench201.network import build_network
 
         return build_network(self._written(architecture), num_classes, in_channels, **skeleton)
+
+    def network_costs(
+        self, architectures: Sequence[Choices], shape: NetworkShape
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return the parameters and the MACs of the networks of cells, see ``costs.network_costs``."""
+        return costs.network_costs(self._array(architectures), shape)
