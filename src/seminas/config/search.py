@@ -1,5 +1,6 @@
 """Settings of a search: numbers of evaluations and rounds."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +40,11 @@ class SearchSettings(Settings):
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
+        objectives: Names of several objectives: the metric of the evaluator, and further ones that evaluations give or
+            that are exact costs (``macs``, ``parameters``, ``latency_ms``). The search looks for the best trade-offs.
+            Null means the metric of the evaluator alone.
+        reference: Values of the objectives at the reference point of the hypervolume, by name. An objective without a
+            value has the worst value of the first round, moved by a tenth of the range of the first round.
         max_failures: Largest number of failed evaluations. With one more failure the search ends with an error.
     """
 
@@ -54,9 +60,18 @@ class SearchSettings(Settings):
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
+    objectives: list[str] | None = setting(None)
+    reference: dict[str, float] = setting({})
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")
 
     def check_together(self, key: str) -> None:
-        """Refuse two targets."""
+        """Refuse two targets, no objectives, and a reference point without objectives."""
+        if self.objectives is not None and not self.objectives:
+            raise config_error(f"{key}.objectives", "[]", "names of metrics, or null")
+        if self.reference and self.objectives is None:
+            raise config_error(f"{key}.reference", dict(self.reference), f"empty without {key}.objectives")
+        for name, value in self.reference.items():
+            if not math.isfinite(value):
+                raise config_error(f"{key}.reference.{name}", value, "a finite number")
         if self.target is not None and self.target_accuracy is not None:
             raise config_error(f"{key}.target", f"{self.target:g}", f"null with {key}.target_accuracy")

@@ -8,7 +8,7 @@ from typing import Any
 from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.metric import ACCURACY, metric_of
-from seminas.runs.results import KINDS, NOT_FINAL, Result, SearchResult
+from seminas.runs.results import KINDS, NOT_FINAL, FrontResult, Result, SearchResult
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 
@@ -35,6 +35,10 @@ def write_result(path: Path, result: Result) -> None:
     values = _with_names(values, names)
     if isinstance(result, SearchResult):
         values["incumbents"] = [_with_names(incumbent, names) for incumbent in result.incumbents]
+        if result.objectives is None:
+            values = {
+                name: value for name, value in values.items() if name not in FrontResult.__annotations__
+            }
     about = {"kind": result.KIND, "version": VERSION}
     write_file(path, as_json({**about, **values, "config": config}, indent=2))
 

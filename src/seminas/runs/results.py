@@ -26,6 +26,33 @@ class Incumbent(TypedDict):
     test_value: float | None
 
 
+class FrontMember(TypedDict):
+    """An evaluation that no other one dominates: none is at least as good in all objectives and better in one.
+
+    Attributes:
+        index: Position in the history, from 0. Imported evaluations have negative positions.
+        architecture: Architecture in the JSON form of its space.
+        key: Name of the architecture in its space.
+        values: Value of each objective by name.
+        test_values: Values on the test data by name, such as ``test_accuracy``, as far as they are known.
+    """
+
+    index: int
+    architecture: Json
+    key: str
+    values: dict[str, float]
+    test_values: dict[str, float]
+
+
+class FrontResult(TypedDict):
+    """The fields of a ``SearchResult`` that only a search with several objectives has."""
+
+    objectives: list[Metric]
+    pareto: list[FrontMember]
+    hypervolume: float
+    reference: dict[str, float]
+
+
 class Measured(TypedDict):
     """An architecture that was measured with the weights of a supernet.
 
@@ -95,6 +122,11 @@ class SearchResult(Result):
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
+        objectives: The objectives of a search with several ones. This field and the next ones are None, and are not in
+            the file, in a search for one metric.
+        pareto: The evaluations on the front, in order.
+        hypervolume: Volume that the front dominates above the reference point, in the product of the objectives' units.
+        reference: Value of each objective at the reference point.
     """
 
     KIND: ClassVar[str] = "search"
@@ -117,6 +149,10 @@ class SearchResult(Result):
     utilization: float | None = None
     ended_by: str = "max_queries"
     num_imported: int = 0
+    objectives: list[Metric] | None = None
+    pareto: list[FrontMember] | None = None
+    hypervolume: float | None = None
+    reference: dict[str, float] | None = None
 
     @property
     def metric(self) -> Metric:

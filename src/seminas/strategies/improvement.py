@@ -6,7 +6,6 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.config.strategies import SOURCES
 from seminas.controller.gaussian_process import (
     Groups,
     expected_improvement,
@@ -15,10 +14,7 @@ from seminas.controller.gaussian_process import (
 )
 from seminas.controller.targets import clipped, rank_quantiles
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import NUM_PARENTS, Strategy
 
-NUM_RANDOM = 100
-"""Number of random candidates in a space that is too large to list."""
 STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
 MAX_PENDING = 250
@@ -73,15 +69,20 @@ class Improvement(Generic[A]):
         self._process = self._process.conditioned(self._groups, self._targets)
         self._best = None
 
-    def gain(self, groups: Groups) -> NDArray[np.float64]:
-        """Return the expected improvement of architectures, given their kernel features, ``[n]``."""
+    def gain(self, groups: Groups, architectures: Sequence[A] = ()) -> NDArray[np.float64]:
+        """Return the expected improvement of architectures, ``[n]``.
+
+        Args:
+            groups: Kernel features of the architectures.
+            architectures: The architectures. Only a gain that depends on exact costs needs them.
+        """
         if self._best is None:
             self._best = float(self._process.predict(self._groups)[0].max())
         return expected_improvement(*self._process.predict(groups), self._best)
 
     def best_of(self, candidates: Sequence[A], groups: Groups, known: Collection[A]) -> A | None:
         """Return the candidate with the highest gain that is not known, or None if all are known."""
-        order = np.argsort(-self.gain(groups), kind="stable")
+        order = np.argsort(-self.gain(groups, candidates), kind="stable")
         return next((candidates[i] for i in order if candidates[i] not in known), None)
 
     def climb(self, sources: Mapping[str, Sequence[A]], known: Collection[A]) -> tuple[A, str] | None:
@@ -101,7 +102,7 @@ class Improvement(Generic[A]):
         for source, candidates in sources.items():
             starts = [a for a in candidates if a not in known]
             if starts:
-                gains = self.gain(self._space.kernel_features(starts))
+                gains = self.gain(self._space.kernel_features(starts), starts)
                 best = np.argsort(-gains, kind="stable")[:STARTS]
                 origins += [source] * len(best)
                 places += [starts[i] for i in best]
@@ -113,7 +114,7 @@ class Improvement(Generic[A]):
         while moving:
             near = [[a for a in self._space.neighbors(places[k]) if a not in known] for k in moving]
             flat = [a for part in near for a in part]
-            gains = self.gain(self._space.kernel_features(flat)) if flat else np.empty(0)
+            gains = self.gain(self._space.kernel_features(flat), flat) if flat else np.empty(0)
             after, first = [], 0
             for k, part in zip(moving, near, strict=True):
                 of_part = gains[first : first + len(part)]
@@ -127,66 +128,3 @@ class Improvement(Generic[A]):
             moving = after
         k = int(values.argmax())
         return places[k], origins[k]
-
-
-class Improver(Generic[A]):
-    """Choice of architectures with the highest expected improvement, from candidates that fit the size of the space.
-
-    If the space has at most ``pool`` architectures, all of them are candidates. Otherwise the choice climbs from
-    candidates of several sources: random architectures, neighbors of the best ones, and candidates of the strategy,
-    which come from gradient steps.
-    """
-
-    def __init__(self, strategy: Strategy[A], pool: int, sources: Collection[str] = SOURCES) -> None:
-        """Initialize the choice for a strategy, with the sources of its candidates."""
-        self._strategy, self._pool, self._sources = strategy, pool, sources
-        self._all: tuple[list[A], Groups] | None = None
-
-    def choose(
-        self,
-        n: int,
-        labeled: Mapping[A, float],
-        pending: Collection[A],
-        made: Sequence[A],
-        rng: np.random.Generator,
-    ) -> tuple[list[A], dict[A, str]]:
-        """Return new architectures, ``n`` or fewer if the space has no more, and the source of each.
-
-        Args:
-            n: Number of architectures.
-            labeled: Accuracy of each labeled architecture, a fraction. At least two.
-            pending: Architectures that are being evaluated.
-            made: Candidates of the strategy. Their source is ``gradient``.
-            rng: Random generator.
-        """
-        strategy, known = self._strategy, set(self._strategy.known(pending))
-        improvement = Improvement(strategy.space, labeled, pending)
-        sees_all = strategy.sees_all(self._pool)
-        sources: dict[str, Sequence[A]] = {}
-        if not sees_all:
-            drawn = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
-            sources = {"gradient": made, "neighbors": strategy.near_best(NUM_PARENTS), "random": drawn}
-            sources = {name: sources[name] for name in self._sources}
-        chosen: dict[A, str] = {}
-        while len(chosen) < n:
-            taken = known | set(chosen)
-            if sees_all:
-                best = improvement.best_of(*self._space(rng), taken)
-                climbed = None if best is None else (best, "gradient" if best in made else "space")
-            else:
-                climbed = improvement.climb(sources, taken)
-            if climbed is None:
-                break
-            architecture, source = climbed
-            chosen[architecture] = source
-            if len(chosen) < n:
-                improvement.believe([architecture])
-        full = strategy.filled(chosen, n, rng, known)
-        return full, dict.fromkeys(full, "random") | chosen
-
-    def _space(self, rng: np.random.Generator) -> tuple[list[A], Groups]:
-        """Return all architectures of the space, and their kernel features."""
-        if self._all is None:
-            architectures = self._strategy.candidates(self._pool, rng)
-            self._all = architectures, self._strategy.space.kernel_features(architectures)
-        return self._all

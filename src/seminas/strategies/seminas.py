@@ -14,7 +14,7 @@ from seminas.controller.generate import improve
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
-from seminas.strategies.improvement import Improver
+from seminas.strategies.improver import Improver
 
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
 """Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
