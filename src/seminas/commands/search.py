@@ -55,6 +55,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     """
     from seminas.evaluators.isolated import build_evaluator
     from seminas.loop.asynchronous import is_asynchronous, run_asynchronously
+    from seminas.loop.constraints import within_constraints
     from seminas.loop.figures import write_figures
     from seminas.loop.interrupts import noticed_interrupts
     from seminas.loop.limits import Limits, check_target
@@ -80,7 +81,8 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         check_metrics(evaluator.metric, evaluator.metrics)
         check_target(settings, evaluator.metric)
         members = evaluator.members()
-        candidates = space if members is None else Subset(space, members)  # type: ignore[arg-type]
+        measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
+        candidates = within_constraints(measurable, evaluator, settings.constraints)
         goals = read_goals(settings, candidates, evaluator)
         config = {**config, **metrics_section(evaluator.metric, all_metrics(evaluator.metrics, goals))}
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
@@ -124,7 +126,14 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     raise KeyboardInterrupt
                 observers.note("testing the best architecture")
                 result = search_result(
-                    config, archive, space, evaluator, folder.timing(), num_workers, run.ended_by
+                    config,
+                    archive,
+                    space,
+                    evaluator,
+                    folder.timing(),
+                    num_workers,
+                    run.ended_by,
+                    candidates if settings.constraints else None,
                 )
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
                 if not quiet or any(isinstance(logger, LogsFigures | LogsRows) for logger in loggers):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.basecontainer import BaseContainer
 
+from seminas.config.fields import Settings, rule_of
 from seminas.config.names import register_resolvers
 from seminas.config.recipe import RecipeOfData
 from seminas.config.schema import EVERY_EVALUATOR, GROUPS, SECTIONS
@@ -33,7 +35,7 @@ def register() -> None:
     store = ConfigStore.instance()
     for key, kind in SECTIONS.items():
         if "." not in key:
-            store.store(group=_HIDDEN, name=key, node=kind, provider="seminas")
+            store.store(group=_HIDDEN, name=key, node=_section(kind), provider="seminas")
     store.store(group=_HIDDEN, name="recipe_of_data", node=RecipeOfData, provider="seminas")
     store.store(group=_HIDDEN, name="every_evaluator", node=dict(EVERY_EVALUATOR), provider="seminas")
     for group, kinds in GROUPS.items():
@@ -41,6 +43,15 @@ def register() -> None:
             store.store(group=f"{_HIDDEN}/{group}", name=name, node=kind, provider="seminas")
     register_resolvers()
     OmegaConf.register_new_resolver("config_groups", config_groups, replace=True)
+
+
+def _section(kind: type[Settings]) -> Any:
+    """Return the config of a section. Hydra accepts further names only in mappings without the flag ``struct``."""
+    section = OmegaConf.structured(kind)
+    for field in fields(kind):
+        if rule_of(field).any_names:
+            OmegaConf.set_struct(section[field.name], False)
+    return section
 
 
 def config_groups(_root_: Any) -> str:

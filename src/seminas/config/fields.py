@@ -42,6 +42,7 @@ class Rule:
         in_place_of: Dotted key of the setting that this setting replaces. If this setting is null, the replaced
             setting is used.
         endless: Value that means no limit.
+        any_names: Whether the command line may set further names of a mapping, as in ``search.constraints.macs=6e8``.
     """
 
     at_least: float | None = None
@@ -59,6 +60,7 @@ class Rule:
     both_ways: bool = False
     in_place_of: str | None = None
     endless: float | None = None
+    any_names: bool = False
 
     def amount(self, values: Mapping[str, Any], key: str) -> float | None:
         """Return the amount of work that a setting with ``extends`` requests, or None if the config does not say.

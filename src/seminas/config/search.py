@@ -45,6 +45,9 @@ class SearchSettings(Settings):
             Null means the metric of the evaluator alone.
         reference: Values of the objectives at the reference point of the hypervolume, by name. An objective without a
             value has the worst value of the first round, moved by a tenth of the range of the first round.
+        constraints: Largest allowed values by name, such as ``{macs: 600e6, parameters: 5e6, latency_ms: 20}``. The
+            costs ``macs``, ``parameters`` and ``latency_ms`` are known without an evaluation, so a search proposes no
+            architecture beyond these limits.
         max_failures: Largest number of failed evaluations. With one more failure the search ends with an error.
     """
 
@@ -61,17 +64,21 @@ class SearchSettings(Settings):
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
     objectives: list[str] | None = setting(None)
-    reference: dict[str, float] = setting({})
+    reference: dict[str, float] = setting({}, any_names=True)
+    constraints: dict[str, float] = setting({}, any_names=True)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")
 
     def check_together(self, key: str) -> None:
-        """Refuse two targets, no objectives, and a reference point without objectives."""
+        """Refuse two targets, contradicting objectives, and limits that are no numbers or that nothing can satisfy."""
         if self.objectives is not None and not self.objectives:
             raise config_error(f"{key}.objectives", "[]", "names of metrics, or null")
         if self.reference and self.objectives is None:
             raise config_error(f"{key}.reference", dict(self.reference), f"empty without {key}.objectives")
         for name, value in self.reference.items():
             if not math.isfinite(value):
-                raise config_error(f"{key}.reference.{name}", value, "a finite number")
+                raise config_error(f"{key}.reference.{name}", f"{value:g}", "a finite number")
+        for name, limit in self.constraints.items():
+            if not math.isfinite(limit) or limit < 0:
+                raise config_error(f"{key}.constraints.{name}", f"{limit:g}", "a finite number of at least 0")
         if self.target is not None and self.target_accuracy is not None:
             raise config_error(f"{key}.target", f"{self.target:g}", f"null with {key}.target_accuracy")

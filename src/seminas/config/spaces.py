@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import config_error
 
 BINS = 64
 """Default number of values of an interval of floats.
@@ -31,6 +32,9 @@ class SequenceSettings(Settings):
             or bounds such as ``{at_least: 0.01}``.
         constraints: Limits of sums of costs, each ``{sum: {position: {value: cost}}, at_most: limit}``. Null means no
             limit.
+        latency: CSV or YAML file with the time of each choice at each position, see docs/constraints.md. Null means no
+            table.
+        max_latency_ms: Largest sum of the times of an architecture's choices. Null means no limit.
     """
 
     KEY: ClassVar[str] = "space"
@@ -40,6 +44,12 @@ class SequenceSettings(Settings):
     positions: Any = setting(MISSING)  # With another type, the command line could not set them.
     forbidden: list[Any] = setting([])
     constraints: list[Any] | None = setting(None)
+    latency: str | None = setting(None)
+    max_latency_ms: float | None = setting(None, above=0, unit="milliseconds")
+
+    def check_together(self, key: str) -> None:
+        """Refuse a limit of the latency without a table."""
+        check_latency(self, key)
 
 
 @dataclass
@@ -48,6 +58,10 @@ class MobileNetSettings(Settings):
 
     Attributes:
         max_macs: Largest number of multiply-adds of a standalone network for one image. Null means no limit.
+        max_parameters: Largest number of trainable parameters of a standalone network. Null means no limit.
+        latency: CSV or YAML file with the time of each operation in each block, see docs/constraints.md. Null means no
+            table.
+        max_latency_ms: Largest latency of a network, the sum of the times of its blocks. Null means no limit.
         image: Channels, height and width of the image for which multiply-adds are counted.
         num_classes: Number of classes for which multiply-adds are counted.
         factor: Factor for the widths of all layers.
@@ -58,7 +72,26 @@ class MobileNetSettings(Settings):
 
     _target_: str = "seminas.spaces.mobilenet.MobileNet"
     max_macs: float | None = setting(None, above=0, unit="multiply-adds")
+    max_parameters: float | None = setting(None, above=0, unit="parameters")
+    latency: str | None = setting(None)
+    max_latency_ms: float | None = setting(None, above=0, unit="milliseconds")
     image: list[int] = setting([3, 224, 224], length=3, at_least=1)
     num_classes: int = setting(1000, at_least=1)
     factor: float = setting(1.0, above=0, at_most=100)
     stem_stride: int = setting(2, at_least=1, at_most=2)
+
+    def check_together(self, key: str) -> None:
+        """Refuse a limit of the latency without a table."""
+        check_latency(self, key)
+
+
+def check_latency(settings: SequenceSettings | MobileNetSettings, key: str) -> None:
+    """Refuse a limit of the latency without a table.
+
+    Raises:
+        UserError: ``max_latency_ms`` is set, and ``latency`` is not.
+    """
+    if settings.max_latency_ms is not None and settings.latency is None:
+        raise config_error(
+            f"{key}.max_latency_ms", f"{settings.max_latency_ms:g}", f"null without {key}.latency"
+        )

@@ -99,6 +99,14 @@ class Evaluator(ABC, Generic[A]):
         """
         return None
 
+    def best_of(self, candidates: SearchSpace[A]) -> dict[str, float] | None:
+        """Return the same as ``best_there_is`` for a part of the candidates, which constraints leave.
+
+        Args:
+            candidates: Space of the candidates within the constraints.
+        """
+        return None
+
     def num_parameters(self, architecture: A) -> int | None:
         """Return the number of trainable parameters of an architecture's network, or None if it is not known."""
         return None

@@ -138,6 +138,10 @@ class IsolatedEvaluator(Evaluator[A]):
         """See the base class."""
         return self._local.best_there_is()
 
+    def best_of(self, candidates: SearchSpace[A]) -> dict[str, float] | None:
+        """See the base class."""
+        return self._local.best_of(candidates)
+
     def num_parameters(self, architecture: A) -> int | None:
         """See the base class."""
         return self._local.num_parameters(architecture)

@@ -9,7 +9,7 @@ from seminas.config.evaluators import TableSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
-from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.base import MOST_LISTED, A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import reference_image
 from seminas.spaces.exact import BUILT, ExactCosts, Known, NetworkShape, exact_costs
 from seminas.tables import find_table
@@ -91,9 +91,18 @@ class TableEvaluator(Evaluator[A]):
 
         The validation accuracy is a maximum over the accuracies that ``evaluate`` returns.
         """
-        best = {"val_accuracy": float(self._answers(self._val, np.arange(len(self._table))).max())}
+        return self._best(np.arange(len(self._table)))
+
+    def best_of(self, candidates: SearchSpace[A]) -> dict[str, float] | None:
+        """Return the highest accuracies of the candidates, in the form of ``best_there_is``."""
+        if not isinstance(candidates, EnumerableSpace) or candidates.size > MOST_LISTED:
+            return None
+        return self._best(self._rows(candidates.at(np.arange(candidates.size))))
+
+    def _best(self, rows: NDArray[np.int64]) -> dict[str, float]:
+        best = {"val_accuracy": float(self._answers(self._val, rows).max())}
         if self._test is not None:
-            best["test_accuracy"] = float(self._test.at().mean(axis=1).max())
+            best["test_accuracy"] = float(self._test.at(rows).mean(axis=1).max())
         return best
 
     def num_parameters(self, architecture: A) -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seminas.config.check import flat
 from seminas.errors import UserError, config_error, first_line
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import Metric, metric_of
@@ -65,7 +66,7 @@ def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[st
     recorded = folder.config()
     if recorded is None or not folder.has_history():
         raise UserError(f"{path}: holds no search to import")
-    if recorded.get("space") != config.get("space"):
+    if _set(recorded.get("space")) != _set(config.get("space")):
         raise UserError(f"{path}: is a search of another space, so that it cannot be imported")
     metric, other = metric_of(config), metric_of(recorded, path)
     if other != metric:
@@ -79,6 +80,11 @@ def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[st
             raise UserError(f"{path}: evaluation {record.index}: {first_line(error)}") from error
         origin = record.source or str(path)
         yield f"{path}: evaluation {record.index}", architecture, record.value, record.cost_s, origin
+
+
+def _set(section: Any) -> dict[str, Any]:
+    """Return the settings of a section that are not null. An earlier version had fewer settings."""
+    return {key: value for key, value in flat(section).items() if value is not None}
 
 
 def _of_csv(path: Path, space: SearchSpace, metric: Metric) -> Iterator[tuple[str, Any, float, float, str]]:

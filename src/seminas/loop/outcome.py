@@ -27,6 +27,7 @@ def search_result(
     timing: Timing,
     num_workers: int = 1,
     ended_by: str = "max_queries",
+    candidates: SearchSpace | None = None,
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -38,6 +39,7 @@ def search_result(
         timing: Time of all attempts.
         num_workers: Number of evaluations that ran at the same time.
         ended_by: What ended the search.
+        candidates: Space of the candidates, if constraints exclude some that the evaluator can measure.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
@@ -73,7 +75,7 @@ def search_result(
             evaluator,
             archive.metric,
         ),
-        best_there_is=evaluator.best_there_is(),
+        best_there_is=evaluator.best_there_is() if candidates is None else evaluator.best_of(candidates),
         cost_s=archive.cost_s,
         folder=archive.folder,
         num_workers=num_workers,

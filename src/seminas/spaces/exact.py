@@ -64,6 +64,26 @@ class CostSum:
             total += np.asarray(costs, dtype=np.int64)[choices[:, p]]
         return np.asarray(total / self.unit)
 
+    def total(self, choices: Sequence[int]) -> int:
+        """Return the cost of one architecture, in whole units."""
+        return self.fixed + sum(costs[i] for costs, i in zip(self.costs, choices, strict=True))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest allowed value of a cost.
+
+    Attributes:
+        at_most: The limit, allowed itself: a number of MACs or parameters, or milliseconds.
+        key: Dotted key of the setting with the limit, for errors.
+    """
+
+    at_most: float
+    key: str
+
+    def __lt__(self, other: "Limit") -> bool:
+        return self.at_most < other.at_most
+
 
 @runtime_checkable
 class SumsCosts(Protocol):
@@ -71,6 +91,10 @@ class SumsCosts(Protocol):
 
     def cost_sums(self) -> Mapping[str, CostSum]:
         """Return the costs that the space can state, by name."""
+        ...
+
+    def within(self, limits: Mapping[str, Limit]) -> Any:
+        """Return the space of the architectures within limits of these costs."""
         ...
 
 
@@ -90,15 +114,26 @@ class ExactCosts(Generic[A]):
 
     Attributes:
         names: Costs that the space can state, in the order of ``COSTS``.
+        summed: Costs that are the sums over a chain of choices in ``SumsCosts.cost_sums``.
+        built: Costs for which networks are built, which takes milliseconds for each.
     """
 
-    def __init__(self, sources: Mapping[str, Known[A]], name: str = "") -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Known[A]],
+        name: str = "",
+        summed: Sequence[str] = (),
+        built: Sequence[str] = (),
+    ) -> None:
         """Store the functions that compute the costs.
 
         Args:
             sources: Function for each cost that the space can state.
             name: Name of the space, for errors.
+            summed: Costs that are sums over a chain of choices.
+            built: Costs for which networks are built.
         """
+        self.summed, self.built = tuple(summed), tuple(built)
         self.names = tuple(cost for cost in COSTS if cost in sources)
         self._sources, self._space = sources, name
         self._known: dict[str, dict[A, float]] = {cost: {} for cost in self.names}
@@ -140,6 +175,11 @@ class ExactCosts(Generic[A]):
             columns.append(np.array([known[a] for a in architectures], dtype=np.float64))
         return np.stack(columns, axis=1) if columns else np.empty((len(architectures), 0))
 
+    def uncached(self, architectures: Sequence[A], names: Sequence[str]) -> NDArray[np.float64]:
+        """Return the same as a call, and keep nothing in memory. A list of a whole space needs no cache."""
+        self.require(names)
+        return np.stack([self._sources[name](architectures) for name in names], axis=1)
+
 
 def exact_costs(
     space: Any, shape: NetworkShape | None = None, known: Mapping[str, Known[Any]] | None = None
@@ -154,16 +194,24 @@ def exact_costs(
     """
     shape = shape or NetworkShape(*reference_image(space))
     sources: dict[str, Known[Any]] = {}
+    summed: list[str] = []
+    built: list[str] = []
     whole = getattr(space, "whole", space)
-    if isinstance(whole, SumsCosts):
-        sources |= {name: _summed(cost) for name, cost in whole.cost_sums().items()}
-    elif isinstance(whole, ComputesCosts):
+    if isinstance(whole, ComputesCosts):
         sources |= {name: _computed(whole, name, shape) for name in BUILT}
     elif isinstance(whole, BuildsNetworks):
         sources |= {name: _built(whole, name, shape) for name in BUILT}
-        if isinstance(whole, HasExactCosts):
-            sources["macs"] = _stated(whole)
-    return ExactCosts({**sources, **(known or {})}, space.name)
+        built = list(BUILT)
+    if isinstance(whole, HasExactCosts):
+        sources["macs"] = _stated(whole)
+        built = [name for name in built if name != "macs"]
+    if isinstance(whole, SumsCosts):
+        summed = list(whole.cost_sums())
+        sources |= {name: _summed(cost) for name, cost in whole.cost_sums().items()}
+    known = known or {}
+    summed = [name for name in summed if name not in known]
+    built = [name for name in built if name not in known and name not in summed]
+    return ExactCosts({**sources, **known}, space.name, summed, built)
 
 
 def _summed(cost: CostSum) -> Known[Any]:

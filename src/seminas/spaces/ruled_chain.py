@@ -9,27 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seminas.errors import UserError
-from seminas.spaces.chain import DEAD, Chain, sums_from_the_end
+from seminas.spaces.chain import DEAD, Chain
+from seminas.spaces.sums import Sum, sums_from_the_end
 
 MOST_STATES = 100_000
 """Largest number of states of the automaton after one position."""
 State = tuple[frozenset[int], frozenset[int], tuple[int, ...]]
 """The combinations that are begun, the later positions that will not count, and the rest of each sum's limit."""
-
-
-@dataclass(frozen=True)
-class Sum:
-    """A sum of costs with a limit.
-
-    Attributes:
-        costs: Cost of each choice at each position, in whole units.
-        at_most: Largest sum, in whole units.
-        unit: Number of units in a cost of 1.
-    """
-
-    costs: Sequence[Sequence[int]]
-    at_most: int
-    unit: int = 1
 
 
 @dataclass(frozen=True)

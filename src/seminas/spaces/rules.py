@@ -7,7 +7,8 @@ from typing import Any
 
 from seminas.errors import UserError, config_error
 from seminas.spaces.positions import Position, is_list, is_number
-from seminas.spaces.ruled_chain import RuledChain, Rules, Sum
+from seminas.spaces.ruled_chain import RuledChain, Rules
+from seminas.spaces.sums import Sum
 
 _LARGEST = 2**60
 """Largest total cost in units of the last decimal of the costs, so that 64-bit integers can hold a sum."""

@@ -1,6 +1,5 @@
 """Spaces of choices at a chain of positions. A user can declare such a space in YAML alone."""
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 from seminas.errors import UserError, config_error
 from seminas.spaces import coordinates
 from seminas.spaces.base import EnumerableSpace
-from seminas.spaces.chain import Chain
+from seminas.spaces.exact import Limit
+from seminas.spaces.latency import read_latency
+from seminas.spaces.limited import LimitedChain
 from seminas.spaces.positions import Scalar, is_structured, plain, read_categories, read_positions
 from seminas.spaces.ruled_chain import RuledChain
 from seminas.spaces.rules import nothing_left, read_rules
@@ -27,7 +28,7 @@ Choices = tuple[int, ...]
 the position does not count."""
 
 
-class SequenceSpace(EnumerableSpace[Choices]):
+class SequenceSpace(LimitedChain, EnumerableSpace[Choices]):
     """A space with one choice at each position of a chain, which obeys rules.
 
     A position has categories, ordered values or an interval of numbers. A position with a condition counts only if
@@ -51,6 +52,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
         positions: Mapping[str, Json],
         forbidden: Sequence[Mapping[str, Json]] = (),
         constraints: Sequence[Mapping[str, Json]] | None = None,
+        latency: str | None = None,
+        max_latency_ms: float | None = None,
     ) -> None:
         """Declare the space.
 
@@ -62,6 +65,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
                 values, or bounds (see ``rules.selected``).
             constraints: Limits of sums of costs, each ``{sum: {position: costs}, at_most: limit}`` (see
                 ``rules.read_rules``).
+            latency: File with the time of each choice (see ``latency.read_latency``).
+            max_latency_ms: Largest sum of these times.
 
         Raises:
             UserError: A declaration is not valid, or fewer than two architectures are left.
@@ -82,9 +87,14 @@ class SequenceSpace(EnumerableSpace[Choices]):
             kinds = {p.name: [p.ordered, plain(p.when)] for p in self._positions}
             self._definition += [kinds, plain(constraints)]
         self.num_choices = [len(c) for c in self._choices]
-        self._chain: Chain = RuledChain(self.num_choices, self._rules)
+        self._chain = RuledChain(self.num_choices, self._rules)
         if not self._chain.size:
             raise nothing_left(self.num_choices, self._rules, constraints or ())
+        if latency is not None:
+            self._costs = {"latency_ms": read_latency(latency, self.positions, conditional=self.conditional)}
+        if max_latency_ms is not None:
+            self._limits = {"latency_ms": Limit(max_latency_ms, "space.max_latency_ms")}
+            self._limit(self._limits)
         if self._chain.size == 1:
             raise UserError(f"{self.KEY}: the space has one architecture only; declare two or more")
         self._steps = Steps(self._positions, self._rules)
@@ -95,11 +105,6 @@ class SequenceSpace(EnumerableSpace[Choices]):
         is_short = not self._shows_values and all(len(name) == 1 for name in self._vocabulary.names)
         self._separator = "" if is_short else " "
         self._first_label = np.cumsum([1, *self.num_choices])
-
-    @property
-    def size(self) -> int:
-        """Number of distinct architectures that obey all rules."""
-        return self._chain.size
 
     @property
     def num_labels(self) -> int:
@@ -142,16 +147,8 @@ class SequenceSpace(EnumerableSpace[Choices]):
             raise KeyError(architectures[wrong[0]])
         return indices
 
-    def _need_numbers(self) -> None:
-        if not self._chain.numbered:
-            raise UserError(f"space={self.name}: {self.size} architectures are too many for a table")
-
     def _array(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
         return np.asarray(architectures, dtype=np.int64).reshape(-1, self.max_length)
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 digest of the definition of the space."""
-        return hashlib.sha256(json.dumps(self._definition).encode()).hexdigest()
 
     def encode(self, architectures: Sequence[Choices]) -> NDArray[np.int64]:
         """Return the token sequence of each architecture, ``[n, P]``."""

@@ -33,6 +33,11 @@ class Subset(EnumerableSpace[A]):
         return self._space
 
     @property
+    def members(self) -> NDArray[np.int64]:
+        """Indices of the members in the whole space, ascending, ``[n]``."""
+        return self._members
+
+    @property
     def num_vertices(self) -> int:
         """Number of vertices in the graph view."""
         return self._space.num_vertices

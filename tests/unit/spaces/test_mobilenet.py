@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 from seminas.commands.main import app
 from seminas.config.spaces import MobileNetSettings
 from seminas.errors import UserError
-from seminas.spaces.chain import BudgetChain
+from seminas.spaces.budget_chain import BudgetChain
 from seminas.spaces.cost import count_macs, count_parameters, parts
 from seminas.spaces.mobilenet.network import STANDALONE, SUPERNET, build_network
 from seminas.spaces.mobilenet.space import MobileNet
 from seminas.spaces.ruled_chain import RuledChain
+from seminas.spaces.sums import Sum
 
 SEMINASNET = "6 5 1 7 4 2 5 3 5 2 5 3 3 5 7 3 1 6 3 3 6"
 
@@ -70,12 +71,12 @@ def test_a_budget_is_counted_and_drawn_from_exactly() -> None:
     sequences = every.at(np.arange(every.size))
     totals = sum(np.array(position_costs)[sequences[:, p]] for p, position_costs in enumerate(costs))
     for budget in (4, 9, 12, 100):
-        chain = BudgetChain(costs, budget)
+        chain = BudgetChain([Sum(costs, budget)])
         legal = sequences[totals <= budget]
         assert chain.size == len(legal)
         np.testing.assert_array_equal(chain.at(np.arange(chain.size)), legal)
         np.testing.assert_array_equal(chain.index(sequences) >= 0, totals <= budget)
-    drawn = BudgetChain(costs, 9).draw(20_000, np.random.default_rng(0))
+    drawn = BudgetChain([Sum(costs, 9)]).draw(20_000, np.random.default_rng(0))
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == (totals <= 9).sum()
     assert counts.min() > 0.8 * counts.mean() and counts.max() < 1.2 * counts.mean()

@@ -7,27 +7,29 @@ from torch import nn
 
 from seminas.config.networks import MobileNetNetwork
 from seminas.config.spaces import MobileNetSettings
-from seminas.errors import config_error
-from seminas.spaces.chain import BudgetChain
-from seminas.spaces.exact import CostSum
-from seminas.spaces.mobilenet.costs import costs, parameters
+from seminas.spaces.exact import CostSum, Limit
+from seminas.spaces.latency import read_latency
+from seminas.spaces.mobilenet.costs import costs, latency_names, parameters
 from seminas.spaces.mobilenet.network import (
     BLOCKS,
     OPERATIONS,
+    SKIP,
     STANDALONE,
     SUPERNET,
     Supernet,
     build_network,
 )
 from seminas.spaces.sequence import Choices, SequenceSpace
+from seminas.spaces.sums import Sum
+from seminas.storage.values import Json
 
 
 class MobileNet(SequenceSpace):
     """Networks of six stages of inverted residuals (Luo et al., NeurIPS 2020, section 4.2; Cai et al., ICLR 2019).
 
     Operations ``1`` to ``6`` have (kernel, expansion) (3, 3), (3, 6), (5, 3), (5, 6), (7, 3) and (7, 6). Operation
-    ``7`` skips a block. The first block of a stage cannot be skipped. With ``max_macs`` the space contains only the
-    networks within this budget. Its size is still exact, and its samples are still uniform.
+    ``7`` skips a block. The first block of a stage cannot be skipped. With ``max_macs``, ``max_parameters`` or
+    ``max_latency_ms`` the space contains only the networks within the limits, and its samples are still uniform.
     """
 
     def __init__(self, settings: MobileNetSettings | None = None) -> None:
@@ -39,37 +41,45 @@ class MobileNet(SequenceSpace):
         settings = settings or MobileNetSettings()
         self.image, self.num_classes = tuple(settings.image), settings.num_classes
         self.factor, self.stem_stride = settings.factor, settings.stem_stride
-        self.max_macs = settings.max_macs
         self._widths = STANDALONE.scaled(self.factor)
-        self._fixed_macs, searched = costs(self._widths, self.num_classes, self.image, self.stem_stride)
+        fixed, searched = costs(self._widths, self.num_classes, self.image, self.stem_stride)
         super().__init__("mobilenet", {name: list(macs) for name, macs in zip(BLOCKS, searched, strict=True)})
         self._macs = [list(macs.values()) for macs in searched]
-        if self.max_macs is not None:
-            least = self._fixed_macs + sum(min(macs) for macs in self._macs)
-            if self.max_macs < least:
-                allowed = f"at least {least:,}, the smallest network"
-                raise config_error("space.max_macs", f"{self.max_macs:g}", allowed)
-            self._chain = BudgetChain(self._macs, int(self.max_macs) - self._fixed_macs)
-            self._definition.append(
-                [int(self.max_macs), list(self.image), self.num_classes, self.factor, self.stem_stride]
+        self._costs = {
+            "macs": CostSum(self._macs, fixed),
+            "parameters": parameters(self._widths, self.num_classes, self.image[0]),
+        }
+        if settings.latency is not None:
+            names = latency_names(self._widths, self.num_classes, self.image, self.stem_stride)
+            aliases = names.of_block.__getitem__
+            self._costs["latency_ms"] = read_latency(
+                settings.latency, self.positions, [SKIP], lambda *choice: [aliases(choice)], names.fixed
             )
+        limits = {"macs": settings.max_macs, "parameters": settings.max_parameters}
+        limits["latency_ms"] = settings.max_latency_ms
+        self._limits = {
+            name: Limit(most, f"space.max_{name}") for name, most in limits.items() if most is not None
+        }
+        self._limit(self._limits)
+
+    def _limit_definition(self, name: str, constraint: Sum) -> Json:
+        if name != "macs":
+            return super()._limit_definition(name, constraint)
+        most = int(self._limits[name].at_most)
+        return [most, list(self.image), self.num_classes, self.factor, self.stem_stride]
 
     def macs(self, architecture: Choices) -> int:
         """Return the number of multiply-adds of the standalone network for one image."""
-        return self._fixed_macs + sum(
-            macs[choice] for macs, choice in zip(self._macs, architecture, strict=True)
-        )
-
-    def cost_sums(self) -> dict[str, CostSum]:
-        """Return the MACs and the parameters as sums over the blocks, for the image and the classes of the space."""
-        return {
-            "macs": CostSum(self._macs, self._fixed_macs),
-            "parameters": parameters(self._widths, self.num_classes, self.image[0]),
-        }
+        return self._costs["macs"].total(architecture)
 
     def _refusal(self, value: Mapping[str, Any]) -> str:
         written = " ".join(map(str, value.values()))
-        return f"{written} has more multiply-adds than space.max_macs={self.max_macs:g}"
+        broken = self._too_expensive([self.positions[p].index(str(value[p])) for p in self.positions])
+        if broken is None:
+            return f"{written} is so close to a limit that rounded costs exclude it"
+        name, limit = broken
+        cost = {"macs": "more multiply-adds", "parameters": "more parameters"}.get(name, "a larger latency")
+        return f"{written} has {cost} than {limit.key}={limit.at_most:g}"
 
     def build_network(
         self,
