@@ -4,8 +4,9 @@
     python measurements/objectives.py space=nasbench201 evaluator.path=nasbench201.npz --cost macs --seeds 30
 
 A method sees the validation accuracies of the architectures that it has evaluated, and all exact costs. Each method
-takes its reference point from its own random architectures. The hypervolume in the result has another one, which no
-method knows: the worst values of the true front, moved by a tenth of the front's range. The same command continues with
+takes its reference point from its own random architectures and the exact costs. The hypervolume in the result has
+another one, which no method knows: the worst values of the true front, moved by a tenth of the front's range. The
+numbers in brackets have the worst values of all candidates as the reference point. The same command continues with
 the results in the folder, also after a kill.
 """
 
@@ -98,15 +99,19 @@ def _summarize(rows: Sequence[Row], methods: Sequence[str], queries: int, seeds:
     for method, parts in last.items():
         values = list(parts.values())
         seconds = fmean(row.wall_s for row in rows if row.method == method)
+        wide = [row.wide_parts[-1] for row in rows if row.method == method and row.seed < seeds]
         print(
             f"{method}: {fmean(values):.4f} ± {stdev(values):.4f} of the true front's hypervolume after {queries} "
-            f"evaluations, {seconds:.1f} s a search, {len(values)} seeds"
+            f"evaluations ({fmean(wide):.4f} ± {stdev(wide):.4f} with the worst values as the reference point), "
+            f"{seconds:.1f} s a search, {len(values)} seeds"
         )
     for one, other in combinations(methods, 2):
         gains = [last[one][seed] - last[other][seed] for seed in sorted({*last[one]} & {*last[other]})]
         p = wilcoxon(gains).pvalue if any(gains) else 1.0
         better = sum(gain > 0 for gain in gains)
-        print(f"{one} - {other}: {fmean(gains):+.4f}, better with {better} of {len(gains)} seeds, p = {p:.3g}")
+        print(
+            f"{one} - {other}: {fmean(gains):+.4f}, better with {better} of {len(gains)} seeds, p = {p:.3g}"
+        )
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def botorch_ehvi(
     return found
 
 
-def _OnColumns(process: Any, columns: list[int]) -> Any:  # noqa: N802
+def _OnColumns(process: Any, columns: list[int]) -> Any:
     """Return a model that reads some columns of the inputs with a fitted process."""
     from botorch.models.model import Model
 
@@ -163,7 +163,7 @@ def _OnColumns(process: Any, columns: list[int]) -> Any:  # noqa: N802
         def batch_shape(self) -> Any:
             return process.batch_shape
 
-        def posterior(self, X: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803
+        def posterior(self, X: Any, *args: Any, **kwargs: Any) -> Any:
             return process.posterior(X[..., columns], *args, **kwargs)
 
     return OnColumns()

@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from objectives_parts.frameworks import FRAMEWORKS
 from peers_parts.searches import Problem
 
 import seminas
+from objectives_parts.frameworks import FRAMEWORKS
 from seminas.evaluators.table import TableEvaluator
+from seminas.runs.metric import ACCURACY
 from seminas.runs.objectives import EXACT, Objectives, hypervolume, nondominated
 from seminas.spaces.base import EnumerableSpace
 from seminas.spaces.subset import Subset
+from seminas.strategies.goals import Goals
 
 MARGIN = 0.1
 """Distance of the reference point from the worst values of the true front, in ranges of the front."""
@@ -31,7 +33,9 @@ class Row:
         method: Strategy of seminas, or method of another framework.
         seed: Seed of the search, and of the training run that the search sees of each architecture.
         queries: Number of evaluations.
-        parts: Hypervolume after each evaluation, as a part of the true front's.
+        parts: Hypervolume after each evaluation, as a part of the true front's. The reference point is the worst values
+            of the true front, moved by a tenth of the front's range.
+        wide_parts: The same with the worst values of all candidates as the reference point.
         wall_s: Duration of the search in seconds.
     """
 
@@ -43,6 +47,7 @@ class Row:
     seed: int
     queries: int
     parts: list[float]
+    wide_parts: list[float]
     wall_s: float
 
 
@@ -51,6 +56,7 @@ class FrontProblem:
 
     Attributes:
         space: Space of the candidates.
+        objectives: The objectives, whose rule for the reference point all methods share.
         scores: Validation accuracy and negative cost of all candidates, ``[n, 2]``, in the order of the space.
     """
 
@@ -63,30 +69,31 @@ class FrontProblem:
             seed: Seed that selects one training run of each architecture.
         """
         self._overrides, self._cost, self._seed = list(overrides), cost, seed
-        space, evaluator, config = Problem(overrides).parts(seed)
+        space, evaluator, _ = Problem(overrides).parts(seed)
         assert isinstance(space, EnumerableSpace) and isinstance(evaluator, TableEvaluator)
         with closing(evaluator):
             members = evaluator.members()
             self.space: EnumerableSpace[Any] = space if members is None else Subset(space, members)
             every = self.space.at(np.arange(self.space.size))
             accuracies = evaluator.val_accuracies(every)
-            costs = evaluator.exact_costs(self.space)(every, [cost])[:, 0]
+            costs_of = evaluator.exact_costs(self.space)
+            costs = costs_of(every, [cost])[:, 0]
         self.scores = np.stack([accuracies, -costs], axis=1)
         front = self.scores[nondominated(self.scores)]
-        self._reference = front.min(axis=0) - MARGIN * np.ptp(front, axis=0)
-        self._whole = hypervolume(front, self._reference)
-        self.config = config
+        self._front = front
+        self.references = front.min(axis=0) - MARGIN * np.ptp(front, axis=0), self.scores.min(axis=0)
+        objectives = Objectives((ACCURACY, EXACT[cost]), ACCURACY, (cost,))
+        self.objectives = Goals(objectives, costs_of, self.space).objectives
 
-    @property
-    def objectives(self) -> Objectives:
-        """The objectives, whose rule for the reference point all methods share."""
-        from seminas.runs.metric import ACCURACY
+    def parts(self, found: NDArray[np.float64], reference: NDArray[np.float64]) -> list[float]:
+        """Return the hypervolume after each evaluation as a part of the true front's.
 
-        return Objectives((ACCURACY, EXACT[self._cost]), ACCURACY, (self._cost,))
-
-    def parts(self, found: NDArray[np.float64]) -> list[float]:
-        """Return the hypervolume after each evaluation as a part of the true front's, given the scores ``[n, 2]``."""
-        return [hypervolume(found[: i + 1], self._reference) / self._whole for i in range(len(found))]
+        Args:
+            found: Scores of the evaluated architectures in order, ``[n, 2]``.
+            reference: Scores of the reference point.
+        """
+        whole = hypervolume(self._front, reference)
+        return [hypervolume(found[: i + 1], reference) / whole for i in range(len(found))]
 
     def search(self, name: str, method: str, queries: int) -> Row:
         """Run one search, and return its row."""
@@ -97,8 +104,11 @@ class FrontProblem:
             rows = self._searched(method, queries)
         wall_s = time.perf_counter() - start
         assert len(set(rows)) == len(rows) <= queries
-        parts = [round(part, 6) for part in self.parts(self.scores[rows])]
-        return Row(name, method, self._seed, queries, parts, round(wall_s, 3))
+        parts = [
+            [round(part, 6) for part in self.parts(self.scores[rows], reference)]
+            for reference in self.references
+        ]
+        return Row(name, method, self._seed, queries, *parts, round(wall_s, 3))
 
     def _searched(self, strategy: str, queries: int) -> list[int]:
         """Run a search of seminas. Return the row of each evaluated architecture in order."""

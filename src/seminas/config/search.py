@@ -43,8 +43,9 @@ class SearchSettings(Settings):
         objectives: Names of several objectives: the metric of the evaluator, and further ones that evaluations give or
             that are exact costs (``macs``, ``parameters``, ``latency_ms``). The search looks for the best trade-offs.
             Null means the metric of the evaluator alone.
-        reference: Values of the objectives at the reference point of the hypervolume, by name. An objective without a
-            value has the worst value of the first round, moved by a tenth of the range of the first round.
+        reference: Values of the objectives at the reference point of the hypervolume, by name. An exact cost without
+            a value has its largest value among some random architectures. Another objective has its worst value in the
+            first round, moved by a tenth of the range of this round.
         constraints: Largest allowed values by name, such as ``{macs: 600e6, parameters: 5e6, latency_ms: 20}``. The
             costs ``macs``, ``parameters`` and ``latency_ms`` are known without an evaluation, so a search proposes no
             architecture beyond these limits.

@@ -33,7 +33,7 @@ def read_goals(
     objectives = read_objectives(
         settings.objectives, settings.reference, evaluator.metric, evaluator.metrics, costs.names
     )
-    return None if objectives is None else Goals(objectives, costs)
+    return None if objectives is None else Goals(objectives, costs, space)
 
 
 def all_metrics(further: Sequence[Metric], goals: Goals[Any] | None) -> list[Metric]:

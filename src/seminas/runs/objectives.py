@@ -19,7 +19,7 @@ EXACT = {
 }
 """Metric of each exact cost."""
 MARGIN = 0.1
-"""Distance of the reference point from the worst values of the first round, in ranges of the first round."""
+"""Distance of the reference point from the worst measured values of the first round, in ranges of this round."""
 KEY, REFERENCE = "search.objectives", "search.reference"
 
 
@@ -32,12 +32,14 @@ class Objectives:
         main: Metric of the evaluator, which is one of the objectives. Records have it as their value.
         exact: Names of the objectives that are exact costs. The other objectives are measured.
         given: Values of the reference point that the settings give, by name.
+        largest: Largest known value of each exact cost among the objectives, by name.
     """
 
     metrics: tuple[Metric, ...]
     main: Metric
     exact: tuple[str, ...] = ()
     given: Mapping[str, float] = field(default_factory=dict)
+    largest: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,8 +76,8 @@ class Objectives:
     def reference(self, first: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scores of the reference point, ``[k]``.
 
-        Without a setting, an objective has the worst value of the first round, moved by ``MARGIN`` of the range of the
-        first round in the bad direction.
+        Without a setting, a measured objective has the worst value of the first round, moved by ``MARGIN`` of the range
+        of the first round in the bad direction. An exact cost has its largest known value.
 
         Args:
             first: Scores of the evaluations of the first round that succeeded, ``[n, k]``.
@@ -83,7 +85,7 @@ class Objectives:
         worst = first.min(axis=0) if len(first) else np.zeros(len(self.metrics))
         spread = np.ptp(first, axis=0) if len(first) else np.zeros(len(self.metrics))
         spread = np.where(spread > 0, spread, np.maximum(np.abs(worst), 1e-9))
-        given = [self.given.get(name) for name in self.names]
+        given = [self.given.get(name, self.largest.get(name)) for name in self.names]
         fixed = [np.nan if v is None else m.score(v) for m, v in zip(self.metrics, given, strict=True)]
         return np.where(np.isnan(fixed), worst - MARGIN * spread, fixed)
 

@@ -15,6 +15,7 @@ from seminas.controller.gaussian_process import (
 )
 from seminas.controller.targets import Targets
 from seminas.runs.metric import Metric
+from seminas.runs.objectives import nondominated
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.hypervolume import Excess, exactly, expected_hypervolume_improvement, transformed
@@ -42,9 +43,13 @@ class ModeledMetric:
     scale: Targets
 
     @classmethod
-    def fitted(cls, metric: Metric, groups: Groups, scores: Floats, kind: str) -> "ModeledMetric":
-        """Fit a process on scores ``[n]`` of architectures with kernel features ``groups``."""
-        scale = Targets(kind, scores)
+    def fitted(cls, metric: Metric, groups: Groups, scores: Floats) -> "ModeledMetric":
+        """Fit a process on scores ``[n]`` of architectures with kernel features ``groups``.
+
+        The targets are clipped scores, also in spaces of cells. Ranks would enlarge the differences among equally good
+        architectures, and a front needs the differences of the scores.
+        """
+        scale = Targets("clip", scores)
         return cls(metric, fit_gaussian_process(groups, scale.values), scale.values, scale)
 
     def conditioned(self, groups: Groups, targets: Floats) -> "ModeledMetric":
@@ -98,13 +103,14 @@ class FrontImprovement(Improvement[A]):
         scores = scores[kept]
         self._space, self._goals, self._num_labels = space, goals, len(kept)
         self._groups = space.kernel_features([architectures[i] for i in kept])
-        self._scores = scores
-        kind = "clip" if space.is_chain else "quantile"
-        names = goals.objectives.names
-        self._modeled = {
-            m.name: ModeledMetric.fitted(m, self._groups, scores[:, names.index(m.name)], kind)
-            for m in goals.objectives.measured
-        }
+        self._modeled: dict[str, ModeledMetric] = {}
+        self._scores = scores.copy()
+        for metric in goals.objectives.measured:
+            column = goals.objectives.names.index(metric.name)
+            modeled = ModeledMetric.fitted(metric, self._groups, scores[:, column])
+            self._modeled[metric.name] = modeled
+            # As for one objective, the means are improved, because an accuracy of one training is partly luck.
+            self._scores[:, column] = modeled.expected(self._groups)
         if pending:
             self.believe(list(pending))
 
@@ -138,3 +144,36 @@ class FrontImprovement(Improvement[A]):
         return expected_hypervolume_improvement(
             [excesses[names[i]] for i in order], self._scores[:, order], self._reference[order]
         )
+
+
+def gains_of_predictions(
+    goals: Goals[A],
+    labeled: Mapping[A, float],
+    further: Mapping[A, Mapping[str, float]],
+    num_first: int,
+    architectures: Sequence[A],
+    predicted: Floats,
+) -> Floats:
+    """Return the hypervolume improvement of architectures if predictions were true, ``[E, n]``.
+
+    Args:
+        goals: The objectives, of which the evaluator's metric is the only measured one.
+        labeled: Score of each labeled architecture in this metric.
+        further: Values of further metrics of each labeled architecture by name.
+        num_first: Number of labeled architectures of the first round, which come first.
+        architectures: The architectures.
+        predicted: Scores that E models predict for them, ``[E, n]``.
+    """
+    scores = goals.scores(list(labeled), list(labeled.values()), further)
+    reference, front = goals.objectives.reference(scores[:num_first]), scores[nondominated(scores)]
+    costs = [exactly(cost) for cost in goals.exact(architectures).T]
+    names = goals.objectives.names
+    order = [names.index(goals.objectives.main.name), *map(names.index, goals.objectives.exact)]
+    return np.stack(
+        [
+            expected_hypervolume_improvement(
+                [exactly(scores_of_model), *costs], front[:, order], reference[order]
+            )
+            for scores_of_model in predicted
+        ]
+    )

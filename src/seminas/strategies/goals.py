@@ -1,14 +1,18 @@
 """Several objectives of a strategy: the scores of architectures, the order by dominance, and the reference point."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seminas.runs.objectives import Objectives
-from seminas.spaces.base import A
+from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.exact import ExactCosts
+
+NUM_DRAWN = 200
+"""Number of random architectures whose largest exact costs are the reference point's."""
 
 
 class Goals(Generic[A]):
@@ -18,8 +22,20 @@ class Goals(Generic[A]):
         objectives: The objectives.
     """
 
-    def __init__(self, objectives: Objectives, costs: ExactCosts[A]) -> None:
-        self.objectives, self._costs = objectives, costs
+    def __init__(self, objectives: Objectives, costs: ExactCosts[A], space: SearchSpace[A]) -> None:
+        """Find the largest exact costs among random architectures, for the reference point.
+
+        Args:
+            objectives: The objectives.
+            costs: Function that computes exact costs.
+            space: Space of the candidates.
+        """
+        self._costs = costs
+        drawn = space.sample(NUM_DRAWN, np.random.default_rng(0)) if objectives.exact else []
+        largest = costs(drawn, objectives.exact).max(axis=0) if drawn else []
+        self.objectives = replace(
+            objectives, largest=dict(zip(objectives.exact, map(float, largest), strict=False))
+        )
 
     def exact(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         """Return the exact costs that are objectives, as scores ``[n, number of exact objectives]``."""
