@@ -1,6 +1,6 @@
 """Several objectives in the loop of a search: complete evaluations, and the front for the screen and the result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,11 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.runs.archive import Archive
 from seminas.runs.metric import Metric
-from seminas.runs.objectives import front_of, hypervolume, nondominated, read_objectives, scored
+from seminas.runs.objectives import KEY, front_of, hypervolume, nondominated, read_objectives, scored
 from seminas.runs.records import Record
 from seminas.runs.results import FrontMember, FrontResult
-from seminas.spaces.base import SearchSpace
+from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.exact import ExactCosts
 from seminas.strategies.goals import Goals
 
 
@@ -27,12 +28,31 @@ def read_goals(
     Raises:
         UserError: An objective or the reference point is not valid.
     """
-    if settings.objectives is None:
-        return None
-    costs = evaluator.exact_costs(space)
-    objectives = read_objectives(
-        settings.objectives, settings.reference, evaluator.metric, evaluator.metrics, costs.names
+    return make_goals(
+        settings.objectives,
+        settings.reference,
+        space,
+        evaluator.metric,
+        evaluator.metrics,
+        evaluator.exact_costs(space),
     )
+
+
+def make_goals(
+    names: Sequence[str] | None,
+    reference: Mapping[str, float],
+    space: SearchSpace[A],
+    metric: Metric,
+    further: Sequence[Metric],
+    costs: ExactCosts[A],
+    key: str = KEY,
+) -> Goals[A] | None:
+    """Return the objectives of a search or a study, or None for one objective, see ``read_objectives``.
+
+    Raises:
+        UserError: An objective or the reference point is not valid.
+    """
+    objectives = read_objectives(names, reference, metric, further, costs.names, key)
     return None if objectives is None else Goals(objectives, costs, space)
 
 

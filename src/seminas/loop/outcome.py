@@ -83,7 +83,10 @@ def search_result(
         utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
         ended_by=ended_by,
         num_imported=len(archive.imported),
-        **(front or {}),
+        objectives=front and front["objectives"],
+        pareto=front and front["pareto"],
+        hypervolume=None if front is None else front["hypervolume"],
+        reference=front and front["reference"],
     )
 
 

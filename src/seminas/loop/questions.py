@@ -3,7 +3,7 @@
 from typing import Any
 
 from seminas.errors import UserError
-from seminas.loop.proposals import Asked, Proposals
+from seminas.loop.proposals import Asked, Proposals, Result
 from seminas.runs.archive import Archive
 from seminas.runs.records import ASKED, Question
 from seminas.spaces.base import SearchSpace
@@ -62,7 +62,7 @@ def replay(
             raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
     told = [space.from_json(record.architecture) for record in archive.records]
     further = [record.metrics for record in archive.records]
-    results = list(zip(told, archive.scores(archive.records), further, strict=True))
+    results: list[Result] = list(zip(told, archive.scores(archive.records), further, strict=True))
     architectures = [space.from_json(question.architecture) for question in archive.questions]
     known = 0
     for question, architecture in zip(archive.questions, architectures, strict=True):

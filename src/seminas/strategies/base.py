@@ -85,7 +85,7 @@ class Strategy(ABC, Generic[A]):
         """
         if not self.takes_objectives:
             names = ", ".join(goals.objectives.names)
-            takes = "random, evolution, gaussian_process, seminas and seminas_evolution take several"
+            takes = "random, evolution, gaussian_process, seminas, seminas_evolution and nao take several"
             raise UserError(f"{KEY}=[{names}]: strategy {type(self).__name__} takes one objective; {takes}")
         self.goals = goals
 
