@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,9 @@ from seminas.commands.errors import user_errors
 from seminas.commands.space import import_path, load_space
 from seminas.errors import UserError
 from seminas.runs.folder import NO_RUN, RunFolder
+from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
+from seminas.storage.files import write_json
 
 if TYPE_CHECKING:
     from seminas.spaces.cost import Part
@@ -94,6 +96,32 @@ def show(
             print(f"{key:<13}{f'{item:,}' if isinstance(item, int) else item}")
         if costs:
             _print_parts(costs)
+
+
+@arch.command("export")
+@user_errors
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a search.")],
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Write each architecture of the front. [default: the best one]")
+    ] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the files.")] = Path("architectures"),
+) -> None:
+    """Write the best architecture of a search, or its front, for seminas-train architecture_from=FILE."""
+    result = RunFolder(run).result()
+    if not isinstance(result, SearchResult):
+        raise UserError(f"{run}: " + ("has no result" if result is None else "is no search"))
+    if pareto and result.pareto is None:
+        raise UserError(f"--pareto: {run} is a search for one objective, {result.metric.name}")
+    best = {"key": result.best_key, "architecture": result.best_architecture}
+    members: list[tuple[str, Any]] = [("best", {**best, "values": {result.metric.name: result.best_value}})]
+    if pareto and result.pareto is not None:
+        members = [(str(member["index"]), member) for member in result.pareto]
+    for name, member in members:
+        path = out / f"{name}.json"
+        write_json(path, member)
+        values = ", ".join(f"{key} {value:.6g}" for key, value in member["values"].items())
+        print(f"{path}  {values}")
 
 
 def _print_parts(parts: "list[Part]") -> None:

@@ -61,6 +61,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.loop.interrupts import noticed_interrupts
     from seminas.loop.limits import Limits, check_target
     from seminas.loop.metrics import Metrics
+    from seminas.loop.objectives import all_metrics, completed_imports, read_goals
     from seminas.loop.observers import Observers, closing_observer
     from seminas.loop.outcome import search_result
     from seminas.loop.rounds import run_rounds
@@ -80,19 +81,26 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     with closing(evaluator):
         check_metrics(evaluator.metric, evaluator.metrics)
         check_target(settings, evaluator.metric)
-        config = {**config, **metrics_section(evaluator.metric, evaluator.metrics)}
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates = within_constraints(measurable, evaluator, settings.constraints)
         candidates = with_proxies(config, space, candidates)
+        goals = read_goals(settings, candidates, evaluator)
+        config = {**config, **metrics_section(evaluator.metric, all_metrics(evaluator.metrics, goals))}
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         check_strategy(config, strategy)
+        if goals is not None:
+            strategy.pursue(goals)
         imported = _imported(settings, folder, candidates, config)
+        if goals is not None:
+            imported = completed_imports(imported, goals, candidates)
         sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
+            if goals is not None:
+                archive.pursue(goals.objectives, len(imported) or sizes[0])
             num_recorded = len(archive)
             loggers = build_loggers(config["logger"], folder.path, lambda: num_recorded)
             observers = Observers([Screen(quiet=quiet), Metrics(loggers, config, space)])
@@ -106,6 +114,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                 folder.add_traceback,
                 Limits(settings),
                 _stopwatch(folder.timing()["wall_s"]),
+                goals=goals,
             )
             num_workers = run.workers.num_workers
             asynchronous = is_asynchronous(

@@ -15,11 +15,13 @@ from seminas.config.check import checked
 from seminas.config.controller import ControllerSettings
 from seminas.config.fields import Settings
 from seminas.errors import UserError, config_error
+from seminas.loop.objectives import all_metrics, make_goals
 from seminas.loop.study import AskTell
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import ACCURACY, Metric, check_metrics, metrics_section
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.spaces.dictionary import DictionarySpace
+from seminas.spaces.exact import exact_costs
 from seminas.spaces.sequence import SequenceSpace
 from seminas.storage.values import Config, Json
 from seminas.strategies.base import Strategy
@@ -44,6 +46,8 @@ class Study(AskTell[A]):
         metric: Metric | str = ACCURACY,
         direction: str | None = None,
         metrics: Sequence[Metric] = (),
+        objectives: Sequence[str] | None = None,
+        reference: Mapping[str, float] | None = None,
     ) -> None:
         """Begin a study, or continue the study in a folder.
 
@@ -58,6 +62,9 @@ class Study(AskTell[A]):
             metric: Metric that the study optimizes, or its name. The default is the validation accuracy, a fraction.
             direction: ``maximize`` or ``minimize``, if ``metric`` is a name.
             metrics: Further metrics that ``tell`` takes.
+            objectives: Names of several objectives: ``metric``, and some of ``metrics`` and of the exact costs that the
+                space states (``macs``, ``parameters``, ``latency_ms``). None means ``metric`` alone.
+            reference: Values of the objectives at the reference point of the hypervolume, see ``search.reference``.
 
         Raises:
             UserError: An argument is not valid, the folder belongs to another space, strategy, seed or metric, another
@@ -65,8 +72,17 @@ class Study(AskTell[A]):
         """
         objective = _metric(metric, direction)
         check_metrics(objective, metrics)
-        config = {**_config(space, strategy, seed), **metrics_section(objective, metrics)}
+        config = _config(space, strategy, seed)
         candidates: SearchSpace[A] = _space(space, config)
+        goals = make_goals(
+            objectives, reference or {}, candidates, objective, metrics, exact_costs(candidates), "objectives"
+        )
+        config |= metrics_section(objective, all_metrics(metrics, goals))
+        if goals is not None:
+            config["search"] |= {
+                "objectives": list(goals.objectives.names),
+                "reference": dict(reference or {}),
+            }
         chosen: Strategy[A] = _strategy(strategy, candidates, config)
         if isinstance(candidates, DictionarySpace):
             config["space"] = candidates.section()
@@ -81,6 +97,7 @@ class Study(AskTell[A]):
             choices,
             objective,
             metrics,
+            goals,
         )
 
     def __enter__(self) -> "Study[A]":

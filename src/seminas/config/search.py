@@ -40,6 +40,12 @@ class SearchSettings(Settings):
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
+        objectives: Names of several objectives: the metric of the evaluator, and further ones that evaluations give or
+            that are exact costs (``macs``, ``parameters``, ``latency_ms``). The search looks for the best trade-offs.
+            Null means the metric of the evaluator alone.
+        reference: Values of the objectives at the reference point of the hypervolume, by name. An exact cost without
+            a value has its largest value among some random architectures. Another objective has its worst value in the
+            first round, moved by a tenth of the range of this round.
         constraints: Largest allowed values by name, such as ``{macs: 600e6, parameters: 5e6, latency_ms: 20}``. The
             costs ``macs``, ``parameters`` and ``latency_ms`` are known without an evaluation, so a search proposes no
             architecture beyond these limits.
@@ -58,11 +64,20 @@ class SearchSettings(Settings):
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
+    objectives: list[str] | None = setting(None)
+    reference: dict[str, float] = setting({}, any_names=True)
     constraints: dict[str, float] = setting({}, any_names=True)
     max_failures: int = setting(10, at_least=0, may_change=True, unit="evaluations")
 
     def check_together(self, key: str) -> None:
-        """Refuse two targets, and limits that are no numbers or that nothing can satisfy."""
+        """Refuse two targets, contradicting objectives, and limits that are no numbers or that nothing can satisfy."""
+        if self.objectives is not None and not self.objectives:
+            raise config_error(f"{key}.objectives", "[]", "names of metrics, or null")
+        if self.reference and self.objectives is None:
+            raise config_error(f"{key}.reference", dict(self.reference), f"empty without {key}.objectives")
+        for name, value in self.reference.items():
+            if not math.isfinite(value):
+                raise config_error(f"{key}.reference.{name}", f"{value:g}", "a finite number")
         for name, limit in self.constraints.items():
             if not math.isfinite(limit) or limit < 0:
                 raise config_error(f"{key}.constraints.{name}", f"{limit:g}", "a finite number of at least 0")

@@ -80,3 +80,11 @@ class Targets:
         """Return the accuracy of each target ``[n]``, fractions ``[n]``."""
         accuracies: NDArray[np.float64] = np.interp(targets, self._targets, self._accuracies)
         return accuracies
+
+    def knots(self, most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends of the linear pieces of the scale, targets ``[m]`` and accuracies ``[m]``, both ascending.
+
+        If there are more than ``most`` pieces, an even part of their ends stays.
+        """
+        kept = np.unique(np.linspace(0, len(self._targets) - 1, most + 1).round().astype(np.int64))
+        return self._targets[kept], self._accuracies[kept]

@@ -153,8 +153,9 @@ class _Asynchronous:
                 origin=question.origin,
                 number=number,
             )
-            (score,) = self.archive.scores([self.archive.records[index]])
-            self.proposals.tell(architecture, score)
+            record = self.archive.records[index]
+            (score,) = self.archive.scores([record])
+            self.proposals.tell(architecture, score, record.metrics)
             self._end_rounds()
         return True
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seminas.loop.figures import FIGURES
+from seminas.loop.objectives import FrontSoFar
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
@@ -27,12 +28,16 @@ class Metrics(Observer):
         self._archive: Archive | None = None
         self._metric = metric_of(config)
         self._best: float | None = None
+        self._front: FrontSoFar | None = None
         self._from: defaultdict[int, Counter[str]] = defaultdict(Counter)
         """Numbers of evaluations and of improvements of the best by origin, in each round that has not ended."""
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Log the config and the evaluations of earlier processes."""
         self._archive = archive
+        if archive.objectives is not None:
+            self._front = FrontSoFar(archive)
+            self._front.add(archive.imported)
         log_config(self._loggers, self._config)
         self.evaluated(archive.records)
 
@@ -54,6 +59,9 @@ class Metrics(Observer):
                 "cost_s": record.cost_s,
                 **record.metrics,
             }
+            if self._front is not None:
+                self._front.add([record])
+                numbers |= {"hypervolume": self._front.hypervolume, "front_size": self._front.size}
             log_numbers(self._loggers, numbers, record.index)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
@@ -75,6 +83,8 @@ class Metrics(Observer):
             "num_queries": result.num_queries,
             "wall_s": result.wall_s,
         }
+        if result.hypervolume is not None:
+            final["hypervolume"] = result.hypervolume
         log_numbers(self._loggers, {f"final/{k}": v for k, v in final.items()}, result.num_queries)
         assert self._archive is not None
         folder = self._archive.folder

@@ -7,6 +7,7 @@ from typing import Any
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import one_line
+from seminas.loop.objectives import front_result
 from seminas.runs.archive import Archive
 from seminas.runs.folder import Timing
 from seminas.runs.metric import ACCURACY, Metric
@@ -53,6 +54,7 @@ def search_result(
             f"{HISTORY} has all errors"
         )
     architecture = space.from_json(best.architecture)
+    front = front_result(archive, space, evaluator)
     ends = [record.ended_s for record in archive.records if record.ended_s is not None]
     makespan_s = max(ends) if ends else archive.cost_s
     return SearchResult(
@@ -84,6 +86,10 @@ def search_result(
         utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
         ended_by=ended_by,
         num_imported=len(archive.imported),
+        objectives=front and front["objectives"],
+        pareto=front and front["pareto"],
+        hypervolume=None if front is None else front["hypervolume"],
+        reference=front and front["reference"],
     )
 
 

@@ -6,11 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from seminas.execution.cancelling import cancellable
 from seminas.strategies.base import Strategy
 
+Result = tuple[Any, float | None, Mapping[str, float]]
+"""An architecture, its score or None for a failed evaluation, and its values of further metrics by name."""
+NOTHING: Mapping[str, float] = MappingProxyType({})
 ROUNDS_AHEAD = 2
 """Largest number of proposals that are made ahead, in rounds."""
 
@@ -65,12 +69,12 @@ class Proposals:
         """Whether the strategy knows all scores so far and has no more architectures."""
         return self._exhausted
 
-    def replay(self, architecture: Any, results: list[tuple[Any, float | None]]) -> None:
+    def replay(self, architecture: Any, results: list[Result]) -> None:
         """Receive a recorded question.
 
         Args:
             architecture: Architecture that the strategy proposed.
-            results: Architectures and scores that arrived between the question before and this one, in order.
+            results: Results that arrived between the question before and this one, in order.
         """
         for result in results:
             self._receive(*result)
@@ -81,9 +85,9 @@ class Proposals:
         """Return the next proposal, or None if there is none now."""
         return self._ask()
 
-    def tell(self, architecture: Any, score: float | None) -> None:
-        """Receive a score, or None for a failed evaluation."""
-        self._receive(architecture, score)
+    def tell(self, architecture: Any, score: float | None, further: Mapping[str, float] = NOTHING) -> None:
+        """Receive a score, or None for a failed evaluation, and the values of further metrics by name."""
+        self._receive(architecture, score, further)
 
     def wait(self, timeout_s: float) -> None:
         """Wait until there is a proposal, or until the time is over."""
@@ -91,7 +95,8 @@ class Proposals:
     def close(self) -> None:
         """End the thread, if there is one."""
 
-    def _receive(self, architecture: Any, score: float | None) -> None:
+    def _receive(self, architecture: Any, score: float | None, further: Mapping[str, float]) -> None:
+        self._strategy.receive_further([architecture], [further])
         self._strategy.tell([architecture], [score])
         self._known += 1
         self.pending.pop(architecture, None)
@@ -134,7 +139,7 @@ class ProposalsAhead(Proposals):
         super().__init__(strategy)
         self._num_workers, self._total, self._num_asked = num_workers, total, 0
         self._ready: deque[Asked] = deque()
-        self._news: deque[tuple[Any, float | None]] = deque()
+        self._news: deque[Result] = deque()
         self._changed = threading.Condition()
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -165,10 +170,10 @@ class ProposalsAhead(Proposals):
             self._changed.notify_all()
             return asked
 
-    def tell(self, architecture: Any, score: float | None) -> None:
-        """Receive a score, or None for a failed evaluation."""
+    def tell(self, architecture: Any, score: float | None, further: Mapping[str, float] = NOTHING) -> None:
+        """Receive a score, or None for a failed evaluation, and the values of further metrics by name."""
         with self._changed:
-            self._news.append((architecture, score))
+            self._news.append((architecture, score, further))
             self._num_told += 1
             self._changed.notify_all()
 

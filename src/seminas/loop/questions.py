@@ -3,7 +3,7 @@
 from typing import Any
 
 from seminas.errors import UserError
-from seminas.loop.proposals import Asked, Proposals
+from seminas.loop.proposals import Asked, Proposals, Result
 from seminas.runs.archive import Archive
 from seminas.runs.records import ASKED, Question
 from seminas.spaces.base import SearchSpace
@@ -54,18 +54,20 @@ def replay(
         UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
     """
     imported = [space.from_json(record.architecture) for record in archive.imported]
+    strategy.receive_further(imported, [record.metrics for record in archive.imported])
     strategy.tell(imported, archive.scores(archive.imported))
     if archive.questions:
         asked = strategy.ask(1).architectures
         if not asked or space.key(asked[0]) != archive.questions[0].key:
             raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
     told = [space.from_json(record.architecture) for record in archive.records]
-    results = list(zip(told, archive.scores(archive.records), strict=True))
+    further = [record.metrics for record in archive.records]
+    results: list[Result] = list(zip(told, archive.scores(archive.records), further, strict=True))
     architectures = [space.from_json(question.architecture) for question in archive.questions]
     known = 0
     for question, architecture in zip(archive.questions, architectures, strict=True):
         proposals.replay(architecture, results[known : question.known])
         known = question.known
-    for architecture, score in results[known:]:
-        proposals.tell(architecture, score)
+    for result in results[known:]:
+        proposals.tell(*result)
     return architectures

@@ -1,10 +1,12 @@
 """A search of rounds. All workers wait for the end of a round, and then for the strategy."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from seminas.errors import UserError
 from seminas.evaluators.workers import Simulated
 from seminas.loop.search import POLL_S, Search
+from seminas.runs.records import Record
 from seminas.strategies.base import Proposal
 
 
@@ -24,7 +26,7 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
     last = archive.records[-1].round if len(archive) else -1
     if archive.imported:
         imported = [space.from_json(record.architecture) for record in archive.imported]
-        search.strategy.tell(imported, archive.scores(archive.imported))
+        _tell(search, imported, archive.imported)
     for number, size in enumerate(sizes):
         recorded = archive.round(number)
         _set_clock(search, number)
@@ -40,10 +42,16 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
                 return
             if search.interrupted() or not _evaluate(search, proposal, number):
                 return
-        search.strategy.tell(proposal.architectures, archive.scores(archive.round(number)))
+        _tell(search, proposal.architectures, archive.round(number))
         if number >= last:
             _revise(search, number)
         search.observer.round_done(number, archive, proposal.metrics)
+
+
+def _tell(search: Search, architectures: Sequence[Any], records: Sequence[Record]) -> None:
+    """Tell the strategy the evaluations of architectures."""
+    search.strategy.receive_further(architectures, [record.metrics for record in records])
+    search.strategy.tell(architectures, search.archive.scores(records))
 
 
 def _set_clock(search: Search, number: int) -> None:

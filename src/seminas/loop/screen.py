@@ -8,6 +8,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
+from seminas.loop.objectives import FrontSoFar
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.metric import ACCURACY
@@ -42,10 +43,14 @@ class Screen(Observer):
         self._best: float | None = None
         self._printed = 0
         self._running = ""
+        self._front: FrontSoFar | None = None
 
     def start(self, archive: Archive, sizes: Sequence[int]) -> None:
         """Draw the bar, including the evaluations of earlier processes."""
         self._sizes, self._metric = sizes, archive.metric
+        if archive.objectives is not None:
+            self._front = FrontSoFar(archive)
+            self._front.add(archive.imported)
         self._progress.update(self._task, total=sum(sizes))
         self._progress.start()
         if len(archive) and not self._quiet:
@@ -83,6 +88,9 @@ class Screen(Observer):
                 self._best = record.value
             self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating{self._running}")
         best = "-" if self._best is None else self._metric.text(self._best)
+        if self._front is not None:
+            self._front.add(records)
+            best += f", {self._front.text}"
         self._progress.update(self._task, advance=len(records), best=best)
 
     def round_done(self, round_number: int, archive: Archive, metrics: Mapping[str, float]) -> None:
@@ -101,6 +109,8 @@ class Screen(Observer):
         if values and self._best is not None:
             text += f", mean {written(sum(values) / len(values))}, best {written(self._metric.best(values))}"
             text += f", best so far {written(self._best)}"
+        if self._front is not None:
+            text += f", {self._front.text}"
         for name, value in metrics.items():
             text += f", {name} {value:.3g}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -119,6 +129,8 @@ def print_result(result: SearchResult, folder: Path) -> None:
     table.add_row(metric.test_title, "not known" if test is None else metric.text(test))
     if result.parameters is not None:
         table.add_row("parameters", f"{result.parameters:,}")
+    if result.pareto is not None and result.hypervolume is not None:
+        table.add_row("front", f"{len(result.pareto)} architectures, hypervolume {result.hypervolume:.4g}")
     failures = f" ({result.num_failures} failed)" if result.num_failures else ""
     table.add_row("evaluations", f"{result.num_queries}{failures}")
     if result.proxies_s:

@@ -14,11 +14,13 @@ from seminas.evaluators.evaluation import Evaluation, checked
 from seminas.evaluators.workers import Workers
 from seminas.loop.interrupts import Interrupts
 from seminas.loop.limits import Limits
+from seminas.loop.objectives import completed
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 from seminas.strategies.base import Strategy
+from seminas.strategies.goals import Goals
 
 POLL_S = 1.0
 """Seconds that a loop waits for an evaluation before it looks at interrupts and limits again."""
@@ -39,6 +41,7 @@ class Search:
         limits: Limits that end the search before its plan does. None means no limits.
         wall_s: Function that returns the duration of the search so far, in seconds, with earlier processes.
         interrupts: Ctrl-C, which ends the search before its plan does.
+        goals: Several objectives. None in a search for one metric.
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``interrupt``, or ``space`` if the strategy has no more architectures.
     """
@@ -53,6 +56,7 @@ class Search:
     limits: Limits | None = None
     wall_s: Callable[[], float] = lambda: 0.0
     interrupts: Interrupts | None = None
+    goals: Goals | None = None
     ended_by: str = "max_queries"
 
     @cached_property
@@ -105,6 +109,8 @@ class Search:
             UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written.
         """
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
+        if self.goals is not None:
+            evaluation = completed(evaluation, self.goals, architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")

@@ -11,6 +11,7 @@ from typing import Generic
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError, config_error
 from seminas.evaluators.evaluation import checked, measured
+from seminas.loop.objectives import completed
 from seminas.loop.plan import make_plan
 from seminas.loop.proposals import Asked, Proposals
 from seminas.loop.questions import replay, store_question
@@ -18,11 +19,13 @@ from seminas.loop.study_folder import refuse_another, write_study_result
 from seminas.runs.archive import Archive, MemoryArchive
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.objectives import front_of
 from seminas.runs.records import Question, Record
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.positions import Scalar
 from seminas.storage.values import Config
 from seminas.strategies.base import Strategy
+from seminas.strategies.goals import Goals
 
 PLANNED = 100
 """Number of evaluations for which a new study plans rounds. Each further plan is twice as long."""
@@ -59,6 +62,7 @@ class AskTell(Generic[A]):
         choices: Callable[[A], dict[str, Scalar]],
         metric: Metric = ACCURACY,
         metrics: Sequence[Metric] = (),
+        goals: Goals[A] | None = None,
     ) -> None:
         """Begin a study, or continue the study in a folder.
 
@@ -70,12 +74,16 @@ class AskTell(Generic[A]):
             choices: Function that returns the ``choices`` of a trial.
             metric: Metric whose values ``tell`` takes, and which the study optimizes.
             metrics: Further metrics that ``tell`` takes.
+            goals: Several objectives. None in a study of one metric.
 
         Raises:
-            UserError: The folder belongs to another study, another process holds it, or it cannot be written.
+            UserError: The strategy takes one objective, the folder belongs to another study, another process holds it,
+                or it cannot be written.
         """
         self._space, self._strategy, self._folder, self._choices = space, strategy, folder, choices
-        self._proposals, self._metrics = Proposals(strategy), metrics
+        self._proposals, self._metrics, self._goals = Proposals(strategy), metrics, goals
+        if goals is not None:
+            strategy.pursue(goals)
         self._unstored: Asked | None = None
         with ExitStack() as stack:
             self._archive: Archive = MemoryArchive(metric)
@@ -91,6 +99,8 @@ class AskTell(Generic[A]):
             )
             self._planned = PLANNED
             strategy.start(self._plan.sizes(until=PLANNED))
+            if goals is not None:
+                self._archive.pursue(goals.objectives, self._plan.first)
             self._plan_for(len(self._archive))
             replay(self._archive, space, strategy, self._proposals, "this study; choose another folder")
             if folder is not None:
@@ -160,12 +170,14 @@ class AskTell(Generic[A]):
             raise UserError(f"trial {number}: tell takes either a value or an error")
         metric = self._archive.metric
         evaluation = checked(measured(value, metric, 0.0), metric, self._metrics)
+        opened = self._open[number]
+        if self._goals is not None:
+            evaluation = completed(evaluation, self._goals, opened.architecture)
         if error is None and evaluation.error is not None:
             raise UserError(f"trial {number}: {evaluation.error}")
         if error is not None and (not isinstance(error, str) or not error.strip()):
             raise config_error(f"trial {number}: error", repr(error), "a text")
         now_s = self._now_s()
-        opened = self._open[number]
         record = Record(
             index=len(self._archive),
             round=self._strategy.round,
@@ -183,7 +195,7 @@ class AskTell(Generic[A]):
         self._plan_for(record.index + 1)
         self._archive.add(record)
         (score,) = self._archive.scores([record])
-        self._proposals.tell(opened.architecture, score)
+        self._proposals.tell(opened.architecture, score, record.metrics)
         for of_open in (self._open, self._waiting, self._begun):
             of_open.pop(number, None)
         if self._folder is not None and error is not None and len(error.strip().splitlines()) > 1:
@@ -193,6 +205,12 @@ class AskTell(Generic[A]):
     def best(self) -> Record | None:
         """The finished evaluation with the best value, the first of equal ones. None without a success."""
         return self._archive.best
+
+    @property
+    def front(self) -> list[Record]:
+        """The finished evaluations that no other one dominates. In a study of one metric, it is empty."""
+        objectives = self._archive.objectives
+        return [] if objectives is None else front_of(objectives, self._archive.records)[0]
 
     @property
     def history(self) -> list[Record]:

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from seminas.loop.drawing import draw_architecture
 from seminas.runs.archive import Archive
+from seminas.runs.objectives import Objectives, front_of
 from seminas.spaces.base import SearchSpace
 
 MOST_DRAWN = 20
@@ -33,7 +34,22 @@ def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> dict
         drawing = wandb.Image(_pixels(space, r.architecture)) if r.index in drawn else None
         values = [r.value, *(r.metrics.get(name) for name in further)]
         table.add_data(r.index, r.round, r.key, *values, r.prediction, r.cost_s, r.error, drawing)
-    return {"architectures": table, **{file.stem: wandb.Image(str(file)) for file in figures}}
+    row = {"architectures": table}
+    if archive.objectives is not None:
+        row |= _front(archive, archive.objectives)
+    return {**row, **{file.stem: wandb.Image(str(file)) for file in figures}}
+
+
+def _front(archive: Archive, objectives: Objectives) -> dict[str, Any]:
+    """Return the front as a table with a chart of its first two objectives."""
+    import wandb
+
+    records, _ = front_of(objectives, [*archive.imported, *archive.records])
+    table = wandb.Table(columns=["index", "architecture", *objectives.names])
+    for r in records:
+        table.add_data(r.index, r.key, *(objectives.values(r) or ()))
+    x, y = objectives.names[1], objectives.names[0]
+    return {"front": table, "front_chart": wandb.plot.scatter(table, x, y, title="front")}
 
 
 def _pixels(space: SearchSpace, architecture: Any) -> np.ndarray:

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seminas.errors import UserError
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.objectives import Objectives, scored
 from seminas.runs.records import (
     ASKED,
     HISTORY,
@@ -43,7 +47,11 @@ class Archive:
         failures: Records of the evaluations that failed.
         cost_s: Cost of all evaluations together, in seconds.
         revised: Last round after which the evaluator measured again, or -1.
+        objectives: Several objectives, see ``pursue``. None in a search for one metric.
     """
+
+    objectives: Objectives | None = None
+    _num_first = 0
 
     def __init__(self, folder: Path, metric: Metric = ACCURACY) -> None:
         """Open or create the history in a folder whose lock this process holds.
@@ -76,6 +84,16 @@ class Archive:
         self.revised = apply_revision(folder, self.records)
         self.questions = read_questions(folder, self.records)
         self._count()
+
+    def pursue(self, objectives: Objectives, num_first: int) -> None:
+        """Prepare for several objectives. ``num_first`` is the number of evaluations in the first round."""
+        self.objectives, self._num_first = objectives, num_first
+
+    def reference_scores(self) -> NDArray[np.float64]:
+        """Return the scores of the reference point of the objectives, ``[k]``, see ``Objectives.reference``."""
+        assert self.objectives is not None
+        first = [*self.imported, *self.records[: self._num_first]][: self._num_first]
+        return self.objectives.reference(scored(self.objectives, first)[1])
 
     def _count(self) -> None:
         """Compute the sums over all records."""

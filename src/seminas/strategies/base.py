@@ -3,61 +3,21 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple
+from typing import Generic
 
 import numpy as np
 
+from seminas.errors import UserError
+from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.strategies.goals import Goals, best_first
+from seminas.strategies.proposal import Proposal as Proposal
+from seminas.strategies.proposal import RoundSizes as RoundSizes
+from seminas.strategies.proposal import summed as summed
 from seminas.strategies.taken import Taken
 
 NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
-LEAST_FIRST = 5
-"""Smallest number of random architectures in the first round, unless a search has fewer evaluations."""
-
-
-class RoundSizes(NamedTuple):
-    """Numbers of architectures that a strategy prefers in each round.
-
-    Attributes:
-        first: Number of architectures in the first round, which is random.
-        step: Smallest number of architectures in each later round.
-        growth: Ratio between the size of a later round and the number of architectures evaluated after the first round.
-            A round has this size if it is larger than ``step``.
-        share: Largest fraction of all evaluations in the first round, if this is less than ``first``.
-    """
-
-    first: int
-    step: int
-    growth: float = 0.0
-    share: float = 1.0
-
-    def first_of(self, total: int) -> int:
-        """Return the size of the first round of a search with ``total`` evaluations."""
-        return min(self.first, max(LEAST_FIRST, round(self.share * total)))
-
-
-@dataclass(frozen=True)
-class Proposal(Generic[A]):
-    """Result of ``ask``.
-
-    Attributes:
-        architectures: Distinct new architectures to evaluate.
-        predictions: Predicted validation accuracy of each architecture, a fraction. Some architectures may have none.
-        metrics: Numbers for the loggers by name, such as the duration of a fit in seconds.
-        origins: Part of the strategy from which each architecture came, in one word. Some architectures may have none.
-    """
-
-    architectures: list[A]
-    predictions: Mapping[A, float] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    origins: Mapping[A, str] = field(default_factory=dict)
-
-
-def summed(*metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the sum of each metric by name."""
-    return {k: sum(m.get(k, 0.0) for m in metrics) for k in dict.fromkeys(k for m in metrics for k in m)}
 
 
 class Strategy(ABC, Generic[A]):
@@ -87,8 +47,12 @@ class Strategy(ABC, Generic[A]):
         pending: Architectures that were asked for and had not arrived when the current round began.
         sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds. A study
             appends further rounds as it grows.
+        goals: Several objectives, see ``pursue``. None in a search for one metric.
+        further: Values of further metrics of each architecture that arrived, by name. Empty without ``goals``.
     """
 
+    takes_objectives = False
+    """Whether the strategy can pursue several objectives."""
     share_together = 1.0
     """Largest fraction of all questions that are asked together at the end of an asynchronous search."""
     asks_singly = False
@@ -103,10 +67,27 @@ class Strategy(ABC, Generic[A]):
         self.recent: dict[A, float | None] = {}
         self.pending: Collection[A] = ()
         self.sizes: Sequence[int] | None = None
+        self.goals: Goals[A] | None = None
+        self.further: dict[A, Mapping[str, float]] = {}
         self._noted_round = -1
         self._made_round = -1
         self._made: deque[A] = deque()
         self._proposal: Proposal[A] = Proposal([])
+
+    def pursue(self, goals: Goals[A]) -> None:
+        """Prepare for several objectives, before all other methods.
+
+        Accuracies are then scores of the evaluator's metric, which is one of the objectives. ``further`` has the other
+        measured ones, and ``goals`` computes the exact costs.
+
+        Raises:
+            UserError: The strategy takes one objective.
+        """
+        if not self.takes_objectives:
+            names = ", ".join(goals.objectives.names)
+            takes = "random, evolution, gaussian_process, seminas, seminas_evolution and nao take several"
+            raise UserError(f"{KEY}=[{names}]: strategy {type(self).__name__} takes one objective; {takes}")
+        self.goals = goals
 
     @property
     def size_of_round(self) -> int:
@@ -211,6 +192,11 @@ class Strategy(ABC, Generic[A]):
         if self.sizes is None:
             self._end_round()
 
+    def receive_further(self, architectures: Sequence[A], metrics: Sequence[Mapping[str, float]]) -> None:
+        """Receive values of further metrics by name, before ``tell`` receives the accuracies."""
+        if self.goals is not None:
+            self.further.update(zip(architectures, metrics, strict=True))
+
     def _is_over(self, pending: Collection[A]) -> bool:
         """Return whether the current round of an asynchronous search is over."""
         num_arrived, size = len(self.recent), self.size_of_round
@@ -248,6 +234,12 @@ class Strategy(ABC, Generic[A]):
         return self.labeled | {a: accuracy for a, accuracy in self.recent.items() if accuracy is not None}
 
     @property
+    def first_round(self) -> list[A]:
+        """Architectures of the first round that have arrived, in the order of arrival."""
+        number = self.sizes[0] if self.sizes else self.ends[0] if self.ends else len(self.recent)
+        return [*self.told, *self.recent][:number]
+
+    @property
     def taken(self) -> Collection[A]:
         """Architectures that ``propose`` does not propose: those of finished rounds, and those pending since then."""
         return Taken(self.told, self.pending)
@@ -270,9 +262,17 @@ class Strategy(ABC, Generic[A]):
         return [*chosen, *self.space.sample(missing, rng, exclude=excluded)]
 
     def near_best(self, number: int) -> list[A]:
-        """Return the new neighbors of the best ``number`` architectures so far."""
+        """Return the new neighbors of the best ``number`` architectures so far.
+
+        With several objectives, these are the best by dominance and crowding distance.
+        """
         labeled = self.arrived
-        best = sorted(labeled, key=lambda a: -labeled[a])[:number]
+        if self.goals is None:
+            best = sorted(labeled, key=lambda a: -labeled[a])[:number]
+        else:
+            evaluated = list(labeled)
+            rows = best_first(self.goals.scores(evaluated, list(labeled.values()), self.further))
+            best = [evaluated[i] for i in rows[:number]]
         near = dict.fromkeys(a for b in best for a in self.space.neighbors(b))
         taken = self.taken
         return [a for a in near if a not in taken]

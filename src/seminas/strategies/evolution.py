@@ -8,6 +8,7 @@ import numpy as np
 from seminas.config.strategies import EvolutionSettings
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes, Strategy
+from seminas.strategies.goals import best_first
 from seminas.strategies.taken import Taken
 
 TRIES = 100
@@ -23,13 +24,20 @@ class Evolution(Strategy[A]):
 
     In an asynchronous search, each evaluation that ends changes the population at once, and each free worker gets a
     child of it, as in section 3 of the paper. A child is never an architecture that is being evaluated.
+
+    With several objectives, the strategy is NSGA-II (Deb et al., 2002) in a steady state. The population is the best of
+    all architectures by dominance and crowding distance, and this order decides the tournaments.
     """
+
+    takes_objectives = True
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: EvolutionSettings) -> None:
         super().__init__(space, seed)
         self.settings = settings
         self.round_sizes = RoundSizes(max(2, settings.population_size), 1)
         self._neighbors: dict[A, list[A]] = {}
+        self._place: dict[A, int] = {}
+        """Place of each member of the population of several objectives, the best first."""
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` children, or random architectures in the first round."""
@@ -61,11 +69,23 @@ class Evolution(Strategy[A]):
         return self.filled(born, n, rng, taken)
 
     def population(self) -> list[A]:
-        """Return the youngest ``population_size`` architectures that have an accuracy, oldest first."""
+        """Return the youngest ``population_size`` architectures that have an accuracy, oldest first.
+
+        With several objectives, return the best of all architectures, best first.
+        """
+        if self.goals is not None:
+            labeled = self.labeled
+            evaluated = list(labeled)
+            scores = self.goals.scores(evaluated, list(labeled.values()), self.further)
+            best = best_first(scores)[: self.settings.population_size]
+            self._place = {evaluated[i]: place for place, i in enumerate(best)}
+            return list(self._place)
         newest_first = (a for a, accuracy in reversed(self.told.items()) if accuracy is not None)
         return list(islice(newest_first, self.settings.population_size))[::-1]
 
     def _value(self, architecture: A) -> float:
+        if self.goals is not None:
+            return -self._place[architecture]
         value = self.told[architecture]
         assert value is not None
         return value

@@ -13,17 +13,19 @@ from seminas.config.strategies import GaussianProcessSettings
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
-from seminas.strategies.improvement import Improver
+from seminas.strategies.improver import Improver
 
 
 class GaussianProcess(FittedStrategy[A]):
     """Strategy that proposes the architecture with the highest expected improvement under a Gaussian process.
 
     In an asynchronous search, it fits the process again for each question. ``Improvement`` describes the process, and
-    how it treats pending architectures.
+    how it treats pending architectures. With several objectives, it proposes the architecture with the highest expected
+    hypervolume improvement (see ``FrontImprovement``).
     """
 
     asks_singly = True
+    takes_objectives = True
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
         super().__init__(space, seed)

@@ -6,7 +6,6 @@ from typing import Generic, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.config.strategies import SOURCES
 from seminas.controller.gaussian_process import (
     Groups,
     expected_improvement,
@@ -15,10 +14,7 @@ from seminas.controller.gaussian_process import (
 )
 from seminas.controller.targets import clipped, rank_quantiles, standardised
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import NUM_PARENTS, Strategy
 
-NUM_RANDOM = 100
-"""Number of random candidates in a space that is too large to list."""
 STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
 MAX_PENDING = 250
@@ -106,15 +102,20 @@ class Improvement(Generic[A]):
         mean, deviation = self._process.predict(views.groups)
         return mean + (views.prior - self._center), deviation
 
-    def gain(self, views: Views) -> NDArray[np.float64]:
-        """Return the expected improvement of architectures, ``[n]``."""
+    def gain(self, views: Views, architectures: Sequence[A] = ()) -> NDArray[np.float64]:
+        """Return the expected improvement of architectures, ``[n]``.
+
+        Args:
+            views: The architectures as the process reads them.
+            architectures: The architectures. Only a gain that depends on exact costs needs them.
+        """
         if self._best is None:
             self._best = float(self._predict(self._views)[0].max())
         return expected_improvement(*self._predict(views), self._best)
 
     def best_of(self, candidates: Sequence[A], views: Views, known: Collection[A]) -> A | None:
         """Return the candidate with the highest gain that is not known, or None if all are known."""
-        order = np.argsort(-self.gain(views), kind="stable")
+        order = np.argsort(-self.gain(views, candidates), kind="stable")
         return next((candidates[i] for i in order if candidates[i] not in known), None)
 
     def climb(self, sources: Mapping[str, Sequence[A]], known: Collection[A]) -> tuple[A, str] | None:
@@ -134,7 +135,7 @@ class Improvement(Generic[A]):
         for source, candidates in sources.items():
             starts = [a for a in candidates if a not in known]
             if starts:
-                gains = self.gain(views_of(self._space, starts))
+                gains = self.gain(views_of(self._space, starts), starts)
                 best = np.argsort(-gains, kind="stable")[:STARTS]
                 origins += [source] * len(best)
                 places += [starts[i] for i in best]
@@ -146,7 +147,7 @@ class Improvement(Generic[A]):
         while moving:
             near = [[a for a in self._space.neighbors(places[k]) if a not in known] for k in moving]
             flat = [a for part in near for a in part]
-            gains = self.gain(views_of(self._space, flat)) if flat else np.empty(0)
+            gains = self.gain(views_of(self._space, flat), flat) if flat else np.empty(0)
             after, first = [], 0
             for k, part in zip(moving, near, strict=True):
                 of_part = gains[first : first + len(part)]
@@ -160,66 +161,3 @@ class Improvement(Generic[A]):
             moving = after
         k = int(values.argmax())
         return places[k], origins[k]
-
-
-class Improver(Generic[A]):
-    """Choice of architectures with the highest expected improvement, from candidates that fit the size of the space.
-
-    If the space has at most ``pool`` architectures, all of them are candidates. Otherwise the choice climbs from
-    candidates of several sources: random architectures, neighbors of the best ones, and candidates of the strategy,
-    which come from gradient steps.
-    """
-
-    def __init__(self, strategy: Strategy[A], pool: int, sources: Collection[str] = SOURCES) -> None:
-        """Initialize the choice for a strategy, with the sources of its candidates."""
-        self._strategy, self._pool, self._sources = strategy, pool, sources
-        self._all: tuple[list[A], Views] | None = None
-
-    def choose(
-        self,
-        n: int,
-        labeled: Mapping[A, float],
-        pending: Collection[A],
-        made: Sequence[A],
-        rng: np.random.Generator,
-    ) -> tuple[list[A], dict[A, str]]:
-        """Return new architectures, ``n`` or fewer if the space has no more, and the source of each.
-
-        Args:
-            n: Number of architectures.
-            labeled: Accuracy of each labeled architecture, a fraction. At least two.
-            pending: Architectures that are being evaluated.
-            made: Candidates of the strategy. Their source is ``gradient``.
-            rng: Random generator.
-        """
-        strategy, known = self._strategy, set(self._strategy.known(pending))
-        improvement = Improvement(strategy.space, labeled, pending)
-        sees_all = strategy.sees_all(self._pool)
-        sources: dict[str, Sequence[A]] = {}
-        if not sees_all:
-            drawn = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
-            sources = {"gradient": made, "neighbors": strategy.near_best(NUM_PARENTS), "random": drawn}
-            sources = {name: sources[name] for name in self._sources}
-        chosen: dict[A, str] = {}
-        while len(chosen) < n:
-            taken = known | set(chosen)
-            if sees_all:
-                best = improvement.best_of(*self._space(rng), taken)
-                climbed = None if best is None else (best, "gradient" if best in made else "space")
-            else:
-                climbed = improvement.climb(sources, taken)
-            if climbed is None:
-                break
-            architecture, source = climbed
-            chosen[architecture] = source
-            if len(chosen) < n:
-                improvement.believe([architecture])
-        full = strategy.filled(chosen, n, rng, known)
-        return full, dict.fromkeys(full, "random") | chosen
-
-    def _space(self, rng: np.random.Generator) -> tuple[list[A], Views]:
-        """Return all architectures of the space, and their features."""
-        if self._all is None:
-            architectures = self._strategy.candidates(self._pool, rng)
-            self._all = architectures, views_of(self._strategy.space, architectures)
-        return self._all

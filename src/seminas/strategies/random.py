@@ -9,6 +9,8 @@ from seminas.strategies.base import Proposal, Strategy
 class RandomSearch(Strategy[A]):
     """Strategy that draws uniformly from the architectures not evaluated yet (Li and Talwalkar, UAI 2019)."""
 
+    takes_objectives = True
+
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` random new architectures."""
         return Proposal(self.space.sample(n, rng, exclude=self.taken))

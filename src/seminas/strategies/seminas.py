@@ -11,10 +11,13 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
+from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
-from seminas.strategies.improvement import Improver
+from seminas.strategies.front import gains_of_predictions
+from seminas.strategies.goals import Goals, best_first
+from seminas.strategies.improver import Improver
 
 SIZES_WITH_PROCESS = ROUND_SIZES._replace(first=20, share=0.2)
 """Sizes of rounds with a Gaussian process, which needs fewer labels. NAS-Bench-Macro decided them."""
@@ -45,8 +48,13 @@ class SemiNAS(ControllerStrategy[A]):
     In an asynchronous search without such a process, the members also answer the questions beyond a round. Their draws
     differ, so they propose different architectures while evaluations are pending (Thompson sampling in parallel,
     Kandasamy et al., AISTATS 2018). Nothing is proposed that every member scores like a pending architecture.
+
+    With several objectives, the process selects by expected hypervolume improvement (see ``FrontImprovement``). A
+    member selects the candidate that would improve the hypervolume most if its predictions were true. Gradient steps
+    start from the best architectures by dominance.
     """
 
+    takes_objectives = True
     has_process = True
     """Whether a Gaussian process teaches and selects where the settings leave this open."""
 
@@ -73,6 +81,19 @@ class SemiNAS(ControllerStrategy[A]):
         self._last_choice: tuple[_Choice[A], NDArray[np.int64], list[A]] | None = None
         """Candidates of the last fit, each member's order of them, and the chosen ones."""
 
+    def pursue(self, goals: Goals[A]) -> None:
+        """Prepare for several objectives. If more than one is measured, the process selects all architectures.
+
+        Raises:
+            UserError: The settings ask for no process, and the controller cannot model all measured objectives.
+        """
+        super().pursue(goals)
+        if len(goals.objectives.measured) > 1:
+            if self.settings.improvement not in (None, 1) or not self.has_process:
+                allowed = "1 with more than one measured objective"
+                raise config_error("strategy.improvement", self.settings.improvement, allowed)
+            self._part_of_process, self.asks_singly = 1.0, True
+
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return architectures from gradient steps and favorites of the members, and those that a process selects.
 
@@ -98,9 +119,21 @@ class SemiNAS(ControllerStrategy[A]):
         scores = fit.controller.scores(candidates)
         choice = _Choice(candidates, scores)
         taken, kinds = self.taken, choice.kinds_of(self.pending)
-        of_gradient = choice.take(n - round(self.settings.favorites * n), choice.rows_of(made), taken, kinds)
-        chosen = list(of_gradient)
+        rows = choice.rows_of(made)
         orders = np.argsort(-scores, axis=1, kind="stable")
+        if self.goals is not None:
+            gains = gains_of_predictions(
+                self.goals,
+                fit.labeled,
+                self.further,
+                sum(a in fit.labeled for a in self.first_round),
+                candidates,
+                np.stack([fit.controller.targets.accuracies(s) for s in scores]),
+            )
+            orders = np.argsort(-gains, axis=1, kind="stable")
+            rows = sorted(rows, key=lambda row: -gains[:, row].mean())
+        of_gradient = choice.take(n - round(self.settings.favorites * n), rows, taken, kinds)
+        chosen = list(of_gradient)
         for k in range(n - len(chosen)):
             chosen += choice.take(1, orders[(self.round + k) % len(orders)], taken, kinds)
         self._last_choice = choice, orders, chosen
@@ -143,7 +176,11 @@ class SemiNAS(ControllerStrategy[A]):
             self._part_of_process == 1 and "gradient" not in self.settings.sources
         ):
             return []
-        seeds = sorted(accuracies, key=lambda a: -accuracies[a])[: self.settings.num_seeds]
+        seeds = sorted(accuracies, key=lambda a: -accuracies[a])
+        if self.goals is not None and len(self.goals.objectives.measured) == 1:
+            of_seeds = self.goals.scores(seeds, [accuracies[a] for a in seeds], self.further)
+            seeds = [seeds[i] for i in best_first(of_seeds)]
+        seeds = seeds[: self.settings.num_seeds]
         wanted = round(self.settings.overgenerate * n)
         return improve(controller, seeds, wanted, self.taken, self.settings)
 

@@ -6,18 +6,27 @@ import numpy as np
 
 from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
+from seminas.controller.fitted import Controller
+from seminas.errors import UserError
+from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
+from seminas.strategies.front import gains_of_predictions
+from seminas.strategies.goals import Goals
 
 
 class SemiNASEvolution(ControllerStrategy[A]):
     """Strategy in which regularized evolution proposes children and the controller selects the best children.
 
     In an asynchronous search, a child is never an architecture that is being evaluated, as in steady-state evolution.
+
+    With several objectives, the children are those of NSGA-II. The controller selects the children that improve the
+    hypervolume most, in expectation over the predictions of its members. Only one objective may be measured.
     """
 
+    takes_objectives = True
     decodes = False
 
     def __init__(
@@ -35,6 +44,36 @@ class SemiNASEvolution(ControllerStrategy[A]):
         )
         self.evolution = Evolution(space, seed, sizes)
 
+    def pursue(self, goals: Goals[A]) -> None:
+        """Prepare for several objectives.
+
+        Raises:
+            UserError: More than one objective is measured.
+        """
+        super().pursue(goals)
+        self.evolution.pursue(goals)
+        if len(goals.objectives.measured) > 1:
+            measured = ", ".join(metric.name for metric in goals.objectives.measured)
+            raise UserError(
+                f"{KEY}: strategy SemiNASEvolution takes one measured objective, and {measured} are measured; "
+                "gaussian_process and seminas take several"
+            )
+
+    def _best_children(self, controller: Controller[A], children: list[A]) -> list[A]:
+        """Return children in the order of their predicted accuracy, or of the hypervolume improvement, best first."""
+        if self.goals is None or not children:
+            return ranked(controller, children)
+        scores = controller.scores(children)
+        gains = gains_of_predictions(
+            self.goals,
+            self.labeled,
+            self.further,
+            sum(a in self.labeled for a in self.first_round),
+            children,
+            np.stack([controller.targets.accuracies(s) for s in scores]),
+        ).mean(axis=0)
+        return [children[i] for i in np.argsort(-gains, kind="stable")]
+
     def round_ended(self, architectures: Sequence[A]) -> None:
         """Pass the accuracies of a round on to the evolution."""
         self.evolution.tell(architectures, [self.told[a] for a in architectures])
@@ -47,12 +86,12 @@ class SemiNASEvolution(ControllerStrategy[A]):
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return the ``n`` children with the highest predicted accuracy."""
         children = self.evolution.children(self.settings.children * n, rng, self.taken)
-        chosen = ranked(fit.controller, children)[:n]
+        chosen = self._best_children(fit.controller, children)[:n]
         return chosen, dict.fromkeys(chosen, "children")
 
     def propose_more_fitted(self, n: int, pending: Collection[A], rng: np.random.Generator) -> Proposal[A]:
         """Propose the best of further children, predicted by the controller of this round."""
         controller = self.controller_of_round
         children = self.evolution.children(self.settings.children * n, rng, self.known(pending))
-        chosen = ranked(controller, children)[:n]
+        chosen = self._best_children(controller, children)[:n]
         return Proposal(chosen, predictions_of(controller, chosen), origins=dict.fromkeys(chosen, "children"))

@@ -1,0 +1,86 @@
+"""Candidates for the expected improvement, and the choice among them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Generic
+
+import numpy as np
+
+from seminas.config.strategies import SOURCES
+from seminas.spaces.base import A
+from seminas.strategies.base import NUM_PARENTS, Strategy
+from seminas.strategies.front import FrontImprovement
+from seminas.strategies.improvement import Improvement, Views, views_of
+
+NUM_RANDOM = 100
+"""Number of random candidates in a space that is too large to list."""
+
+
+class Improver(Generic[A]):
+    """Choice of architectures with the highest expected improvement, from candidates that fit the size of the space.
+
+    If the space has at most ``pool`` architectures, all of them are candidates. Otherwise the choice climbs from
+    candidates of several sources: random architectures, neighbors of the best ones, and candidates of the strategy,
+    which come from gradient steps.
+    """
+
+    def __init__(self, strategy: Strategy[A], pool: int, sources: Collection[str] = SOURCES) -> None:
+        """Initialize the choice for a strategy, with the sources of its candidates."""
+        self._strategy, self._pool, self._sources = strategy, pool, sources
+        self._all: tuple[list[A], Views] | None = None
+
+    def choose(
+        self,
+        n: int,
+        labeled: Mapping[A, float],
+        pending: Collection[A],
+        made: Sequence[A],
+        rng: np.random.Generator,
+    ) -> tuple[list[A], dict[A, str]]:
+        """Return new architectures, ``n`` or fewer if the space has no more, and the source of each.
+
+        Args:
+            n: Number of architectures.
+            labeled: Accuracy of each labeled architecture, a fraction. At least two.
+            pending: Architectures that are being evaluated.
+            made: Candidates of the strategy. Their source is ``gradient``.
+            rng: Random generator.
+        """
+        strategy, known = self._strategy, set(self._strategy.known(pending))
+        improvement = self._improvement(labeled, pending)
+        sees_all = strategy.sees_all(self._pool)
+        sources: dict[str, Sequence[A]] = {}
+        if not sees_all:
+            drawn = strategy.space.sample(NUM_RANDOM, rng, exclude=known)
+            sources = {"gradient": made, "neighbors": strategy.near_best(NUM_PARENTS), "random": drawn}
+            sources = {name: sources[name] for name in self._sources}
+        chosen: dict[A, str] = {}
+        while len(chosen) < n:
+            taken = known | set(chosen)
+            if sees_all:
+                best = improvement.best_of(*self._space(rng), taken)
+                climbed = None if best is None else (best, "gradient" if best in made else "space")
+            else:
+                climbed = improvement.climb(sources, taken)
+            if climbed is None:
+                break
+            architecture, source = climbed
+            chosen[architecture] = source
+            if len(chosen) < n:
+                improvement.believe([architecture])
+        full = strategy.filled(chosen, n, rng, known)
+        return full, dict.fromkeys(full, "random") | chosen
+
+    def _improvement(self, labeled: Mapping[A, float], pending: Collection[A]) -> Improvement[A]:
+        """Return the expected improvement, or the expected hypervolume improvement with several objectives."""
+        strategy = self._strategy
+        if strategy.goals is None:
+            return Improvement(strategy.space, labeled, pending)
+        num_first = sum(a in labeled for a in strategy.first_round)
+        return FrontImprovement(strategy.space, labeled, pending, strategy.goals, strategy.further, num_first)
+
+    def _space(self, rng: np.random.Generator) -> tuple[list[A], Views]:
+        """Return all architectures of the space, and their features."""
+        if self._all is None:
+            architectures = self._strategy.candidates(self._pool, rng)
+            self._all = architectures, views_of(self._strategy.space, architectures)
+        return self._all
