@@ -18,6 +18,8 @@ Search = Callable[[EnumerableSpace[Any], NDArray[np.float64], Objectives, int, i
 evaluations. It returns the row of each evaluated architecture in order."""
 POPULATION = 20
 """Size of the population of pymoo's NSGA-II, and number of random architectures of BoTorch's process, as of ours."""
+NUM_DRAWS = 64
+"""Number of quasi-random draws of BoTorch's acquisition function."""
 PATIENCE = 50
 """Number of generations in a row without a new architecture, after which random ones follow."""
 
@@ -109,7 +111,7 @@ def botorch_ehvi(
     from botorch.models import ModelList, SingleTaskGP
     from botorch.models.deterministic import GenericDeterministicModel
     from botorch.models.transforms import Standardize
-    from botorch.sampling import SobolQMCNormalSampler
+    from botorch.sampling.get_sampler import get_sampler
     from botorch.utils.multi_objective.box_decompositions.non_dominated import (
         FastNondominatedPartitioning,
     )
@@ -142,7 +144,7 @@ def botorch_ehvi(
             model,
             reference,
             FastNondominatedPartitioning(reference, values[found]),
-            sampler=SobolQMCNormalSampler(torch.Size([64]), seed=seed),
+            sampler=get_sampler(model.posterior(inputs[:1]), torch.Size([NUM_DRAWS]), seed=seed),
         )
         with torch.no_grad():
             parts = [acquisition(part[:, None]) for part in inputs.split(2048)]
