@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import fmean, median
 
 from peers_parts.searches import Row
-from seminas.report.plots import curves
+from seminas.report.curves import over_evaluations
+from seminas.report.plots import lines
 from seminas.report.runs import Run, Setting
 from seminas.report.section import Section, as_markdown, percent
 from seminas.report.statistics import LEAST_PAIRS, table
@@ -84,7 +85,8 @@ def write_summary(rows: Sequence[Row], folder: Path) -> str:
     for number, part in zip(numbers, sections, strict=True):
         order = [cells[0] for cells in part.rows]
         settings = settings_of([row for row in rows if row.queries == number])
-        figure = curves(sorted(settings, key=lambda setting: order.index(setting.strategy)))
+        ordered = sorted(settings, key=lambda setting: order.index(setting.strategy))
+        figure = lines(over_evaluations(ordered))
         figure.savefig(folder / f"curves-{number}.png", dpi=110)
     return text
 

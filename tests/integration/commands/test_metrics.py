@@ -14,8 +14,9 @@ from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.loop.figures import predictions, search_curve
 from seminas.loop.wandb_media import columns, media
+from seminas.report.curves import over_evaluations
 from seminas.report.page import sections
-from seminas.report.plots import curves
+from seminas.report.plots import lines
 from seminas.report.runs import group, read_runs
 from seminas.report.section import as_csv, as_markdown
 from seminas.runs.archive import MemoryArchive
@@ -248,7 +249,7 @@ def test_a_report_names_the_loss_and_ranks_by_it(searched: Any, tmp_path: Path) 
     ranks = [1.5 if a == b else 1.0 if a < b else 2.0 for a, b in zip(*tests.values(), strict=True)]
     row = first if first["setting"] == "random" else second
     assert float(row["rank"]) == sum(ranks) / 2
-    axes = curves(settings).axes
+    axes = lines(over_evaluations(settings)).axes
     assert [ax.get_ylabel() for ax in axes] == [
         "val_loss of the best so far (nats)",
         "test_loss of the best so far (nats)",
