@@ -23,7 +23,7 @@ from seminas.config.predictors import (
 )
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
-from seminas.config.spaces import MobileNetSettings, SequenceSettings
+from seminas.config.spaces import MobileNetSettings, SequenceSettings, TTSSettings
 from seminas.config.strategies import (
     BananasSettings,
     EvolutionSettings,
@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     "space": {
         "sequence": SequenceSettings,
         "mobilenet": MobileNetSettings,
+        "tts": TTSSettings,
     },
     "strategy": {
         "evolution": EvolutionSettings,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import config_error
 
 BINS = 64
 """Default number of values of an interval of floats.
@@ -62,3 +63,29 @@ class MobileNetSettings(Settings):
     num_classes: int = setting(1000, at_least=1)
     factor: float = setting(1.0, above=0, at_most=100)
     stem_stride: int = setting(2, at_least=1, at_most=2)
+
+
+@dataclass
+class TTSSettings(Settings):
+    """The speech space.
+
+    Attributes:
+        width: Number of channels of a standalone network.
+        supernet_width: Number of channels of the supernet.
+        phonemes: Number of phonemes of the sentence for which multiply-adds are stated.
+        frames: Number of mel frames of this sentence.
+    """
+
+    KEY: ClassVar[str] = "space"
+
+    _target_: str = "seminas.spaces.tts.TTS"
+    width: int = setting(256, at_least=8, unit="channels")
+    supernet_width: int = setting(64, at_least=8, unit="channels")
+    phonemes: int = setting(80, at_least=1)
+    frames: int = setting(570, at_least=1)
+
+    def check_together(self, key: str) -> None:
+        """Refuse widths that eight heads cannot share."""
+        for name, width in (("width", self.width), ("supernet_width", self.supernet_width)):
+            if width % 8:
+                raise config_error(f"{key}.{name}", width, "a multiple of 8")
