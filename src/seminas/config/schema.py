@@ -24,6 +24,7 @@ from seminas.config.predictors import (
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
 from seminas.config.spaces import MobileNetSettings, SequenceSettings, TTSSettings
+from seminas.config.speech import EspeakSettings, LJSpeechSettings
 from seminas.config.strategies import (
     BananasSettings,
     EvolutionSettings,
@@ -73,6 +74,10 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "cifar10": Cifar10Settings,
         "folder": FolderSettings,
         "shards": ShardSettings,
+    },
+    "speech": {
+        "ljspeech": LJSpeechSettings,
+        "espeak": EspeakSettings,
     },
     "model": {
         "controller": ControllerPredictorSettings,
