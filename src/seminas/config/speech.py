@@ -33,6 +33,7 @@ class SpeechSettings(Settings):
         stop_weight: Weight of a last frame in the stop logit's loss.
         guided_attention: Weight of the loss that keeps attention near the diagonal (Tachibana et al., ICASSP 2018). 0
             means no such loss, as in the paper.
+        sharpening: Power of the magnitudes before Griffin-Lim makes a recording of frames.
         objective: Measure that a search maximizes, and that chooses the checkpoint to keep.
     """
 
@@ -53,6 +54,7 @@ class SpeechSettings(Settings):
     batch_frames: int = setting(31_250, at_least=4, unit="frames")
     stop_weight: float = setting(5.0, above=0)
     guided_attention: float = setting(0.0, at_least=0)
+    sharpening: float = setting(1.5, above=0, may_change=True)
     objective: str = setting("diagonal_focus_rate", choices=OBJECTIVES)
 
     def check_together(self, key: str) -> None:
@@ -105,6 +107,7 @@ class EspeakSettings(SpeechSettings):
     num_val: int = setting(40, at_least=1, unit="utterances")
     num_test: int = setting(40, at_least=1, unit="utterances")
     batch_frames: int = setting(1_250, at_least=4, unit="frames")
+    sharpening: float = setting(1.0, above=0, may_change=True)
     root: str | None = setting(None)
     voices: list[str] = setting(["en-us", "en-us+f3", "en-us+m3"], distinct=True)
     speeds: list[int] = setting([180, 210], at_least=80, at_most=450, distinct=True, unit="words per minute")

@@ -255,6 +255,5 @@ class SupernetResult(Result):
 
 
 KINDS: dict[str, type[Result]] = {
-    kind.KIND: kind
-    for kind in (SearchResult, PredictorResult, TrainingResult, SpeechResult, SupernetResult)
+    kind.KIND: kind for kind in (SearchResult, PredictorResult, TrainingResult, SpeechResult, SupernetResult)
 }

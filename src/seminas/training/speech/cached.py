@@ -25,7 +25,16 @@ SHARD = 256
 """Number of utterances in a file. A process that is killed loses the features of one file."""
 VERSION = 1
 """Version of the features. Another version has other files."""
-FEATURE_SETTINGS = ("language", "sample_rate", "window", "hop", "low_hz", "high_hz", "max_frames", "max_phonemes")
+FEATURE_SETTINGS = (
+    "language",
+    "sample_rate",
+    "window",
+    "hop",
+    "low_hz",
+    "high_hz",
+    "max_frames",
+    "max_phonemes",
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,12 @@ class Unusable:
     reason: str
 
 
-NO_TEXT, NO_WAV, TOO_LONG, NO_PHONEMES = "empty transcript", "missing or broken WAV", "too long", "no phonemes"
+NO_TEXT, NO_WAV, TOO_LONG, NO_PHONEMES = (
+    "empty transcript",
+    "missing or broken WAV",
+    "too long",
+    "no phonemes",
+)
 REASONS = (NO_TEXT, NO_WAV, TOO_LONG, NO_PHONEMES)
 
 

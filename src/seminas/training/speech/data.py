@@ -90,9 +90,7 @@ class SpeechData(pl.LightningDataModule):
         position = self._position()
         # Lightning restores a loader's position only in the middle of an epoch.
         position.epoch = 0 if self.trainer is None else self.trainer.current_epoch
-        return TrainLoader(
-            self._spoken["train"], position, batch_sampler=position, collate_fn=collated
-        )
+        return TrainLoader(self._spoken["train"], position, batch_sampler=position, collate_fn=collated)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return this process's share of the validation utterances, in order."""
@@ -113,9 +111,7 @@ class SpeechData(pl.LightningDataModule):
         return [len(utterance.mel) for utterance in self.splits["train"]]
 
     def _position(self) -> FramePosition:
-        return FramePosition(
-            self._frames(), self.settings.batch_frames, self.seed, *self._rank_and_number()
-        )
+        return FramePosition(self._frames(), self.settings.batch_frames, self.seed, *self._rank_and_number())
 
     def _rank_and_number(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -17,8 +17,8 @@ FLOOR = 1e-5
 MEAN, DEVIATION = -5.0, 2.5
 """Mean and deviation of the logarithms that make the frames of speech about standard. They are constants, so that frames
 of different corpora are equal."""
-SHARPENING, ITERATIONS = 1.5, 60
-"""Power of the magnitudes before Griffin-Lim, and its number of iterations, as in the paper."""
+ITERATIONS = 60
+"""Number of iterations of Griffin-Lim, as in the paper."""
 
 
 def audio_libraries() -> tuple[Any, Any]:
@@ -99,7 +99,7 @@ class MelFrames:
         magnitudes = (frames.detach().float().cpu().T * DEVIATION + MEAN).exp()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            wave: Tensor = griffin_lim(inverse(magnitudes).clamp(min=0) ** SHARPENING)
+            wave: Tensor = griffin_lim(inverse(magnitudes).clamp(min=0) ** self._settings.sharpening)
         samples: NDArray[np.float32] = (0.9 * wave / wave.abs().max().clamp(min=FLOOR)).numpy()
         return samples
 

@@ -46,7 +46,12 @@ def measures(network: Any, batch: Batch, settings: SpeechSettings, seed: int) ->
     values = {name: torch.tensor([rates[name] for rates in found]) for name in RATES}
     each = [
         losses(
-            Spoken(predicted.mel[i : i + 1], predicted.stop[i : i + 1], [a[i : i + 1] for a in predicted.attention], most),
+            Spoken(
+                predicted.mel[i : i + 1],
+                predicted.stop[i : i + 1],
+                [a[i : i + 1] for a in predicted.attention],
+                most,
+            ),
             Batch(*(part[i : i + 1] for part in batch)),
             settings.stop_weight,
         )

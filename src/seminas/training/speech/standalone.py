@@ -83,11 +83,12 @@ class SpeechJob(StandaloneJob):
             "networks": self.recipe.networks,
             "symbols": list(data.symbols.names),
             "speech": self.config["data"]["speech"],
-            "frames_per_phoneme": max(f / p for f, p in zip(lengths["frames"], lengths["phonemes"], strict=True)),
+            "frames_per_phoneme": max(
+                f / p for f, p in zip(lengths["frames"], lengths["phonemes"], strict=True)
+            ),
             "val": result.val,
             "test": result.test,
         }
         write_json(self.folder / "network.json", description, indent=2)
         export_weights(self.folder, network.cpu())
         return result
-
