@@ -40,7 +40,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     Raises:
         UserError: The config or the folder is not valid, or a process failed.
     """
-    result = run_once(config, folder, quiet, train_network, print_result)
+    result: Trained | None = run_once(config, folder, quiet, train_network, print_result)
     if result is None:
         return 0.0
     if isinstance(result, SpeechResult):

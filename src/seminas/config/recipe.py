@@ -25,8 +25,8 @@ class Recipe(Settings):
         per_batch: Number of images in the global batch to which ``learning_rate`` applies. For another global batch the
             learning rate is scaled in proportion. Null means no scaling.
         schedule: Schedule of the learning rate: ``one_cycle``, ``cosine`` (falls to zero), ``exponential`` (multiplied
-            by ``gamma`` after each epoch), ``constant``, or ``inverse_sqrt`` (Vaswani et al., NeurIPS 2017, section 5.3:
-            rises for ``warmup_steps`` steps and then falls with the square root of the steps).
+            by ``gamma`` after each epoch), ``constant``, or ``inverse_sqrt`` (rises for ``warmup_steps`` steps and then
+            falls with the square root of the steps; Vaswani et al., NeurIPS 2017, section 5.3).
         gamma: Factor of the ``exponential`` schedule for each epoch.
         warmup_epochs: Number of epochs of the linear rise before the ``cosine`` schedule.
         warmup_steps: Number of optimizer steps of the linear rise of the ``inverse_sqrt`` schedule.

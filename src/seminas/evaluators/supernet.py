@@ -65,8 +65,8 @@ class SupernetEvaluator(Evaluator[A]):
             speech: Section ``data.speech`` of the config, in place of ``data.images``.
 
         Raises:
-            UserError: The space has no supernet for the data, the devices or images do not fit the settings, or the checkpoint
-                ``start_from`` does not exist or does not fit the supernet.
+            UserError: The space has no supernet for the data, the devices or the data do not fit the settings, or the
+                checkpoint ``start_from`` does not exist or does not fit the supernet.
         """
         capability = HasSupernet if speech is None else HasSpeechSupernet
         self._space: Any = require(space, capability, "evaluator=supernet")

@@ -210,7 +210,7 @@ class SupernetJob:
         """
         device = self.device(gpu)
         images = self.make_images()
-        network: Any = self.module(images).network.to(device)  # type: ignore[operator,union-attr]
+        network: Any = self.module(images).network.to(device)
         layout = torch.channels_last if uses_channels_last(self.recipe, device) else torch.preserve_format
         network = network.to(memory_format=layout)
         validation = [(x.to(device, memory_format=layout), y.to(device)) for x, y in images.share("val")]

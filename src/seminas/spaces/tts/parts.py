@@ -89,7 +89,8 @@ class Attention(nn.Module):
         )
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = x.unflatten(2, (self.heads, -1))
+        return split.transpose(1, 2)
 
     def _join(self, x: Tensor) -> Tensor:
         joined: Tensor = self.out(x.transpose(1, 2).flatten(2))

@@ -136,7 +136,7 @@ def _read(path: Path) -> list[Utterance | Unusable] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             about = parse_json(file.metadata()["utterances"])
             return [
                 Unusable(item["name"], item["reason"])

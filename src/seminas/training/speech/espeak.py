@@ -95,15 +95,15 @@ def speak(text: str, voice: str, speed: int) -> tuple[NDArray[np.float32], int]:
     library, rate = _library()
     pieces: list[NDArray[np.int16]] = []
 
-    @_Callback
     def collect(samples: Any, number: int, events: Any) -> int:
         if samples and number > 0:
             pieces.append(np.ctypeslib.as_array(samples, (number,)).astype(np.int16))
         return 0
 
+    callback = _Callback(collect)
     data = text.encode()
     with _lock:
-        library.espeak_SetSynthCallback(collect)
+        library.espeak_SetSynthCallback(callback)
         library.espeak_SetVoiceByName(voice.encode())
         library.espeak_SetParameter(_RATE, speed, 0)
         library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 0, 0, _UTF8, None, None)
@@ -112,4 +112,4 @@ def speak(text: str, voice: str, speed: int) -> tuple[NDArray[np.float32], int]:
     loud = np.flatnonzero(np.abs(samples) > 200)
     if len(loud):
         samples = samples[max(0, loud[0] - rate // 40) : loud[-1] + rate // 40]
-    return samples.astype(np.float32) / 2**15, rate
+    return samples.astype(np.float32) / np.float32(2**15), rate

@@ -15,8 +15,8 @@ from seminas.spaces.tts.network import NUM_MELS
 FLOOR = 1e-5
 """Smallest magnitude before the logarithm."""
 MEAN, DEVIATION = -5.0, 2.5
-"""Mean and deviation of the logarithms that make the frames of speech about standard. They are constants, so that frames
-of different corpora are equal."""
+"""Mean and deviation of the logarithms, so that the frames of speech are about standard. They are constants, so that
+frames of different corpora are comparable."""
 ITERATIONS = 60
 """Number of iterations of Griffin-Lim, as in the paper."""
 
@@ -89,7 +89,10 @@ class MelFrames:
         return ((mel.clamp(min=FLOOR).log() - MEAN) / DEVIATION).T.contiguous()
 
     def samples(self, frames: Tensor) -> NDArray[np.float32]:
-        """Return samples from -1 to 1 of frames ``[t, NUM_MELS]`` by Griffin-Lim. The same frames give the same samples."""
+        """Return samples from -1 to 1 of frames ``[t, NUM_MELS]`` by Griffin-Lim.
+
+        The same frames give the same samples.
+        """
         inverse = self._torchaudio.transforms.InverseMelScale(
             n_stft=self._settings.window // 2 + 1, driver="gelsd", **self._filters
         )

@@ -49,7 +49,7 @@ def losses(spoken: Spoken, batch: Batch, stop_weight: float) -> Losses:
 
 
 def _guide(spoken: Spoken, batch: Batch, mask: Tensor) -> Tensor:
-    """Return the sum over the frames of attention times a penalty, the mean over decoder layers of their first heads."""
+    """Return the sum over the frames of attention times a penalty. It is the mean of the first heads."""
     t, s = batch.mel.shape[1], batch.phonemes.shape[1]
     frame = torch.arange(t, device=batch.mel.device)[None, :, None] / batch.mel_lengths[:, None, None]
     phoneme = torch.arange(s, device=batch.mel.device)[None, None, :] / batch.lengths[:, None, None]
