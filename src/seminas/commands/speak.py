@@ -9,7 +9,7 @@ from seminas.commands.errors import user_errors
 from seminas.errors import UserError, first_line
 
 if TYPE_CHECKING:
-    from seminas.training.speech.voice import Voice, Vocoder
+    from seminas.training.speech.voice import Vocoder, Voice
 
 Run = Annotated[Path, typer.Argument(help="Finished run folder of seminas-train on speech.")]
 VocoderName = Annotated[
@@ -100,17 +100,18 @@ def _voice(run: Path, vocoder: str | None) -> "tuple[Voice, Vocoder]":
 
 
 def _config(run: Path) -> Any:
-    """Return the config of a run on speech.
+    """Return the config of a finished run on speech.
 
     Raises:
-        UserError: The folder holds no run on speech.
+        UserError: The folder holds no such run.
     """
     from seminas.runs.folder import RunFolder
+    from seminas.runs.results import SpeechResult
 
-    config = RunFolder(run).config()
-    if config is None or not isinstance(config.get("data"), dict) or "speech" not in config["data"]:
-        raise UserError(f"{run}: is no run of seminas-train on speech")
-    return config
+    result = RunFolder(run).result()
+    if not isinstance(result, SpeechResult):
+        raise UserError(f"{run}: is no finished run of seminas-train on speech")
+    return result.config
 
 
 def _made(name: str, key: str) -> Any:

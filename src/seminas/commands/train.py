@@ -8,10 +8,10 @@ import numpy as np
 from seminas.commands.architecture import exists, read_architecture
 from seminas.commands.job import command_line, run_once
 from seminas.commands.training import claimed_by_first_rank, learns_speech, training_parts
-from seminas.errors import UserError, first_line
+from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SpeechResult, TrainingResult
+from seminas.runs.results import Result, SpeechResult, TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, BuildsSpeechNetworks
 from seminas.storage.values import Config
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from seminas.training.standalone import StandaloneJob
 
-Trained = TrainingResult | SpeechResult
 _FIXED_SCHEDULES = ("one_cycle", "cosine")
 
 
@@ -40,15 +39,16 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     Raises:
         UserError: The config or the folder is not valid, or a process failed.
     """
-    result: Trained | None = run_once(config, folder, quiet, train_network, print_result)
+    result = run_once(config, folder, quiet, train_network, print_result)
     if result is None:
         return 0.0
     if isinstance(result, SpeechResult):
         return result.value
+    assert isinstance(result, TrainingResult)
     return result.test_accuracy if result.val_accuracy is None else result.val_accuracy
 
 
-def train_network(config: Config, folder: RunFolder, quiet: bool) -> Trained | None:
+def train_network(config: Config, folder: RunFolder, quiet: bool) -> Result | None:
     """Check the config, and train on all processes.
 
     Returns:
@@ -91,6 +91,8 @@ def _checked_job(config: Config, folder: RunFolder, quiet: bool) -> tuple["Stand
     capability = BuildsSpeechNetworks if speech else BuildsNetworks
     space, recipe, trainer = training_parts(config, "seminas-train", capability)
     architecture = _architecture(space, config)
+    if speech and set(config["export"]) - {"safetensors"}:
+        raise config_error("export", ",".join(config["export"]), "safetensors with data.speech")
     check_exports(config["export"])
     for key in folder.extensions(config):
         if recipe.schedule in _FIXED_SCHEDULES:
@@ -136,11 +138,12 @@ def _architecture(space: SearchSpace, config: Config) -> Any:
         raise UserError(f"{key}={value}: {error}") from error
 
 
-def print_result(result: Trained, folder: Path) -> None:
+def print_result(result: Result, folder: Path) -> None:
     """Print the result as a table."""
     from rich.console import Console
     from rich.table import Table
 
+    assert isinstance(result, TrainingResult | SpeechResult)
     table = Table(title=f"{result.space} {result.key}", show_header=False)
     skipped: tuple[str, int]
     if isinstance(result, SpeechResult):

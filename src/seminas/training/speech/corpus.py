@@ -5,13 +5,16 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from seminas.config.speech import EspeakSettings
 from seminas.errors import UserError, first_line
 from seminas.storage.files import as_json, cache_dir, write_file
-from seminas.training.speech.espeak import speak
+from seminas.training.speech import speaking
+from seminas.training.speech.espeak import check_voice
 from seminas.training.speech.features import audio_libraries
 from seminas.training.speech.sentences import NUM_SENTENCES, sentences, speaker
 
@@ -79,6 +82,8 @@ def make_corpus(settings: EspeakSettings) -> Path:
             f"data.speech.num_train={settings.num_train}: there are {NUM_SENTENCES} sentences, "
             f"{number} with validation and test"
         )
+    for voice in settings.voices:
+        check_voice(voice, "data.speech.voices")
     made_of = {
         "number": number,
         "voices": list(settings.voices),
@@ -108,13 +113,19 @@ def make_corpus(settings: EspeakSettings) -> Path:
 
 
 def _speak_all(folder: Path, settings: EspeakSettings, texts: list[str]) -> None:
-    _, soundfile = audio_libraries()
+    """Speak texts in a process of their own, see ``speaking``, and write their transcripts."""
+    audio_libraries()
     (folder / WAVS).mkdir(parents=True)
-    lines = []
+    lines, sentences_to_speak = [], []
     for number, text in enumerate(texts):
         voice, speed = speaker(text, len(settings.voices), len(settings.speeds))
-        samples, rate = speak(text, settings.voices[voice], settings.speeds[speed])
         name = f"S{number:05d}"
-        soundfile.write(folder / WAVS / f"{name}.wav", samples, rate, "PCM_16")
+        path = folder / WAVS / f"{name}.wav"
+        sentences_to_speak.append([str(path), text, settings.voices[voice], settings.speeds[speed]])
         lines.append(f"{name}|{text}|{text}\n")
+    command = [sys.executable, "-m", speaking.__name__]
+    ended = subprocess.run(command, input=json.dumps(sentences_to_speak), capture_output=True, text=True)
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
+        raise UserError(f"the corpus cannot be spoken: {reason}")
     write_file(folder / METADATA, "".join(lines).encode())

@@ -46,6 +46,17 @@ def _library() -> tuple[Any, int]:
     return library, int(rate)
 
 
+def fix_seed() -> None:
+    """Fix the seed of espeak-ng's random numbers. Versions before 1.52 have no seed.
+
+    Raises:
+        UserError: There is no espeak-ng.
+    """
+    library, _ = _library()
+    if hasattr(library, "espeak_ng_SetRandSeed"):
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+
+
 def check_voice(voice: str, key: str) -> None:
     """Check that espeak-ng has a voice.
 
@@ -65,6 +76,8 @@ def phonemes(text: str, language: str) -> list[str]:
         UserError: There is no such language, or no espeak-ng.
     """
     check_voice(language, "data.speech.language")
+    if not any(character.isalnum() for character in text):
+        return []  # espeak-ng would speak the names of the punctuation marks.
     library, _ = _library()
     found: list[str] = []
     with _lock:

@@ -60,7 +60,8 @@ class SpeechSupernetJob(SupernetJob):
         """See the base class. The pre-net's dropout is the same for all architectures."""
         device = self.device(gpu)
         data = self.data()
-        network: Any = self.module(data).network.to(device).eval()
+        network: Any = self.module(data).network
+        network = network.to(device).eval()
         batches = [Batch(*(part.to(device) for part in batch)) for batch in data.share("val")]
         found = []
         with mixed_precision(self.trainer, device):
