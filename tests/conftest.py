@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +67,25 @@ def configure() -> Callable[..., dict[str, Any]]:
         return checked(compose(command, overrides), command)
 
     return configured
+
+
+@pytest.fixture(scope="session")
+def speech_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache folder in which the tests of speech share a corpus."""
+    return tmp_path_factory.mktemp("speech")
+
+
+@pytest.fixture(scope="module")
+def speech_cache(speech_folder: Path) -> Iterator[Path]:
+    """Use the shared cache folder in a module."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SEMINAS_CACHE", str(speech_folder))
+        yield speech_folder
+
+
+@pytest.fixture(scope="module")
+def corpus(speech_cache: Path) -> Any:
+    """Return a small corpus that espeak-ng speaks."""
+    from spoken import small_corpus
+
+    return small_corpus()

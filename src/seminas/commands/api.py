@@ -20,7 +20,7 @@ from seminas.config.messages import no_option, one_line
 from seminas.config.names import override_value
 from seminas.errors import UserError
 from seminas.runs.folder import NO_RUN, RunFolder
-from seminas.runs.results import Result, SearchResult, TrainingResult
+from seminas.runs.results import Result, SearchResult, SpeechResult, TrainingResult
 from seminas.storage.values import Json
 
 PathLike = str | os.PathLike[str]
@@ -70,14 +70,14 @@ def train(
     folder: PathLike | None = None,
     quiet: bool = False,
     **settings: Json,
-) -> TrainingResult:
+) -> TrainingResult | SpeechResult:
     """Train one network to the end, as ``seminas-train`` does.
 
     Args:
         overrides, config_dir, folder, quiet, settings: The same arguments as of ``search``.
 
     Returns:
-        The result.
+        The result. Of speech, it is a ``SpeechResult``.
 
     Raises:
         UserError: A setting or the folder is not valid, or the training cannot continue.
@@ -85,7 +85,9 @@ def train(
     with hydra_unchanged():  # A command registers with Hydra.
         from seminas.commands.train import run
 
-    return _result(TrainingResult, _run("train", run, overrides, config_dir, folder, quiet, settings))
+    path = _run("train", run, overrides, config_dir, folder, quiet, settings)
+    result = load_run(path)
+    return result if isinstance(result, SpeechResult) else _result(TrainingResult, path)
 
 
 def load_run(folder: PathLike) -> Result:

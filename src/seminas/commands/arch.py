@@ -58,10 +58,16 @@ def show(
         ),
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="Image file for a drawing.")] = None,
+    phonemes: Annotated[
+        int | None, typer.Option(min=1, help="Phonemes of a sentence, for space tts.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Mel frames of a sentence, for space tts.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print an architecture's key and tokens, and the parameters and MACs of its network and of each part."""
-    from seminas.spaces.capabilities import BuildsNetworks, reference_image
+    from seminas.spaces.capabilities import BuildsNetworks, BuildsSpeechNetworks, reference_image
     from seminas.spaces.cost import count_macs, count_parameters, parts
 
     space = load_space(name) if name is not None else _space_of(Path(architecture))
@@ -82,6 +88,12 @@ def show(
         about["image"] = list(image)
         about |= {"parameters": count_parameters(network), "macs": count_macs(network, image)}
         costs = parts(network, image)
+    if isinstance(space, BuildsSpeechNetworks):
+        from seminas.spaces.tts.costs import described
+
+        about |= described(space, value, phonemes or space.phonemes, frames or space.frames)
+    elif phonemes is not None or frames is not None:
+        raise UserError(f"--phonemes, --frames: space={space.name} builds no speech networks")
     if figure is not None:
         from seminas.loop.drawing import draw_architecture
 

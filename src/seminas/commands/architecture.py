@@ -5,7 +5,7 @@ from typing import Any
 
 from seminas.errors import UserError, first_line
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SearchResult, TrainingResult
+from seminas.runs.results import SearchResult, SpeechResult, TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.files import parse_json
 
@@ -52,7 +52,7 @@ def architecture_of(folder: RunFolder) -> Any:
     result = folder.result()
     if isinstance(result, SearchResult):
         return result.best_architecture
-    if isinstance(result, TrainingResult):
+    if isinstance(result, TrainingResult | SpeechResult):
         return result.architecture
     kind = "has no result yet" if result is None else f"is a run of {result.KIND}, without one architecture"
     raise UserError(f"{folder}: {kind}")

@@ -10,6 +10,7 @@ from seminas.commands.data import data
 from seminas.commands.experiments import add_experiments
 from seminas.commands.report import dashboard, report
 from seminas.commands.space import space
+from seminas.commands.speak import intelligibility, speak
 from seminas.commands.status import status
 from seminas.commands.sweep import sweep
 
@@ -19,12 +20,14 @@ app = typer.Typer(
     help="Semi-supervised neural architecture search. seminas COMMAND --help explains a command.",
 )
 add_experiments(app)
-RUNS, SPACES = "Runs and sweeps", "Spaces, architectures and tables"
+RUNS, SPACES, SPEECH = "Runs and sweeps", "Spaces, architectures and tables", "Speech"
 COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
     "status": (RUNS, status, "Print the state of a run. Example: seminas status RUN"),
     "cancel": (RUNS, cancel, "Cancel the Slurm jobs of a run or a sweep. Example: seminas cancel RUN"),
     "report": (RUNS, report, "Compare runs on one page. Example: seminas report runs"),
     "dashboard": (RUNS, dashboard, "Save a W&B view of ablations. Example: seminas dashboard"),
+    "speak": (SPEECH, speak, "Speak a text with a trained network. Example: seminas speak RUN 'hello'"),
+    "intelligibility": (SPEECH, intelligibility, "Measure word errors. Example: seminas intelligibility RUN"),
 }
 GROUPS = {
     "sweep": (RUNS, sweep, "Watch and resume sweeps. Example: seminas sweep status DIR"),

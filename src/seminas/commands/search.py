@@ -76,7 +76,8 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     space: SearchSpace = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
-        context |= {"images": data["images"], "recipe": read(data["recipe"], "data.recipe", Recipe)}
+        context |= {kind: data[kind] for kind in ("images", "speech") if kind in data}
+        context |= {"recipe": read(data["recipe"], "data.recipe", Recipe)}
     evaluator = build_evaluator(config["evaluator"], context)
     with closing(evaluator):
         check_metrics(evaluator.metric, evaluator.metrics)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from seminas.commands.job import command_line, run_once
-from seminas.commands.training import claimed_by_first_rank, training_parts
+from seminas.commands.training import claimed_by_first_rank, learns_speech, training_parts
+from seminas.errors import UserError
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import Measured, SupernetResult
@@ -42,6 +43,10 @@ def train_supernet(config: Config, folder: RunFolder, quiet: bool) -> SupernetRe
     from seminas.training.devices import num_local_processes
     from seminas.training.supernet import SupernetJob
 
+    if learns_speech(config["data"]):
+        raise UserError(
+            "seminas-supernet: trains on images; with data.speech use seminas-search evaluator=supernet"
+        )
     space, recipe, trainer = training_parts(config, "seminas-supernet", HasSupernet)
     job = SupernetJob(
         space,

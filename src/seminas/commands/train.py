@@ -7,16 +7,18 @@ import numpy as np
 
 from seminas.commands.architecture import exists, read_architecture
 from seminas.commands.job import command_line, run_once
-from seminas.commands.training import claimed_by_first_rank, training_parts
-from seminas.errors import UserError, first_line
+from seminas.commands.training import claimed_by_first_rank, learns_speech, training_parts
+from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import TrainingResult
+from seminas.runs.results import Result, SpeechResult, TrainingResult
 from seminas.spaces.base import SearchSpace
-from seminas.spaces.capabilities import BuildsNetworks
+from seminas.spaces.capabilities import BuildsNetworks, BuildsSpeechNetworks
 from seminas.storage.values import Config
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from seminas.training.standalone import StandaloneJob
 
 _FIXED_SCHEDULES = ("one_cycle", "cosine")
@@ -32,7 +34,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
 
     Returns:
         The validation accuracy of the weights that are kept, a fraction. Without validation images it is their test
-        accuracy. 0 on every rank but the first.
+        accuracy. Of speech, it is the objective. 0 on every rank but the first.
 
     Raises:
         UserError: The config or the folder is not valid, or a process failed.
@@ -40,10 +42,13 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     result = run_once(config, folder, quiet, train_network, print_result)
     if result is None:
         return 0.0
+    if isinstance(result, SpeechResult):
+        return result.value
+    assert isinstance(result, TrainingResult)
     return result.test_accuracy if result.val_accuracy is None else result.val_accuracy
 
 
-def train_network(config: Config, folder: RunFolder, quiet: bool) -> TrainingResult | None:
+def train_network(config: Config, folder: RunFolder, quiet: bool) -> Result | None:
     """Check the config, and train on all processes.
 
     Returns:
@@ -66,7 +71,7 @@ def train_network(config: Config, folder: RunFolder, quiet: bool) -> TrainingRes
     result = folder.result()
     if result is None:
         raise UserError(f"{folder}: training ended before its end; the same command goes on")
-    assert isinstance(result, TrainingResult)
+    assert isinstance(result, TrainingResult | SpeechResult)
     return result
 
 
@@ -79,10 +84,15 @@ def _checked_job(config: Config, folder: RunFolder, quiet: bool) -> tuple["Stand
     from seminas.training.checkpoints import last_checkpoint
     from seminas.training.devices import num_local_processes
     from seminas.training.export import check_exports
+    from seminas.training.speech.standalone import SpeechJob
     from seminas.training.standalone import StandaloneJob
 
-    space, recipe, trainer = training_parts(config, "seminas-train", BuildsNetworks)
+    speech = learns_speech(config["data"])
+    capability = BuildsSpeechNetworks if speech else BuildsNetworks
+    space, recipe, trainer = training_parts(config, "seminas-train", capability)
     architecture = _architecture(space, config)
+    if speech and set(config["export"]) - {"safetensors"}:
+        raise config_error("export", ",".join(config["export"]), "safetensors with data.speech")
     check_exports(config["export"])
     for key in folder.extensions(config):
         if recipe.schedule in _FIXED_SCHEDULES:
@@ -91,12 +101,13 @@ def _checked_job(config: Config, folder: RunFolder, quiet: bool) -> tuple["Stand
                 "exponential and constant go on"
             )
     last_checkpoint(folder.path)  # One that cannot be read ends the command here.
-    job = StandaloneJob(space, architecture, recipe, trainer, folder.path, config, quiet)
-    images = job.images()
+    kind = SpeechJob if speech else StandaloneJob
+    job = kind(space, architecture, recipe, trainer, folder.path, config, quiet)
+    data = job.data()
     num_processes = num_local_processes(trainer)
-    images.check_batches(num_processes)
+    data.check_batches(num_processes)
     try:
-        job.network(images)
+        job.network(data)
     except Exception as error:  # A network may raise any exception for wrong arguments.
         raise UserError(
             f"recipe.networks.{space.name}: {type(error).__name__}: {first_line(error)}"
@@ -127,12 +138,31 @@ def _architecture(space: SearchSpace, config: Config) -> Any:
         raise UserError(f"{key}={value}: {error}") from error
 
 
-def print_result(result: TrainingResult, folder: Path) -> None:
+def print_result(result: Result, folder: Path) -> None:
     """Print the result as a table."""
     from rich.console import Console
     from rich.table import Table
 
+    assert isinstance(result, TrainingResult | SpeechResult)
     table = Table(title=f"{result.space} {result.key}", show_header=False)
+    skipped: tuple[str, int]
+    if isinstance(result, SpeechResult):
+        for split, values in (("validation", result.val), ("test", result.test)):
+            for name, value in values.items():
+                table.add_row(f"{split} {name.replace('_', ' ')}", f"{value:.4f}")
+        skipped = ("skipped utterances", sum(result.skipped.values()))
+    else:
+        _add_accuracies(table, result)
+        skipped = ("skipped images", result.skipped_images)
+    table.add_row("parameters", f"{result.parameters:,}")
+    table.add_row("MACs", f"{result.macs:,}")
+    table.add_row(skipped[0], str(skipped[1]))
+    table.add_row("epochs", str(result.epochs))
+    table.add_row("folder", str(folder))
+    Console().print(table)
+
+
+def _add_accuracies(table: "Table", result: TrainingResult) -> None:
     accuracies = {
         "validation accuracy": result.val_accuracy,
         "test accuracy": result.test_accuracy,
@@ -141,12 +171,6 @@ def print_result(result: TrainingResult, folder: Path) -> None:
     for title, value in accuracies.items():
         if value is not None:
             table.add_row(title, f"{100 * value:.2f}%")
-    table.add_row("parameters", f"{result.parameters:,}")
-    table.add_row("MACs", f"{result.macs:,}")
-    table.add_row("skipped images", str(result.skipped_images))
-    table.add_row("epochs", str(result.epochs))
-    table.add_row("folder", str(folder))
-    Console().print(table)
 
 
 main = command_line("train", run)

@@ -1,7 +1,7 @@
 """Build the parts of a training from a config, for ``seminas-train`` and ``seminas-supernet``."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from seminas.config.build import build_section, read_section
@@ -47,6 +47,11 @@ def training_parts(config: Config, command: str, capability: type[Any]) -> Train
     require(space, capability, command)
     check_devices(trainer)
     return TrainingParts(space, recipe, trainer)
+
+
+def learns_speech(data: Mapping[str, Any]) -> bool:
+    """Return whether a section ``data`` is of speech, with ``data.speech`` in place of ``data.images``."""
+    return "speech" in data
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
 from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
 
-_TARGETS = ("space", "strategy", "evaluator", "model", "data.images")
+_TARGETS = ("space", "strategy", "evaluator", "model", "data.images", "data.speech")
 """Keys of sections with a ``_target_``."""
 _RATIOS = {"search": "strategy", "predictor": "model"}
 """Section with the setting ``pseudo_label_ratio``, and section whose target uses this setting."""
@@ -105,6 +105,12 @@ def _check_together(values: Config) -> None:
         raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
     if evaluator.endswith("training.TrainingEvaluator") and not values.get("data"):
         raise UserError("data: must be set with evaluator=training, such as data=digits")
+    data = values.get("data") or {}
+    if isinstance(data, dict) and "speech" in data:
+        if "images" in data:
+            raise UserError("data.speech: data.images is set as well, one of them will do")
+        if evaluator.endswith("training.TrainingEvaluator"):
+            raise UserError("evaluator=training: trains on images; with data.speech use evaluator=supernet")
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

@@ -8,12 +8,14 @@ from omegaconf import MISSING
 
 from seminas.config.fields import Settings, check_group, setting
 from seminas.config.proxies import PROXIES, RANK_MEAN, ProxyNetworkSettings
-from seminas.config.recipe import Recipe
+from seminas.config.recipe import INVERSE_SQRT, Recipe
 from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
 
 ENGINES = ("processes", "ray", "slurm")
 """Engines that run trainings."""
+ENDLESS_SCHEDULES = ("exponential", "constant", INVERSE_SQRT)
+"""Schedules of the learning rate that do not depend on the end of the training."""
 MEASURING_ENGINES = ("processes", "ray")
 """Engines that measure the architectures of a supernet."""
 OURS = ("array", "error", "job-name", "nodes", "ntasks-per-node", "open-mode", "output", "signal", "time")
@@ -281,6 +283,7 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
         super().check_together(key)
         if self.isolate:
             raise config_error(f"{key}.isolate", self.isolate, "false with evaluator=supernet")
-        if self.recipe.schedule not in ("exponential", "constant"):
-            raise config_error(f"{key}.recipe.schedule", self.recipe.schedule, "exponential or constant")
+        if self.recipe.schedule not in ENDLESS_SCHEDULES:
+            allowed = "exponential, constant or inverse_sqrt"
+            raise config_error(f"{key}.recipe.schedule", self.recipe.schedule, allowed)
         check_sandwich(self.sandwich, self.trainer, f"{key}.trainer")

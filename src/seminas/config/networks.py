@@ -56,9 +56,25 @@ class MobileNetNetwork(Settings):
     dropout: float = setting(0.0, at_least=0, below=1)
 
 
+@dataclass
+class TTSNetwork(Settings):
+    """Network of the speech space. The settings of the space determine its width.
+
+    Attributes:
+        dropout: Dropout probability of each sublayer in training.
+        prenet_dropout: Dropout probability of the decoder's pre-net. It is always on.
+    """
+
+    KEY: ClassVar[str] = "recipe.networks.tts"
+
+    dropout: float = setting(0.1, at_least=0, below=1)
+    prenet_dropout: float = setting(0.5, at_least=0, below=1)
+
+
 NETWORKS: dict[str, type[Settings]] = {
     "nasbench101": NASBench101Network,
     "nasbench201": NASBench201Network,
     "mobilenet": MobileNetNetwork,
+    "tts": TTSNetwork,
 }
 """Settings class of the skeleton of each space, by the name of the space."""

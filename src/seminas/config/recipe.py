@@ -9,13 +9,14 @@ from seminas.config.fields import Settings, setting
 from seminas.config.networks import NETWORKS
 from seminas.errors import config_error
 
-SCHEDULES = ("one_cycle", "cosine", "exponential", "constant")
+INVERSE_SQRT = "inverse_sqrt"
+SCHEDULES = ("one_cycle", "cosine", "exponential", "constant", INVERSE_SQRT)
 AUGMENTATIONS = ("paper", "randaugment", "flip")
 
 
 @dataclass
 class Recipe(Settings):
-    """Training of a network by SGD with a schedule of the learning rate.
+    """Training of a network, by SGD on images and by Adam on speech, with a schedule of the learning rate.
 
     Attributes:
         epochs: Number of passes over the training images.
@@ -24,10 +25,12 @@ class Recipe(Settings):
         per_batch: Number of images in the global batch to which ``learning_rate`` applies. For another global batch the
             learning rate is scaled in proportion. Null means no scaling.
         schedule: Schedule of the learning rate: ``one_cycle``, ``cosine`` (falls to zero), ``exponential`` (multiplied
-            by ``gamma`` after each epoch) or ``constant``.
+            by ``gamma`` after each epoch), ``constant``, or ``inverse_sqrt`` (rises for ``warmup_steps`` steps and then
+            falls with the square root of the steps; Vaswani et al., NeurIPS 2017, section 5.3).
         gamma: Factor of the ``exponential`` schedule for each epoch.
         warmup_epochs: Number of epochs of the linear rise before the ``cosine`` schedule.
-        momentum: Momentum of SGD.
+        warmup_steps: Number of optimizer steps of the linear rise of the ``inverse_sqrt`` schedule.
+        momentum: Momentum of SGD, or the first beta of Adam, which trains speech.
         nesterov: Whether SGD uses Nesterov's momentum.
         decay_norms: Whether weight decay also applies to biases and BatchNorm parameters.
         label_smoothing: Label smoothing of the cross-entropy in training, a fraction.
@@ -53,6 +56,7 @@ class Recipe(Settings):
     schedule: str = setting("one_cycle", choices=SCHEDULES)
     gamma: float = setting(0.97, above=0)
     warmup_epochs: float = setting(0.0, at_least=0, unit="epochs")
+    warmup_steps: int = setting(4000, at_least=1, unit="steps")
     momentum: float = setting(0.9, at_least=0, below=1)
     nesterov: bool = True
     decay_norms: bool = True

@@ -61,6 +61,7 @@ _RECIPE: Config = {
     "schedule": "one_cycle",
     "gamma": 0.97,
     "warmup_epochs": 0.0,
+    "warmup_steps": 4000,
     "momentum": 0.9,
     "nesterov": True,
     "decay_norms": True,
@@ -82,6 +83,7 @@ _NETWORKS: dict[str, Config] = {
     },
     "nasbench201": {"channels": 16, "cells_per_stage": 5, "num_stages": 3},
     "mobilenet": {"dropout": 0.0},
+    "tts": {"dropout": 0.1, "prenet_dropout": 0.5},
 }
 """Default skeletons of version 0.1, which its configs left out."""
 _WITH_PSEUDO_LABELS = (

@@ -25,7 +25,8 @@ from seminas.config.predictors import (
 from seminas.config.proxies import ProxySettings
 from seminas.config.recipe import Recipe
 from seminas.config.search import SearchSettings
-from seminas.config.spaces import MobileNetSettings, SequenceSettings
+from seminas.config.spaces import MobileNetSettings, SequenceSettings, TTSSettings
+from seminas.config.speech import EspeakSettings, LJSpeechSettings
 from seminas.config.strategies import (
     BananasSettings,
     EvolutionSettings,
@@ -52,6 +53,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
     "space": {
         "sequence": SequenceSettings,
         "mobilenet": MobileNetSettings,
+        "tts": TTSSettings,
     },
     "strategy": {
         "evolution": EvolutionSettings,
@@ -76,6 +78,10 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "cifar10": Cifar10Settings,
         "folder": FolderSettings,
         "shards": ShardSettings,
+    },
+    "speech": {
+        "ljspeech": LJSpeechSettings,
+        "espeak": EspeakSettings,
     },
     "model": {
         "controller": ControllerPredictorSettings,

@@ -95,3 +95,29 @@ def check_latency(settings: SequenceSettings | MobileNetSettings, key: str) -> N
         raise config_error(
             f"{key}.max_latency_ms", f"{settings.max_latency_ms:g}", f"null without {key}.latency"
         )
+
+
+@dataclass
+class TTSSettings(Settings):
+    """The speech space.
+
+    Attributes:
+        width: Number of channels of a standalone network.
+        supernet_width: Number of channels of the supernet.
+        phonemes: Number of phonemes of the sentence for which multiply-adds are stated.
+        frames: Number of mel frames of this sentence.
+    """
+
+    KEY: ClassVar[str] = "space"
+
+    _target_: str = "seminas.spaces.tts.TTS"
+    width: int = setting(256, at_least=8, unit="channels")
+    supernet_width: int = setting(64, at_least=8, unit="channels")
+    phonemes: int = setting(80, at_least=1)
+    frames: int = setting(570, at_least=1)
+
+    def check_together(self, key: str) -> None:
+        """Refuse widths that eight heads cannot share."""
+        for name, width in (("width", self.width), ("supernet_width", self.supernet_width)):
+            if width % 8:
+                raise config_error(f"{key}.{name}", width, "a multiple of 8")

@@ -13,11 +13,11 @@ from seminas.evaluators.evaluation import Evaluation
 from seminas.execution.base import LostError
 from seminas.execution.ray_tasks import RayTasks
 from seminas.spaces.base import A, SearchSpace
-from seminas.spaces.capabilities import HasSupernet, require
-from seminas.spaces.cost import count_parameters
+from seminas.spaces.capabilities import HasSpeechSupernet, HasSupernet, require
 from seminas.storage.files import write_json
 from seminas.storage.typed import read_typed
 from seminas.training.devices import check_devices, num_local_processes
+from seminas.training.speech.supernet import SpeechSupernetJob
 from seminas.training.supernet import SupernetJob
 
 
@@ -37,6 +37,8 @@ class Phase:
 class SupernetEvaluator(Evaluator[A]):
     """Evaluator that trains a supernet and then measures architectures (Luo et al., NeurIPS 2020, section 4.2).
 
+    The data decides the metric: the validation accuracy of images, or a measure of attention of speech.
+
     Each round continues the training, so the accuracies of earlier rounds come from earlier weights. After each round,
     the search measures all earlier architectures again (``revised``). So it compares accuracies from the same weights.
     """
@@ -49,7 +51,8 @@ class SupernetEvaluator(Evaluator[A]):
         seed: int,
         folder: Path,
         settings: SupernetEvaluatorSettings,
-        images: Mapping[str, Any],
+        images: Mapping[str, Any] | None = None,
+        speech: Mapping[str, Any] | None = None,
     ) -> None:
         """Initialize the evaluator.
 
@@ -59,21 +62,26 @@ class SupernetEvaluator(Evaluator[A]):
             folder: Run folder. Its folder ``supernet/`` holds the checkpoints and logs of the supernet.
             settings: Settings of the supernet's training and of the devices.
             images: Section ``data.images`` of the config.
+            speech: Section ``data.speech`` of the config, in place of ``data.images``.
 
         Raises:
-            UserError: The space has no supernet, the devices or images do not fit the settings, or the checkpoint
-                ``start_from`` does not exist or does not fit the supernet.
+            UserError: The space has no supernet for the data, the devices or the data do not fit the settings, or the
+                checkpoint ``start_from`` does not exist or does not fit the supernet.
         """
-        self._space: Any = require(space, HasSupernet, "evaluator=supernet")
+        capability = HasSupernet if speech is None else HasSpeechSupernet
+        self._space: Any = require(space, capability, "evaluator=supernet")
         self._settings = settings
         check_devices(settings.trainer, "evaluator.trainer")
         supernet_folder = folder.absolute() / "supernet"
         start = None if settings.start_from is None else Path(settings.start_from)
         if start is not None and not start.is_file():
             raise config_error("evaluator.start_from", start, "a checkpoint of seminas-supernet")
-        self._job = SupernetJob(
+        data = images if speech is None else speech
+        if data is None:
+            raise UserError("evaluator=supernet: needs data, such as data=imagenet")
+        self._job = (SupernetJob if speech is None else SpeechSupernetJob)(
             space,
-            images,
+            data,
             settings.recipe,
             settings.trainer,
             supernet_folder,
@@ -83,13 +91,14 @@ class SupernetEvaluator(Evaluator[A]):
             start,
         )
         self._phases_file = supernet_folder / "phases.json"
-        self._known: dict[A, float] = {}
+        self._known: dict[A, dict[str, float]] = {}
         self._known_at_step = -1
-        # Find errors of the supernet and of the images now, before the training.
-        made = self._job.make_images()
+        self.metric, self.metrics = self._job.metric, self._job.metrics
+        # Find errors of the supernet and of the data now, before the training.
+        made = self._job.data()
         made.check_batches(num_local_processes(settings.trainer))
         self._job.module(made)
-        self._num_classes, self._in_channels = made.num_classes, made.in_channels
+        self._data = made
         self._ray = RayTasks(self._job, settings.ray) if settings.engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -108,15 +117,16 @@ class SupernetEvaluator(Evaluator[A]):
         values = self._measure(architectures)
         cost = (time.perf_counter() - start) / len(values)
         for position, value in enumerate(values):
-            yield position, Evaluation(value, cost)
+            further = {metric.name: value[metric.name] for metric in self.metrics}
+            yield position, Evaluation(value[self.metric.name], cost, metrics=further)
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
-        """Return the accuracies of architectures with the current weights of the supernet, fractions."""
-        return self._measure(architectures)
+        """Return the values of architectures with the current weights of the supernet."""
+        return [values[self.metric.name] for values in self._measure(architectures)]
 
     def num_parameters(self, architecture: A) -> int:
         """Return the number of trainable parameters of the architecture's standalone network."""
-        return count_parameters(self._space.build_network(architecture, self._num_classes, self._in_channels))
+        return self._job.num_parameters(architecture, self._data)
 
     def _phases(self) -> list[Phase]:
         return read_typed(self._phases_file, list[Phase], "list of phases") or []
@@ -129,20 +139,22 @@ class SupernetEvaluator(Evaluator[A]):
             self.note(f"training the supernet to step {steps:,}")
             self._job.on_all_processes("train", steps)
 
-    def _measure(self, architectures: Sequence[A]) -> list[float]:
-        """Return accuracies with the current weights, fractions. Measure each architecture once for these weights."""
+    def _measure(self, architectures: Sequence[A]) -> list[dict[str, float]]:
+        """Return all metrics with the current weights by name. Measure each architecture once for these weights."""
         step = self._job.step()
         if step != self._known_at_step:
             self._known, self._known_at_step = {}, step
         new = [a for a in architectures if a not in self._known]
         if new:
             self.note(f"measuring {len(new)} architectures")
-            measured = self._job.measured(new) if self._ray is None else self._measured_on_ray(new, self._ray)
+            measured = (
+                self._job.measured_values(new) if self._ray is None else self._measured_on_ray(new, self._ray)
+            )
             self._known |= dict(zip(new, measured, strict=True))
         return [self._known[a] for a in architectures]
 
-    def _measured_on_ray(self, architectures: Sequence[A], engine: RayTasks) -> list[float]:
-        """Return accuracies, fractions, measured on Ray.
+    def _measured_on_ray(self, architectures: Sequence[A], engine: RayTasks) -> list[dict[str, float]]:
+        """Return all metrics by name, measured on Ray.
 
         Each worker gets one part of the architectures, and loads the supernet once for its part.
 
@@ -150,9 +162,9 @@ class SupernetEvaluator(Evaluator[A]):
             UserError: A worker died twice.
         """
         number = min(engine.num_workers, len(architectures))
-        values: dict[A, float] = {}
+        values: dict[A, dict[str, float]] = {}
         parts = [list(architectures[i::number]) for i in range(number)]
-        for i, part in engine.calls("accuracies", [(part,) for part in parts]):
+        for i, part in engine.calls("values", [(part,) for part in parts]):
             if isinstance(part, LostError):
                 raise UserError(
                     f"evaluator.engine=ray: a worker died twice ({part}); the same command goes on"

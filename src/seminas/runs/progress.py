@@ -5,7 +5,7 @@ from datetime import timedelta
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import ACCURACY, metric_of
 from seminas.runs.records import HISTORY
-from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
+from seminas.runs.results import PredictorResult, SearchResult, SpeechResult, SupernetResult, TrainingResult
 
 
 def progress_of(folder: RunFolder) -> dict[str, str]:
@@ -20,6 +20,8 @@ def progress_of(folder: RunFolder) -> dict[str, str]:
         names = ("val_accuracy", "test_accuracy", "mean_val_accuracy", "kendall_tau")
         values = {name: getattr(result, name, None) for name in names}
         lines |= {name: f"{value:.4f}" for name, value in values.items() if value is not None}
+    if isinstance(result, SpeechResult):
+        lines |= {f"val_{name}": f"{value:.4f}" for name, value in result.val.items()}
     if folder.has_history():
         lines |= _search_progress(folder)
     if isinstance(result, SearchResult) and result.test_value is not None:

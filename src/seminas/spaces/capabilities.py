@@ -85,6 +85,51 @@ class HasStages(BuildsNetworks[A_contra], Protocol[A_contra]):
 
 
 @runtime_checkable
+class BuildsSpeechNetworks(Protocol[A_contra]):
+    """Capability to build the text-to-speech network of an architecture, for ``data=ljspeech`` and the like.
+
+    The space also has the attributes ``phonemes`` and ``frames``, the length of the sentence for the stated cost of a
+    network.
+    """
+
+    phonemes: int
+    frames: int
+
+    def build_speech_network(self, architecture: A_contra, num_symbols: int, **skeleton: Any) -> "nn.Module":
+        """Return the network of an architecture.
+
+        Its methods ``forward`` and ``decode`` are those of ``seminas.spaces.tts.network.TTSNetwork``.
+
+        Args:
+            architecture: Architecture of the space.
+            num_symbols: Number of phonemes and other symbols.
+            skeleton: Keyword arguments of this space from ``recipe.networks`` in the config.
+        """
+        ...
+
+    def macs(self, architecture: A_contra, phonemes: int | None = None, frames: int | None = None) -> int:
+        """Return the multiply-adds of the standalone network in one pass over a sentence."""
+        ...
+
+
+@runtime_checkable
+class HasSpeechSupernet(Protocol[_A]):
+    """Capability to build a supernet of text-to-speech networks, for ``evaluator=supernet``."""
+
+    def build_speech_supernet(self, num_symbols: int, **skeleton: Any) -> "nn.Module":
+        """Return the supernet. Its methods are those of ``seminas.spaces.tts.network.Supernet``."""
+        ...
+
+    def path(self, architecture: _A) -> list[str]:
+        """Return the names of an architecture's operations in the supernet, one for each position."""
+        ...
+
+    def extremes(self) -> tuple[_A, _A]:
+        """Return the architecture of the largest network and the architecture of the smallest network."""
+        ...
+
+
+@runtime_checkable
 class HasExactCosts(Protocol[A_contra]):
     """Capability to state the cost of a network without building it."""
 
@@ -97,6 +142,8 @@ _LACKS = {
     BuildsNetworks: "builds no networks (method build_network)",
     HasStages: "has no networks of stages (methods build_network, stages)",
     HasSupernet: "has no supernet (methods build_supernet, path, extremes)",
+    BuildsSpeechNetworks: "builds no speech networks (method build_speech_network)",
+    HasSpeechSupernet: "has no supernet for speech (methods build_speech_supernet, path, extremes)",
 }
 
 
@@ -105,7 +152,7 @@ def require(space: Any, capability: type[Any], key: str) -> Any:
 
     Args:
         space: Space to check.
-        capability: ``BuildsNetworks`` or ``HasSupernet``.
+        capability: ``BuildsNetworks``, ``HasSupernet``, or one of these two for speech.
         key: Option that needs the capability, such as ``evaluator=training``.
 
     Raises:

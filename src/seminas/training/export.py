@@ -43,15 +43,10 @@ def export(
         description: Contents of ``network.json``.
         formats: Formats to write: ``safetensors``, ``onnx``.
     """
-    from safetensors.torch import save
-
     network = network.eval()
     write_json(folder / "network.json", description, indent=2)
     if "safetensors" in formats:
-        # A module may have two names, as in cells of NAS-Bench-101 whose input leads to the output. Each gets a copy.
-        weights = network.state_dict()
-        copied = {k: v.clone(memory_format=torch.contiguous_format) for k, v in weights.items()}
-        write_file(folder / "network.safetensors", save(copied))
+        export_weights(folder, network)
     if "onnx" in formats:
         batch = torch.export.Dim("batch")
         program = torch.onnx.export(
@@ -65,6 +60,16 @@ def export(
         )
         assert program is not None
         program.save(str(folder / "network.onnx"))
+
+
+def export_weights(folder: Path, network: nn.Module) -> None:
+    """Write the weights of a network on the CPU to ``network.safetensors`` in a folder."""
+    from safetensors.torch import save
+
+    # A module may have two names, as in cells of NAS-Bench-101 whose input leads to the output. Each gets a copy.
+    weights = network.state_dict()
+    copied = {k: v.clone(memory_format=torch.contiguous_format) for k, v in weights.items()}
+    write_file(folder / "network.safetensors", save(copied))
 
 
 def digest(network: nn.Module) -> str:

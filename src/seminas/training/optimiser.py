@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, OneCycleLR, SequentialLR
 
-from seminas.config.recipe import Recipe
-from seminas.training.data.images import Images
+from seminas.config.recipe import INVERSE_SQRT, Recipe
+
+SECOND_BETA = 0.98
+"""Decay of Adam's mean of squared gradients in the training of Transformers."""
 
 
 def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
@@ -31,13 +33,41 @@ def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
         weight_decay=recipe.weight_decay,
         fused=True if on_gpu and trainer.precision != "16-mixed" else None,
     )
-    steps_per_epoch, steps = _steps(trainer)
+    return _scheduled(optimizer, rate, recipe, *_steps(trainer))
+
+
+def adam(module: pl.LightningModule, recipe: Recipe, width: int) -> dict[str, Any]:
+    """Return Adam and a schedule by the recipe, in the form that ``configure_optimizers`` returns.
+
+    The first beta is ``recipe.momentum``, the second one is 0.98 (Vaswani et al., NeurIPS 2017, section 5.3). With the
+    schedule ``inverse_sqrt`` the rate is divided by the square root of the width.
+
+    Args:
+        module: Module whose trainer's data module knows its ``batches_per_epoch``.
+        recipe: Recipe of the training.
+        width: Number of channels of the network.
+    """
+    trainer: Any = module.trainer
+    rate = recipe.learning_rate / (width**0.5 if recipe.schedule == INVERSE_SQRT else 1.0)
+    optimizer = torch.optim.Adam(
+        _groups(module, recipe), rate, betas=(recipe.momentum, SECOND_BETA), weight_decay=recipe.weight_decay
+    )
+    return _scheduled(optimizer, rate, recipe, *_steps(trainer))
+
+
+def _scheduled(
+    optimizer: torch.optim.Optimizer, rate: float, recipe: Recipe, steps_per_epoch: int, steps: int
+) -> dict[str, Any]:
+    """Return an optimizer with the schedule of a recipe, which changes the learning rate after each step."""
     schedule: torch.optim.lr_scheduler.LRScheduler
     if recipe.schedule == "one_cycle":
         schedule = OneCycleLR(optimizer, rate, total_steps=steps)
     elif recipe.schedule in ("exponential", "constant"):
         gamma = recipe.gamma if recipe.schedule == "exponential" else 1.0
         schedule = LambdaLR(optimizer, lambda step: gamma ** (step // steps_per_epoch))
+    elif recipe.schedule == INVERSE_SQRT:
+        rise = recipe.warmup_steps**-1.5
+        schedule = LambdaLR(optimizer, lambda step: min((step + 1) ** -0.5, (step + 1) * rise))
     else:
         warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
         schedule = CosineAnnealingLR(optimizer, steps - warmup)
@@ -49,11 +79,11 @@ def sgd(module: pl.LightningModule, recipe: Recipe) -> dict[str, Any]:
 
 def _steps(trainer: pl.Trainer) -> tuple[int, int]:
     """Return the number of optimizer steps in an epoch and in the whole training."""
-    images = trainer.datamodule  # type: ignore[attr-defined]
+    data = trainer.datamodule  # type: ignore[attr-defined]
     epochs = max(1, trainer.max_epochs or 1)
-    if isinstance(images, Images):
+    if hasattr(data, "batches_per_epoch"):
         # Trainer.estimated_stepping_batches would create the loader before the checkpoint restores its position.
-        steps_per_epoch = -(-images.batches_per_epoch // trainer.accumulate_grad_batches)
+        steps_per_epoch = -(-data.batches_per_epoch // trainer.accumulate_grad_batches)
         ends = [epochs * steps_per_epoch] if (trainer.max_epochs or 0) > 0 else []
         return steps_per_epoch, min([*ends, trainer.max_steps] if trainer.max_steps > 0 else ends)
     steps = int(trainer.estimated_stepping_batches)

@@ -17,6 +17,7 @@ PRINT_EVERY_S = 30.0
 class ProgressDisplay(Callback):
     """Callback that shows steps, images per second of all processes, the last validation accuracy and the time left.
 
+    A data module may name its items otherwise (``unit``), and a module its validation measure (``monitor``).
     It logs ``images_per_s``. If images cannot be read, it also logs their number as ``skipped_images``.
     """
 
@@ -25,11 +26,13 @@ class ProgressDisplay(Callback):
         self._bar: Progress | None = None
         self._seen, self._since, self._printed = 0, 0.0, 0.0
         self._validated = ""
+        self._unit = "images"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the progress bar at the current step."""
         self._seen, self._since = 0, time.perf_counter()
         self._printed = self._since
+        self._unit = getattr(trainer.datamodule, "unit", self._unit)  # type: ignore[attr-defined]
         if self._quiet or not trainer.is_global_zero:
             return
         columns = (
@@ -55,7 +58,7 @@ class ProgressDisplay(Callback):
         """Update the progress bar, or print a line if the output is not a terminal."""
         self._seen += len(batch[0]) * trainer.world_size
         if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            pl_module.log("images_per_s", self._rate())
+            pl_module.log(f"{self._unit}_per_s", self._rate())
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, text=self._words())
             now = time.perf_counter()
@@ -69,7 +72,7 @@ class ProgressDisplay(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read the accuracy once. To read it at each step, the processor would wait for the GPU."""
-        accuracy = trainer.callback_metrics.get("val_accuracy")
+        accuracy = trainer.callback_metrics.get(getattr(pl_module, "monitor", "val_accuracy"))
         self._validated = "" if accuracy is None else f", val {float(accuracy):.4f}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -102,4 +105,4 @@ class ProgressDisplay(Callback):
         return self._seen / max(1e-9, time.perf_counter() - self._since)
 
     def _words(self) -> str:
-        return f"{self._rate():,.0f} images/s{self._validated}"
+        return f"{self._rate():,.0f} {self._unit}/s{self._validated}"

@@ -1,11 +1,13 @@
 """Training, evaluation and export of one network on each rank of ``seminas-train``."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -14,7 +16,7 @@ from seminas.config.trainer import TrainerSettings
 from seminas.execution.processes import raising_interrupts
 from seminas.runs.folder import RunFolder
 from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log_numbers
-from seminas.runs.results import TrainingResult
+from seminas.runs.results import Result, TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.cost import count_macs, count_parameters
 from seminas.storage.values import Config
@@ -64,70 +66,100 @@ class StandaloneJob:
         """Seed of the weights, of the order of the images, and of their augmentation."""
         return int(self.config["seed"])
 
-    def images(self) -> Images:
-        """Return the images. Their order and augmentation follow from the seed."""
+    @property
+    def monitor(self) -> str:
+        """Name of the validation measure that chooses the checkpoint to keep. Higher values are better."""
+        return "val_accuracy"
+
+    @property
+    def final(self) -> Sequence[str]:
+        """Names of the measures of the weights that are kept."""
+        return FINAL
+
+    def data(self) -> Any:
+        """Return the data module. Its order and augmentation follow from the seed."""
         return seeded_images(self.config["data"]["images"], self.seed, self.recipe.augmentation)
 
-    def network(self, images: Images) -> nn.Module:
-        """Return the untrained network for the images."""
+    def has_validation(self, data: Any) -> bool:
+        """Return whether the data has a validation split."""
+        return len(data.sources["val"]) > 0
+
+    def network(self, data: Any) -> nn.Module:
+        """Return the untrained network for the data."""
         skeleton = self.recipe.networks.get(self.space.name, {})
         network: nn.Module = self.space.build_network(  # type: ignore[attr-defined]
-            self.architecture, images.num_classes, images.in_channels, **skeleton
+            self.architecture, data.num_classes, data.in_channels, **skeleton
         )
         return network
+
+    def module(self, network: nn.Module, data: Any) -> pl.LightningModule:
+        """Return the module that trains the network."""
+        return Classifier(network, data.num_classes, self.recipe, self.seed)
+
+    def finish(self, trainer: pl.Trainer, network: Any, data: Any, measured: Mapping[str, float]) -> Result:
+        """Export the trained network, and return the result.
+
+        Args:
+            trainer: Trainer at the end of the training.
+            network: Network with the weights that are kept.
+            data: Data module.
+            measured: Measures of these weights by name.
+        """
+        result = TrainingResult(
+            space=self.space.name,
+            seed=self.seed,
+            architecture=self.space.to_json(self.architecture),
+            key=self.space.key(self.architecture),
+            epochs=trainer.current_epoch,
+            steps=trainer.global_step,
+            val_accuracy=measured.get("val_accuracy"),
+            val_top5=measured.get("val_top5"),
+            test_accuracy=measured["test_accuracy"],
+            test_top5=measured.get("test_top5"),
+            skipped_images=data.num_skipped,
+            parameters=count_parameters(network),
+            macs=count_macs(network.cpu(), data.image_shape),
+            config=self.config,
+            **RunFolder(self.folder).timing(),
+        )
+        description = _description(self, result, data)
+        export(self.folder, network, data.image_shape, description, self.config["export"])
+        return result
 
 
 def train(job: StandaloneJob) -> None:
     """Train, evaluate and export a network on this rank. Only the first rank writes the export and the result."""
-    images = job.images()
+    data = job.data()
     torch.manual_seed(job.seed)
-    network = job.network(images)
-    module = Classifier(network, images.num_classes, job.recipe, job.seed)
-    has_validation = len(images.sources["val"]) > 0
+    network = job.network(data)
+    module = job.module(network, data)
+    has_validation = job.has_validation(data)
     loggers = build_loggers(job.config["logger"], job.folder, partial(trained_steps, job.folder))
     trainer = make_trainer(
         job.trainer,
         job.folder,
         job.recipe,
         loggers,
-        monitor="val_accuracy" if has_validation else None,
+        monitor=job.monitor if has_validation else None,
         quiet=job.quiet,
         limit_val_batches=1.0 if has_validation else 0,
     )
     with closing_loggers(loggers), raising_interrupts():
         log_config(loggers, job.config)
-        trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(job.folder), weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(job.folder), weights_only=True)
         log.info("parameters after step %d: SHA-256 %s", trainer.global_step, digest(network))
-        measured = _measured(job, module, images, has_validation)
-        final = {f"final/{name}": measured.get(name) for name in FINAL}
+        measured = _measured(job, module, data, has_validation)
+        final = {f"final/{name}": measured.get(name) for name in job.final}
         log_numbers(loggers, final, trainer.global_step)
     if not trainer.is_global_zero:
         return
-    result = TrainingResult(
-        space=job.space.name,
-        seed=job.seed,
-        architecture=job.space.to_json(job.architecture),
-        key=job.space.key(job.architecture),
-        epochs=trainer.current_epoch,
-        steps=trainer.global_step,
-        val_accuracy=measured.get("val_accuracy"),
-        val_top5=measured.get("val_top5"),
-        test_accuracy=measured["test_accuracy"],
-        test_top5=measured.get("test_top5"),
-        skipped_images=images.num_skipped,
-        parameters=count_parameters(network),
-        macs=count_macs(network.cpu(), images.image_shape),
-        config=job.config,
-        **RunFolder(job.folder).timing(),
-    )
-    export(job.folder, network, images.image_shape, _description(job, result, images), job.config["export"])
-    RunFolder(job.folder).write_result(result)
+    RunFolder(job.folder).write_result(job.finish(trainer, network, data, measured))
 
 
 def _measured(
-    job: StandaloneJob, module: Classifier, images: Images, has_validation: bool
+    job: StandaloneJob, module: pl.LightningModule, data: Any, has_validation: bool
 ) -> dict[str, float]:
-    """Return the metrics of the checkpoint with the best validation accuracy, if it exists, or of the last one."""
+    """Return the measures of the checkpoint with the best validation accuracy, if it exists, or of the last one."""
     checkpoints = checkpoint_folder(job.folder)
     best = checkpoints / BEST
     # A training that ends before its first validation has no best checkpoint.
@@ -136,8 +168,8 @@ def _measured(
     trainer = evaluating_trainer(job.trainer, job.folder)
     measured: dict[str, float] = {}
     if has_validation:
-        measured |= dict(trainer.validate(module, images, verbose=False)[0])
-    return measured | dict(trainer.test(module, images, verbose=False)[0])
+        measured |= dict(trainer.validate(module, data, verbose=False)[0])
+    return measured | dict(trainer.test(module, data, verbose=False)[0])
 
 
 def _description(job: StandaloneJob, result: TrainingResult, images: Images) -> dict[str, Any]:

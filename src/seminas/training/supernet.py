@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -19,7 +20,9 @@ from seminas.errors import UserError
 from seminas.execution.processes import number_of_ranks, raising_interrupts, rank_of_all
 from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers, log_config
+from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.capabilities import HasSupernet, require
+from seminas.spaces.cost import count_parameters
 from seminas.storage.files import parse_json, write_json
 from seminas.training.checkpoints import last_checkpoint, read_checkpoint, trained_steps
 from seminas.training.data.images import Images
@@ -68,7 +71,21 @@ class SupernetJob:
         """Return the images. Their order and augmentation follow from the seed."""
         return seeded_images(self.images, self.seed, self.recipe.augmentation)
 
-    def module(self, images: Images) -> SupernetModule:
+    @property
+    def metric(self) -> Metric:
+        """Metric that ``measured`` returns."""
+        return ACCURACY
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """Further metrics that ``measured_values`` returns."""
+        return ()
+
+    def data(self) -> Any:
+        """Return the data module of the training."""
+        return self.make_images()
+
+    def module(self, data: Any) -> pl.LightningModule:
         """Return the module with the weights of the first existing source.
 
         The sources are the folder's checkpoint, ``start_from``, and random weights, in this order.
@@ -76,14 +93,26 @@ class SupernetJob:
         Raises:
             UserError: The space has no supernet, or the checkpoint does not fit the supernet.
         """
-        space: HasSupernet[Any] = require(self.space, HasSupernet, "supernet")
         torch.manual_seed(derived_seed(self.seed, "supernet"))
-        network: Any = space.build_supernet(images.num_classes, images.in_channels)
+        network = self.supernet(data)
         checkpoint = last_checkpoint(self.folder) or self.start_from
         if checkpoint is not None:
             load_supernet(network, checkpoint)
         paths = Paths(self.space, self.seed, self.pool, self.sandwich, self.trainer.accumulate_grad_batches)
+        return self.module_of(network, paths, data)
+
+    def supernet(self, data: Any) -> Any:
+        """Return an untrained supernet for the data."""
+        space: HasSupernet[Any] = require(self.space, HasSupernet, "supernet")
+        return space.build_supernet(data.num_classes, data.in_channels)
+
+    def module_of(self, network: Any, paths: Paths, data: Any) -> pl.LightningModule:
+        """Return the module that trains a supernet's paths."""
         return SupernetModule(network, paths, self.recipe, self.seed)
+
+    def num_parameters(self, architecture: Any, data: Any) -> int:
+        """Return the number of trainable parameters of an architecture's standalone network."""
+        return count_parameters(self.space.build_network(architecture, data.num_classes, data.in_channels))
 
     def step(self) -> int:
         """Return the number of steps of the folder's checkpoint, 0 if there is no checkpoint."""
@@ -108,8 +137,8 @@ class SupernetJob:
         Raises:
             UserError: The training ended before ``steps`` steps.
         """
-        images = self.make_images()
-        module = self.module(images)
+        data = self.data()
+        module = self.module(data)
         trainer = make_trainer(
             self.trainer,
             self.folder,
@@ -124,7 +153,7 @@ class SupernetJob:
         if config is not None:
             log_config(loggers, config)
         with raising_interrupts():
-            trainer.fit(module, datamodule=images, ckpt_path=last_checkpoint(self.folder), weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(self.folder), weights_only=True)
         if trainer.global_step < steps:
             raise UserError(
                 f"{self.folder}: training ended before its {steps} steps; the same command goes on"
@@ -133,9 +162,16 @@ class SupernetJob:
             os.environ["WORLD_SIZE"] = world_size  # Lightning deletes this variable.
 
     def measured(self, architectures: Sequence[Any]) -> list[float]:
-        """Return the validation accuracies of architectures, fractions. The ranks share the work.
+        """Return the values of ``metric`` of architectures, by default validation accuracies, fractions.
 
-        If Slurm or torchrun started the ranks, all ranks must call this method. The first rank gets the accuracies, the
+        ``measured_values`` explains which ranks share the work.
+        """
+        return [values[self.metric.name] for values in self.measured_values(architectures)]
+
+    def measured_values(self, architectures: Sequence[Any]) -> list[dict[str, float]]:
+        """Return the values of all metrics of architectures by name. The ranks share the work.
+
+        If Slurm or torchrun started the ranks, all ranks must call this method. The first rank gets the values, the
         other ranks get an empty list.
         """
         job_text = json.dumps([self.step(), *(self.space.to_json(a) for a in architectures)])
@@ -149,12 +185,21 @@ class SupernetJob:
         return [values[i] for i in range(len(architectures))]
 
     def measure(self, architectures: Sequence[Any], answers: Path) -> None:
-        """Measure this rank's share of architectures, and write the accuracies to ``answers/RANK.json``."""
+        """Measure this rank's share of architectures, and write the values to ``answers/RANK.json``."""
         rank = rank_of_all()
         own_indices = list(range(len(architectures)))[rank :: number_of_ranks()]
         gpu = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
-        values = self.accuracies([architectures[i] for i in own_indices], gpu)
+        values = self.values([architectures[i] for i in own_indices], gpu)
         write_json(answers / f"{rank}.json", dict(zip(map(str, own_indices), values, strict=True)))
+
+    def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
+        """Return the values of all metrics of architectures with the supernet's weights by name."""
+        return [{self.metric.name: accuracy} for accuracy in self.accuracies(architectures, gpu)]
+
+    def device(self, gpu: int) -> torch.device:
+        """Return the device that measures architectures: a GPU with this number, or the CPU."""
+        on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
+        return torch.device("cuda", gpu) if on_gpu else torch.device("cpu")
 
     def accuracies(self, architectures: Sequence[Any], gpu: int = 0) -> list[float]:
         """Return the validation accuracies of architectures with the supernet's weights, fractions.
@@ -163,8 +208,7 @@ class SupernetJob:
         All architectures are measured on the same images. With ``calibrate``, the calibration images give the BatchNorm
         statistics of each architecture.
         """
-        on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
-        device = torch.device("cuda", gpu) if on_gpu else torch.device("cpu")
+        device = self.device(gpu)
         images = self.make_images()
         network: Any = self.module(images).network.to(device)
         layout = torch.channels_last if uses_channels_last(self.recipe, device) else torch.preserve_format

@@ -113,7 +113,8 @@ def _trainer(settings: TrainerSettings, folder: Path, strategy: Any, **kwargs: A
             precision=lightning_precision(settings),  # type: ignore[arg-type]
             deterministic=settings.deterministic,
             use_distributed_sampler=False,
-            enable_checkpointing="callbacks" in kwargs,
+            # Without a ModelCheckpoint of ours, Lightning would add one that writes all weights after each epoch.
+            enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in kwargs.get("callbacks", ())),
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,

@@ -1,0 +1,1 @@
+"""The speech task: corpora, features, measures of attention, and training."""

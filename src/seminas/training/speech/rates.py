@@ -1,0 +1,74 @@
+"""Measures of the attention of decoded sentences: focus rate, diagonal focus rate, phoneme coverage."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seminas.spaces.tts.network import Spoken
+
+BAND_SHARE, BAND_FRAMES = 5, 50
+"""The half width of the band around the diagonal: the frames of a sentence divided by 5, and at most 50 frames."""
+
+
+def diagonal_focus_rate(attention: Tensor) -> Tensor:
+    """Return the share of attention in a band around the diagonal (Ren et al., NeurIPS 2019).
+
+    Args:
+        attention: Weights of each frame over the phonemes, ``[..., t, s]``. Each row sums to 1.
+
+    Returns:
+        A fraction for each matrix, ``[...]``.
+    """
+    t, s = attention.shape[-2:]
+    frame = torch.arange(t, device=attention.device)[:, None]
+    diagonal = torch.arange(s, device=attention.device)[None, :] * t / s
+    band = (frame - diagonal).abs() <= min(t / BAND_SHARE, BAND_FRAMES)
+    return (attention * band).sum(dim=(-2, -1)) / t
+
+
+def focus_rate(attention: Tensor) -> Tensor:
+    """Return the mean over the frames of the largest weight, a fraction, ``[...]`` for ``[..., t, s]``."""
+    return attention.amax(dim=-1).mean(dim=-1)
+
+
+def phoneme_coverage(attention: Tensor) -> Tensor:
+    """Return the mean over the phonemes of the largest weight that any frame gives it, a fraction."""
+    return attention.amax(dim=-2).mean(dim=-1)
+
+
+RATES = {
+    "diagonal_focus_rate": diagonal_focus_rate,
+    "focus_rate": focus_rate,
+    "phoneme_coverage": phoneme_coverage,
+}
+"""Measures by name."""
+
+
+def most_diagonal(attention: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the attention of the decoder layer and head that is most diagonal, and its diagonal focus rate.
+
+    Args:
+        attention: Weights ``[heads, t, s]`` of each decoder layer.
+
+    Returns:
+        Weights ``[t, s]``, and the rate, a scalar.
+    """
+    every = torch.cat(list(attention))
+    rates = diagonal_focus_rate(every)
+    best = int(rates.argmax())
+    return every[best], rates[best]
+
+
+def rates_of(spoken: Spoken, lengths: Tensor) -> list[dict[str, float]]:
+    """Return the measures of each sentence by name.
+
+    Args:
+        spoken: n decoded sentences.
+        lengths: Number of phonemes of each sentence, ``[n]``.
+    """
+    found = []
+    for i, (t, s) in enumerate(zip(spoken.lengths.tolist(), lengths.tolist(), strict=True)):
+        attention, _ = most_diagonal([layer[i, :, :t, :s].float() for layer in spoken.attention])
+        found.append({name: min(1.0, float(rate(attention))) for name, rate in RATES.items()})
+    return found

@@ -1,0 +1,85 @@
+"""Training of a supernet of text-to-speech networks in a folder, and measurement of its architectures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from seminas.runs.metric import FRACTION, Metric
+from seminas.spaces.capabilities import HasSpeechSupernet, require
+from seminas.spaces.cost import count_parameters
+from seminas.training.data.loading import derived_seed
+from seminas.training.devices import mixed_precision
+from seminas.training.paths import Paths
+from seminas.training.speech.batches import Batch
+from seminas.training.speech.data import SpeechData, make_speech
+from seminas.training.speech.module import SpeechSupernetModule, measures
+from seminas.training.speech.rates import RATES
+from seminas.training.supernet import SupernetJob
+
+MEL_LOSS = Metric("val_mel_loss", "minimize")
+
+
+class SpeechSupernetJob(SupernetJob):
+    """A supernet of text-to-speech networks in a folder.
+
+    ``images`` is the section ``data.speech`` of the config. The metric is the measure that ``data.speech.objective``
+    names, of decoded validation utterances. Layers have no BatchNorm, so ``calibrate`` changes nothing.
+    """
+
+    @property
+    def metric(self) -> Metric:
+        """See the base class."""
+        return Metric(f"val_{self.images['objective']}", "maximize", FRACTION)
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """See the base class. The other measures of attention, and the loss of the frames."""
+        rates = [Metric(f"val_{name}", "maximize", FRACTION) for name in RATES]
+        return [*(metric for metric in rates if metric != self.metric), MEL_LOSS]
+
+    def data(self) -> SpeechData:
+        """See the base class."""
+        return make_speech(self.images, self.seed)
+
+    def supernet(self, data: SpeechData) -> Any:
+        """See the base class."""
+        space: HasSpeechSupernet[Any] = require(self.space, HasSpeechSupernet, "supernet")
+        return space.build_speech_supernet(len(data.symbols), **self._skeleton())
+
+    def module_of(self, network: Any, paths: Paths, data: SpeechData) -> pl.LightningModule:
+        """See the base class."""
+        return SpeechSupernetModule(network, paths, data.settings, self.recipe, self.seed)
+
+    def num_parameters(self, architecture: Any, data: SpeechData) -> int:
+        """See the base class."""
+        return count_parameters(self.space.build_speech_network(architecture, len(data.symbols)))
+
+    def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
+        """See the base class. The pre-net's dropout is the same for all architectures."""
+        device = self.device(gpu)
+        data = self.data()
+        network: Any = self.module(data).network
+        network = network.to(device).eval()
+        batches = [Batch(*(part.to(device) for part in batch)) for batch in data.share("val")]
+        found = []
+        with mixed_precision(self.trainer, device):
+            for architecture in architectures:
+                path = network.standalone(self.space.path(architecture)).eval()
+                found.append(self._mean(path, batches, data))
+        return found
+
+    def _mean(self, network: Any, batches: Sequence[Batch], data: SpeechData) -> dict[str, float]:
+        """Return the mean of each metric over the utterances of all batches."""
+        names = [metric.name for metric in (self.metric, *self.metrics)]
+        columns: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+        for number, batch in enumerate(batches):
+            seed = derived_seed(self.seed, "val", number)
+            values = measures(network, batch, data.settings, seed)
+            for name in names:
+                columns[name].append(values[name.removeprefix("val_")].cpu())
+        return {name: float(torch.cat(column).mean()) for name, column in columns.items()}
+
+    def _skeleton(self) -> dict[str, Any]:
+        return dict(self.recipe.networks.get(self.space.name, {}))
