@@ -111,8 +111,12 @@ class Metric:
         return f"best_{self.name}"
 
     def labeled(self, title: str) -> str:
-        """Return the label of an axis: a title with the unit. Axes show fractions without a unit."""
-        return title if self.unit is None or self.is_fraction else f"{title} ({self.unit})"
+        """Return the label of an axis: a title with the unit. Axes show fractions without a unit.
+
+        The unit is also left out if the metric has its name, as ``parameters`` has.
+        """
+        is_named = self.unit is not None and self.unit.lower() == self.name.lower()
+        return title if self.unit is None or self.is_fraction or is_named else f"{title} ({self.unit})"
 
     def text(self, value: float) -> str:
         """Return a value as text with its unit: ``0.9312`` for a fraction, ``3.7 nats`` for others."""

@@ -15,6 +15,7 @@ from seminas.report import page
 from seminas.report.fronts import Scale, front_values, hypervolume_curve, over_evaluations, planes
 from seminas.report.runs import Run, Setting, group, read_runs
 from seminas.report.section import Section, as_csv, as_latex, as_markdown
+from seminas.runs.metric import Metric
 
 STRATEGIES = ("random", "evolution", "seminas")
 
@@ -173,6 +174,11 @@ def test_a_front_without_valid_members_is_empty(study: Path) -> None:
     assert rows["seminas"]["front_size_mean"] == rows["seminas"]["hypervolume_mean"] == "0"
     assert "fronts" not in {figure.name for figure in section.figures}
     assert {row[1] for row in section.tables[-1].rows} <= {"random", "evolution"}
+
+
+def test_a_unit_is_not_stated_twice() -> None:
+    assert Metric("macs", "minimize", "MACs").labeled("macs") == "macs"
+    assert LATENCY.labeled("latency_ms") == "latency_ms (ms)"
 
 
 def test_the_charts_have_the_numbers_of_the_runs(study: Path) -> None:
