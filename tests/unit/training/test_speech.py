@@ -274,3 +274,5 @@ def test_frames_become_a_recording_of_the_same_frames(corpus: SpeechData) -> Non
     loudness = (again - frames).mean()
     assert (again - frames - loudness).abs().mean() < 0.25
     assert SpeechSettings().sharpening == 1.5
+    for number in (1, 2, 5):
+        assert len(conversion.samples(frames[:number])) == number * corpus.settings.hop
