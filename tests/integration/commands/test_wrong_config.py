@@ -16,7 +16,7 @@ from seminas.runs.folder import RunFolder
 from support import command
 
 Configure = Callable[..., dict[str, Any]]
-SPACES = "mobilenet, mobilenet_small, nasbench101, nasbench201, nasbench_macro, sequence"
+SPACES = "mobilenet, mobilenet_small, nasbench101, nasbench201, nasbench_macro, sequence, tts"
 STRATEGIES = "bananas, evolution, gaussian_process, local_search, nao, random, seminas, seminas_evolution"
 SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient"
 WRONG = {

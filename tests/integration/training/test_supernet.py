@@ -190,7 +190,7 @@ class TwoWorkers(Engine):
 
     def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
         calls = [self._waiting.pop() for _ in range(len(self._waiting))]
-        assert len(calls) <= 2 and {call.method for call in calls} == {"accuracies"}
+        assert len(calls) <= 2 and {call.method for call in calls} == {"values"}
         return [(call, self.answer(*call.arguments)) for call in calls]
 
     def _end_running(self) -> None:
@@ -226,7 +226,9 @@ def test_bad_input_is_one_line(root: Path, tmp_path: Path, space: MobileNet) -> 
         evaluator(root, tmp_path / "run", NASBench101())
     with pytest.raises(UserError, match="recipe.schedule=linear: must be one of"):
         Recipe(epochs=1, learning_rate=0.1, weight_decay=0.0, schedule="linear")
-    with pytest.raises(UserError, match="evaluator.recipe.schedule=cosine: must be exponential or constant"):
+    with pytest.raises(
+        UserError, match="evaluator.recipe.schedule=cosine: must be exponential, constant or inverse_sqrt"
+    ):
         cosine = Recipe(epochs=1, learning_rate=0.1, weight_decay=0.0, schedule="cosine")
         SupernetEvaluatorSettings(recipe=cosine)
     assert not (tmp_path / "run").exists()

@@ -93,16 +93,21 @@ class MelFrames:
 
         The same frames give the same samples.
         """
+        settings = self._settings
         inverse = self._torchaudio.transforms.InverseMelScale(
-            n_stft=self._settings.window // 2 + 1, driver="gelsd", **self._filters
+            n_stft=settings.window // 2 + 1, driver="gelsd", **self._filters
         )
         griffin_lim = self._torchaudio.transforms.GriffinLim(
-            n_fft=self._settings.window, hop_length=self._settings.hop, n_iter=ITERATIONS, power=1.0
+            n_fft=settings.window, hop_length=settings.hop, n_iter=ITERATIONS, power=1.0
         )
         magnitudes = (frames.detach().float().cpu().T * DEVIATION + MEAN).exp()
+        # Griffin-Lim needs as many frames as a window is long. Silence is added, and cut off again.
+        silence = max(0, settings.window // settings.hop + 2 - len(frames))
+        magnitudes = torch.nn.functional.pad(magnitudes, (0, silence))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            wave: Tensor = griffin_lim(inverse(magnitudes).clamp(min=0) ** self._settings.sharpening)
+            wave: Tensor = griffin_lim(inverse(magnitudes).clamp(min=0) ** settings.sharpening)
+        wave = wave[: len(frames) * settings.hop]
         samples: NDArray[np.float32] = (0.9 * wave / wave.abs().max().clamp(min=FLOOR)).numpy()
         return samples
 

@@ -1,0 +1,145 @@
+"""Measure trainings and searches of text-to-speech networks on data=espeak, for docs/speech.md.
+
+    python measurements/speech.py train FOLDER          # one network, after one step, a minute, and ten minutes
+    python measurements/speech.py search FOLDER         # SemiNAS and random search with one supernet, five seeds
+    python measurements/speech.py correlation FOLDER    # ranks by the supernet and by standalone trainings
+
+Each command goes on in its folder when it is repeated.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from scipy.stats import kendalltau, ttest_rel
+
+import seminas
+from seminas.runs.folder import RunFolder
+from seminas.runs.results import SpeechResult
+from seminas.spaces.tts import TTS
+
+app = typer.Typer(no_args_is_help=True)
+Folder = Annotated[Path, typer.Argument(help="Folder of the runs.")]
+LOW_RESOURCE = "10 10 4 3 6 3 9 2 4 2 11 6"
+"""The architecture that the paper found for few data."""
+SPEECH = ["space=tts", "data=espeak", "space.width=64", "logger=[]"]
+STEPS = 1_000
+"""Steps of the supernet before it is measured."""
+
+
+def trained(folder: Path, architecture: str, *overrides: str) -> SpeechResult:
+    """Train a network, or return the result of its finished training."""
+    chosen = [*SPEECH, f"architecture='{architecture}'", "trainer.check_val_every_n_epoch=10", *overrides]
+    result = seminas.train(chosen, folder=folder, quiet=True)
+    assert isinstance(result, SpeechResult)
+    return result
+
+
+@app.command()
+def train(
+    folder: Folder,
+    short: Annotated[int, typer.Option(help="Steps of the short training, about a minute.")] = 120,
+    long: Annotated[int, typer.Option(help="Steps of the long training.")] = 1_200,
+) -> None:
+    """Train one network for one step, a short time and a long time, with and without guided attention."""
+    from seminas.training.speech.data import make_speech
+    from seminas.training.speech.recognition import GrammarRecogniser, word_error_rate
+    from seminas.training.speech.voice import Voice, heard_texts
+
+    recogniser = GrammarRecogniser()
+    for guide in (1.0, 0.0):
+        for steps in (1, short, long):
+            overrides = [f"data.speech.guided_attention={guide}", f"trainer.max_steps={steps}"]
+            result = trained(
+                folder / f"guide{guide:g}-{steps}", LOW_RESOURCE, "recipe.epochs=1000", *overrides
+            )
+            voice = Voice(result.folder)
+            section: Any = result.config["data"]
+            texts = [u.text for u in make_speech(section["speech"], 0).splits["test"]]
+            errors = word_error_rate(heard_texts(voice, texts, recogniser, voice.mel_frames.samples))
+            measures = ", ".join(f"{name} {value:.3f}" for name, value in result.test.items())
+            print(
+                f"guided attention {guide:g}, {steps} steps, {result.wall_s:.0f} s: word errors {errors:.3f}"
+            )
+            print(f"    {measures}", flush=True)
+
+
+def supernet_of(folder: Path) -> Path:
+    """Train a supernet, and return its checkpoint."""
+    overrides = [*SPEECH, "evaluator=supernet", "strategy=random", "search.max_queries=4", "seed=100"]
+    seminas.search(
+        [*overrides, f"evaluator.first_steps={STEPS}", "evaluator.round_steps=0"], folder=folder, quiet=True
+    )
+    return folder / "supernet" / "checkpoints" / "last.ckpt"
+
+
+@app.command()
+def search(
+    folder: Folder,
+    seeds: Annotated[int, typer.Option(help="Number of seeds.")] = 5,
+    start_from: Annotated[Path | None, typer.Option(help="Checkpoint of a trained supernet.")] = None,
+) -> None:
+    """Search with the weights of one supernet: 40 evaluations by SemiNAS, and 40 by random search."""
+    checkpoint = start_from or supernet_of(folder / "supernet")
+    fixed = [
+        f"evaluator.start_from={checkpoint.absolute()}",
+        "evaluator.first_steps=0",
+        "evaluator.round_steps=0",
+    ]
+    best: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        for strategy in ("seminas", "random"):
+            overrides = [*SPEECH, "evaluator=supernet", f"strategy={strategy}", f"seed={seed}", *fixed]
+            overrides += ["search.max_queries=40", "search.num_labeled=20", "search.num_rounds=2"]
+            result = seminas.search(overrides, folder=folder / f"{strategy}-{seed}", quiet=True)
+            best.setdefault(strategy, []).append(result.best_value)
+            print(f"{strategy} {seed}: {result.best_value:.4f}, {result.wall_s:.0f} s", flush=True)
+    for strategy, values in best.items():
+        print(f"{strategy}: {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f} ({seeds} seeds)")
+    test = ttest_rel(best["seminas"], best["random"])
+    print(f"paired t-test: p = {test.pvalue:.3f}")
+
+
+@app.command()
+def correlation(
+    folder: Folder,
+    number: Annotated[int, typer.Option(help="Number of architectures.")] = 20,
+    steps: Annotated[int, typer.Option(help="Steps of each standalone training.")] = 200,
+    start_from: Annotated[Path | None, typer.Option(help="Checkpoint of a trained supernet.")] = None,
+) -> None:
+    """Compare the measures of architectures by the supernet's weights and by standalone trainings."""
+    space = TTS()
+    architectures = space.sample(number, np.random.default_rng(7))
+    checkpoint = start_from or supernet_of(folder / "supernet")
+    shared = _shared(folder / "shared", checkpoint, [space.key(a) for a in architectures])
+    alone = []
+    for i, architecture in enumerate(architectures):
+        overrides = [f"trainer.max_steps={steps}", "recipe.epochs=1000", "seed=1"]
+        alone.append(trained(folder / f"alone-{i}", space.key(architecture), *overrides).val)
+        print(f"{i + 1} of {number}: {alone[-1]['diagonal_focus_rate']:.4f}", flush=True)
+    for name in ("diagonal_focus_rate", "focus_rate", "phoneme_coverage", "mel_loss"):
+        found = kendalltau([values[f"val_{name}"] for values in shared], [values[name] for values in alone])
+        print(f"{name}: Kendall tau {found.statistic:.3f}, p = {found.pvalue:.3f}")
+
+
+def _shared(folder: Path, checkpoint: Path, keys: list[str]) -> list[dict[str, float]]:
+    """Return all measures of architectures with the weights of a supernet."""
+    from seminas.config.build import read
+    from seminas.config.check import checked
+    from seminas.config.compose import compose
+    from seminas.config.evaluators import SupernetEvaluatorSettings
+    from seminas.training.speech.supernet import SpeechSupernetJob
+
+    config = checked(compose("search", [*SPEECH, "evaluator=supernet"]), "search")
+    settings = read(config["evaluator"], "evaluator", SupernetEvaluatorSettings)
+    space = TTS()
+    job = SpeechSupernetJob(
+        space, config["data"]["speech"], settings.recipe, settings.trainer, folder, 100, start_from=checkpoint
+    )
+    RunFolder(folder).path.mkdir(parents=True, exist_ok=True)
+    return job.values([space.parse(key) for key in keys])
+
+
+if __name__ == "__main__":
+    app()
