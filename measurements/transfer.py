@@ -10,7 +10,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def measured(task: tuple[str, list[str], str | None, list[str]]) -> tuple[float,
     source, overrides, line, makes = task
     torch.set_num_threads(1)
     if line is not None and Path(line).exists():
-        kept: tuple[float, float, bool] = tuple(json.loads(Path(line).read_text()))  # type: ignore[assignment]
+        kept: tuple[float, float, bool] = tuple(json.loads(Path(line).read_text()))
         return kept
     if makes and not (Path(source) / "result.json").exists():
         seminas.search(makes, folder=source, quiet=True, logger=[])
@@ -62,8 +62,8 @@ def shown(name: str, rows: list[tuple[float, float, bool]]) -> list[float]:
     """Print a line of results. Return the test accuracies, or the validation accuracies if there are none."""
     best, test, hits = zip(*rows, strict=True)
     print(
-        f"{name}: val {100 * fmean(best):.2f} ± {100 * stdev(best):.2f}, "
-        f"test {100 * fmean(test):.2f} ± {100 * stdev(test):.2f}, found {100 * fmean(hits):.0f}% ({len(rows)} seeds)",
+        f"{name}: val {100 * fmean(best):.2f} ± {100 * np.std(best, ddof=1):.2f}, "
+        f"test {100 * fmean(test):.2f} ± {100 * np.std(test, ddof=1):.2f}, found {100 * fmean(hits):.0f}% ({len(rows)} seeds)",
         flush=True,
     )
     return list(best if np.isnan(test[0]) else test)
@@ -82,7 +82,7 @@ def cifar(
     jobs: Jobs = 1,
     overrides: Overrides = None,
 ) -> None:
-    """Compare searches on NAS-Bench-201 with CIFAR-100: from a CIFAR-10 search, its best alone, and without a source."""
+    """Compare searches on NAS-Bench-201 with CIFAR-100: from a CIFAR-10 search, its best alone, and without one."""
     common = ["space=nasbench201", "evaluator=table", f"evaluator.path={table}"]
     target = [*common, "evaluator.val=c100_val", "evaluator.test=c100_test"]
     ways: dict[str, list[tuple[str, list[str], str | None, list[str]]]] = {}
