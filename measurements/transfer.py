@@ -61,10 +61,9 @@ def measured(task: tuple[str, list[str], str | None, list[str]]) -> tuple[float,
 def shown(name: str, rows: list[tuple[float, float, bool]]) -> list[float]:
     """Print a line of results. Return the test accuracies, or the validation accuracies if there are none."""
     best, test, hits = zip(*rows, strict=True)
+    val, of_test = (f"{100 * np.mean(v):.2f} ± {100 * np.std(v, ddof=1):.2f}" for v in (best, test))
     print(
-        f"{name}: val {100 * fmean(best):.2f} ± {100 * np.std(best, ddof=1):.2f}, "
-        f"test {100 * fmean(test):.2f} ± {100 * np.std(test, ddof=1):.2f}, found {100 * fmean(hits):.0f}% ({len(rows)} seeds)",
-        flush=True,
+        f"{name}: val {val}, test {of_test}, found {100 * fmean(hits):.0f}% ({len(rows)} seeds)", flush=True
     )
     return list(best if np.isnan(test[0]) else test)
 
