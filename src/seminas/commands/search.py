@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
+from seminas.commands.transfer import sources_of, with_sources
 from seminas.config.build import build_section, read, read_section
 from seminas.config.controller import ControllerSettings
 from seminas.config.recipe import Recipe
@@ -71,6 +72,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.subset import Subset
     from seminas.strategies.base import Strategy
+    from seminas.transfer.record import write_sources
 
     settings: SearchSettings = read_section(config, "search", SearchSettings)
     space: SearchSpace = build_section(config, "space", SearchSpace)
@@ -86,6 +88,8 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates = within_constraints(measurable, evaluator, settings.constraints)
         candidates = with_proxies(config, space, candidates)
+        sources = sources_of(config, folder, space)
+        candidates = with_sources(config, sources, space, candidates)
         goals = read_goals(settings, candidates, evaluator)
         config = {**config, **metrics_section(evaluator.metric, all_metrics(evaluator.metrics, goals))}
         context |= {"space": candidates, "pseudo_label_ratio": settings.pseudo_label_ratio}
@@ -100,6 +104,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
+            write_sources(folder.path, sources)
             if goals is not None:
                 archive.pursue(goals.objectives, len(imported) or sizes[0])
             num_recorded = len(archive)

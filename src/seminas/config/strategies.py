@@ -4,9 +4,38 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seminas.config.fields import Settings, setting
+from seminas.errors import config_error
 
 SOURCES = ("gradient", "neighbors", "random")
 """Sources of candidates for the expected improvement."""
+
+
+@dataclass
+class TransferSettings(Settings):
+    """Results of other tasks from which a strategy begins.
+
+    Attributes:
+        transfer_from: Sources: run folders of searches, folders of sweeps, and packed tables. ``TABLE.npz:COLUMN``
+            names a column of accuracies. Null means no source.
+        transfer_first: Number of the sources' best architectures that are evaluated first, at most the first round.
+            Null means 5.
+        transfer_model: Whether models of the sources inform the search after these. Null means true.
+    """
+
+    transfer_from: list[str] | None = setting(None, distinct=True)
+    transfer_first: int | None = setting(None, at_least=0, unit="architectures")
+    transfer_model: bool | None = None
+
+    def check_together(self, key: str) -> None:
+        """Refuse settings of a transfer without a source, and a transfer that does nothing."""
+        if not self.transfer_from:
+            for name in ("transfer_first", "transfer_model"):
+                if getattr(self, name) is not None:
+                    raise config_error(
+                        f"{key}.{name}", getattr(self, name), f"null without {key}.transfer_from"
+                    )
+        elif self.transfer_first == 0 and self.transfer_model is False:
+            raise config_error(f"{key}.transfer_first", 0, f"at least 1 with {key}.transfer_model=false")
 
 
 @dataclass
@@ -76,7 +105,7 @@ class BananasSettings(Settings):
 
 
 @dataclass
-class GaussianProcessSettings(Settings):
+class GaussianProcessSettings(TransferSettings):
     """Bayesian optimisation with a Gaussian process.
 
     Attributes:
@@ -97,7 +126,7 @@ class GaussianProcessSettings(Settings):
 
 
 @dataclass
-class SemiNASSettings(Settings):
+class SemiNASSettings(TransferSettings):
     """SemiNAS (Luo et al., NeurIPS 2020, algorithm 1).
 
     Attributes:
@@ -148,7 +177,7 @@ class NAOSettings(SemiNASSettings):
 
 
 @dataclass
-class SemiNASEvolutionSettings(Settings):
+class SemiNASEvolutionSettings(TransferSettings):
     """Regularized evolution with a controller that selects children (Luo et al., NeurIPS 2020, section 4).
 
     Attributes:

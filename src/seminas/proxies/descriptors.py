@@ -60,6 +60,10 @@ class ProxyDescriptor(Generic[A]):
         column = self(architectures)[:, self._proxies.names.index(self._settings.prior)]
         return self._settings.prior_weight * column.astype(np.float64)
 
+    def expected(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return no expectations of other tasks, ``[n, 0]``."""
+        return np.empty((len(architectures), 0))
+
     def first_round(
         self, n: int, space: SearchSpace[A], rng: np.random.Generator, exclude: Collection[A] = ()
     ) -> dict[A, str]:

@@ -115,6 +115,10 @@ class Descriptor(Protocol):
         """Return what a model without labels expects of architectures, ``[n]``, in units of standardised accuracies."""
         ...
 
+    def expected(self, architectures: Sequence[Any]) -> NDArray[np.float64]:
+        """Return what each other task expects of architectures, ``[n, S]``. A model learns how far it trusts each."""
+        ...
+
     def seconds_of(self, architectures: Sequence[Any]) -> float:
         """Return the seconds of a search that evaluated architectures, also of its earlier processes."""
         ...
@@ -180,6 +184,12 @@ class FeatureView(TokenView[A]):
         if self.descriptor is None or not self.descriptor.gives_features:
             return np.zeros(len(architectures))
         return self.descriptor.prior(architectures)
+
+    def expected(self, architectures: Sequence[A]) -> NDArray[np.float64]:
+        """Return what each other task expects of architectures, ``[n, S]``. S is 0 without other tasks."""
+        if self.descriptor is None:
+            return np.empty((len(architectures), 0))
+        return self.descriptor.expected(architectures)
 
 
 class RowView(ABC, Generic[A]):

@@ -7,8 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from seminas.spaces.base import A
+from seminas.config.strategies import TransferSettings
+from seminas.errors import config_error
+from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, Strategy
+
+
+def check_transfer(space: SearchSpace[A], settings: TransferSettings) -> None:
+    """Refuse sources without a command that reads them.
+
+    Raises:
+        UserError: The settings name sources, and the space has no descriptor of them.
+    """
+    if settings.transfer_from and space.descriptor is None:
+        raise config_error("strategy.transfer_from", settings.transfer_from, "null outside seminas-search")
 
 
 class FittedStrategy(Strategy[A]):

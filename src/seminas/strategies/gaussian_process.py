@@ -12,7 +12,7 @@ import numpy as np
 from seminas.config.strategies import GaussianProcessSettings
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
-from seminas.strategies.fitted import FittedStrategy
+from seminas.strategies.fitted import FittedStrategy, check_transfer
 from seminas.strategies.improver import Improver
 
 
@@ -29,6 +29,7 @@ class GaussianProcess(FittedStrategy[A]):
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
         super().__init__(space, seed)
+        check_transfer(space, settings)
         self.settings = settings
         self.round_sizes = RoundSizes(settings.num_random, settings.batch_size, share=settings.random_share)
         self._improver = Improver(self, settings.max_candidates)

@@ -14,6 +14,7 @@ from seminas.controller.gaussian_process import (
 )
 from seminas.controller.targets import clipped, rank_quantiles, standardised
 from seminas.spaces.base import A, SearchSpace
+from seminas.transfer.agreement import trust
 
 STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
@@ -27,15 +28,25 @@ class Views(NamedTuple):
     Attributes:
         groups: Groups of features, each ``[n, F]``.
         prior: Mean of the process without labels, ``[n]``.
+        expected: Expectation of each other task, ``[n, S]``.
     """
 
     groups: Groups
     prior: NDArray[np.float64]
+    expected: NDArray[np.float64]
+
+    def trusting(self, weights: NDArray[np.float64]) -> "Views":
+        """Return the views with the tasks' expectations, times their weights ``[S]``, in the prior mean."""
+        if not len(weights):
+            return self
+        return self._replace(prior=self.prior + self.expected @ weights)
 
 
 def views_of(space: SearchSpace[A], architectures: Sequence[A]) -> Views:
     """Return architectures as a process reads them."""
-    return Views(space.described_groups(architectures), space.prior(architectures))
+    return Views(
+        space.described_groups(architectures), space.prior(architectures), space.expected(architectures)
+    )
 
 
 class Improvement(Generic[A]):
@@ -67,7 +78,9 @@ class Improvement(Generic[A]):
             self._targets = standardised(accuracies)
         else:
             self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
-        self._views = views_of(space, [architectures[i] for i in kept])
+        views = views_of(space, [architectures[i] for i in kept])
+        self._trust = trust(views.expected, self._targets)
+        self._views = views.trusting(self._trust)
         self._center = float(self._views.prior.mean())
         self._process = fit_gaussian_process(self._views.groups, self._residuals, space.ordered_features)
         self._best: float | None = None
@@ -80,15 +93,15 @@ class Improvement(Generic[A]):
 
         If these are more than ``MAX_PENDING`` in total, those with the highest means stay.
         """
-        views = views_of(self._space, architectures)
+        views = views_of(self._space, architectures).trusting(self._trust)
         means, _ = self._predict(views)
         targets = np.concatenate([self._targets, means])
         believed = np.argsort(-targets[self._num_labels :], kind="stable")[:MAX_PENDING]
         rows = np.concatenate([np.arange(self._num_labels), self._num_labels + np.sort(believed)])
         self._targets = targets[rows]
         pairs = zip(self._views.groups, views.groups, strict=True)
-        prior = np.concatenate([self._views.prior, views.prior])
-        self._views = Views([np.concatenate(pair)[rows] for pair in pairs], prior[rows])
+        prior, expected = (np.concatenate(pair) for pair in zip(self._views[1:], views[1:], strict=True))
+        self._views = Views([np.concatenate(pair)[rows] for pair in pairs], prior[rows], expected[rows])
         self._process = self._process.conditioned(self._views.groups, self._residuals)
         self._best = None
 
@@ -111,7 +124,7 @@ class Improvement(Generic[A]):
         """
         if self._best is None:
             self._best = float(self._predict(self._views)[0].max())
-        return expected_improvement(*self._predict(views), self._best)
+        return expected_improvement(*self._predict(views.trusting(self._trust)), self._best)
 
     def best_of(self, candidates: Sequence[A], views: Views, known: Collection[A]) -> A | None:
         """Return the candidate with the highest gain that is not known, or None if all are known."""

@@ -15,6 +15,7 @@ from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
+from seminas.strategies.fitted import check_transfer
 from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.improver import Improver
@@ -68,6 +69,7 @@ class SemiNAS(ControllerStrategy[A]):
     ) -> None:
         controller = controller.with_process(by_default=space.is_chain and self.has_process)
         super().__init__(space, seed, controller, pseudo_label_ratio)
+        check_transfer(space, settings)
         self.settings = settings
         all_of_it = space.is_chain or space.is_described
         default = 0.0 if not self.has_process else 1.0 if all_of_it else PART_ON_CELLS

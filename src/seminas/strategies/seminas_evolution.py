@@ -13,6 +13,7 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
+from seminas.strategies.fitted import check_transfer
 from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals
 
@@ -38,6 +39,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
         pseudo_label_ratio: float,
     ) -> None:
         super().__init__(space, seed, controller, pseudo_label_ratio)
+        check_transfer(space, settings)
         self.settings = settings
         sizes = EvolutionSettings(
             population_size=settings.population_size, tournament_size=settings.tournament_size
