@@ -112,7 +112,9 @@ def import_table(
         for text in fidelity or []:
             key, equals, columns = text.partition("=")
             if not equals or not key.isdecimal() or int(key) in fidelities:
-                raise UserError(f"--fidelity={text}: must be EPOCHS=COLUMN,COLUMN…, with distinct whole numbers")
+                raise UserError(
+                    f"--fidelity={text}: must be EPOCHS=COLUMN,COLUMN…, with distinct whole numbers"
+                )
             fidelities[int(key)] = columns.split(",")
         with shown_progress(f"reading {file.name}") as advance:
             table = import_csv(

@@ -119,12 +119,16 @@ def _shorter(fidelities: Mapping[int, Sequence[str]], val: Sequence[str]) -> dic
     """
     epochs = list(fidelities)
     if any(number < 1 for number in epochs) or epochs != sorted(epochs):
-        raise UserError(f"--fidelity={', '.join(map(str, epochs))}: must be increasing numbers of epochs, from 1")
+        raise UserError(
+            f"--fidelity={', '.join(map(str, epochs))}: must be increasing numbers of epochs, from 1"
+        )
     if not epochs:
         return {}
     if len(epochs) < 2 or list(fidelities[epochs[-1]]) != list(val):
         last = f"{epochs[-1]}={','.join(fidelities[epochs[-1]])}"
-        raise UserError(f"--fidelity={last}: the last of two or more must be the columns of --val, {', '.join(val)}")
+        raise UserError(
+            f"--fidelity={last}: the last of two or more must be the columns of --val, {', '.join(val)}"
+        )
     return {role_of_fidelity(number): list(fidelities[number]) for number in epochs[:-1]}
 
 
