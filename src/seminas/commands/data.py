@@ -71,6 +71,13 @@ def import_table(
             metavar="NAME=COLUMN,…", help="CSV: more accuracies, for evaluator.val or evaluator.test."
         ),
     ] = None,
+    fidelity: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EPOCHS=COLUMN,…",
+            help="CSV: validation accuracies after fewer epochs. Repeatable; the last one names --val.",
+        ),
+    ] = None,
     scale: Annotated[str, typer.Option(help="CSV: unit of accuracies, fraction or percent.")] = "fraction",
     licence: Annotated[str | None, typer.Option(help="CSV: licence of the data.")] = None,
     trust_pickles: Annotated[
@@ -83,8 +90,10 @@ def import_table(
 
     space = load_space(name)
     if file.is_dir() or file.suffix == ".tfrecord":
-        if val or test or cost or column:
-            raise UserError(f"{file}: --val, --test, --cost and --column are for CSV files, this is none")
+        if val or test or cost or column or fidelity:
+            raise UserError(
+                f"{file}: --val, --test, --cost, --column and --fidelity are for CSV files, this is none"
+            )
         table = _import_official(space, file, trust_pickles)
     else:
         from seminas.spaces.base import EnumerableSpace
@@ -99,9 +108,26 @@ def import_table(
             if not equals:
                 raise UserError(f"--column={text}: must be NAME=COLUMN,COLUMN…")
             further[key] = columns.split(",")
+        fidelities: dict[int, list[str]] = {}
+        for text in fidelity or []:
+            key, equals, columns = text.partition("=")
+            if not equals or not key.isdecimal() or int(key) in fidelities:
+                raise UserError(
+                    f"--fidelity={text}: must be EPOCHS=COLUMN,COLUMN…, with distinct whole numbers"
+                )
+            fidelities[int(key)] = columns.split(",")
         with shown_progress(f"reading {file.name}") as advance:
             table = import_csv(
-                file, space, val or [], test or [], cost or [], further, scale, licence, progress=advance
+                file,
+                space,
+                val or [],
+                test or [],
+                cost or [],
+                further,
+                scale,
+                licence,
+                progress=advance,
+                fidelities=fidelities,
             )
         separator = str(table.origin["separator"])
         if separator != ",":
@@ -165,7 +191,9 @@ def table_info(
     for key, value in table.origin.items():
         print(f"{key}: {value}")
     shown = Shown("column", "read as", "kind", "runs", "least", "median", "most")
-    roles = {name: role for role, name in table.defaults.items()}
+    roles: dict[str, str] = {}
+    for role, name in table.defaults.items():
+        roles[name] = f"{roles[name]}, {role}" if name in roles else role
     for name, column in table.columns.items():
         values = column.at().mean(axis=1)
         form = "{:.4f}" if column.kind == "accuracy" else "{:,.0f}"

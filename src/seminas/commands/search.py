@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from seminas.commands.fidelity import check_fidelity, with_fidelity, within_cost
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
 from seminas.commands.transfer import sources_of, with_sources
@@ -75,6 +76,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.transfer.record import write_sources
 
     settings: SearchSettings = read_section(config, "search", SearchSettings)
+    check_fidelity(config, settings)
     space: SearchSpace = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
@@ -98,6 +100,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         check_strategy(config, strategy)
         if goals is not None:
             strategy.pursue(goals)
+        strategy = with_fidelity(config, strategy, evaluator, context)
         imported = _imported(settings, folder, candidates, config)
         if goals is not None:
             imported = completed_imports(imported, goals, candidates)
@@ -173,7 +176,7 @@ def _round_sizes(
     """
     from seminas.loop.plan import make_plan
 
-    num_candidates -= num_imported
+    settings, num_candidates = within_cost(settings, strategy, num_candidates - num_imported)
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()
     if planned is None and recorded is not None:  # Version 0.1 wrote no plan.

@@ -18,7 +18,7 @@ from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
 from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
 
-_TARGETS = ("space", "strategy", "evaluator", "model", "data.images", "data.speech")
+_TARGETS = ("space", "strategy", "fidelity", "evaluator", "model", "data.images", "data.speech")
 """Keys of sections with a ``_target_``."""
 _RATIOS = {"search": "strategy", "predictor": "model"}
 """Section with the setting ``pseudo_label_ratio``, and section whose target uses this setting."""

@@ -13,6 +13,7 @@ from seminas.config.evaluators import (
     TableSettings,
     TrainingEvaluatorSettings,
 )
+from seminas.config.fidelities import HalvingSettings, HyperbandSettings
 from seminas.config.fields import Settings, setting
 from seminas.config.loggers import CSVSettings, MLflowSettings, TensorBoardSettings, WandBSettings
 from seminas.config.own_training import CommandEvaluatorSettings, LightningEvaluatorSettings
@@ -63,6 +64,10 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "seminas": SemiNASSettings,
         "nao": NAOSettings,
         "seminas_evolution": SemiNASEvolutionSettings,
+    },
+    "fidelity": {
+        "halving": HalvingSettings,
+        "hyperband": HyperbandSettings,
     },
     "evaluator": {
         "table": TableSettings,
@@ -150,11 +155,13 @@ class SearchCommand(ControllerCommand):
     Attributes:
         search: Numbers of evaluations and rounds.
         strategy: Search strategy that proposes architectures.
+        fidelity: Scheduler of short trainings, of which the best go on. Null means that all trainings are full.
         data: Images and recipe for evaluators that train networks. Null means no images.
     """
 
     search: SearchSettings = setting(SearchSettings)
     strategy: Any = setting(None)
+    fidelity: Any = setting(None)
     data: Any = setting(None)
 
 

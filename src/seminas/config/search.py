@@ -31,6 +31,9 @@ class SearchSettings(Settings):
         max_hours: Hours after which no round begins. They are hours of the clock, also those of earlier attempts. With
             a table they are the recorded hours of the evaluations. Null means no such limit. A search that has ended
             can continue under a larger number.
+        max_cost: Largest cost of the whole search in full trainings. An evaluation of fewer epochs costs its share. No
+            evaluation begins that would cost more. Null means no such limit. A finished search can continue under a
+            larger number. Without ``max_queries``, the number of evaluations follows from this limit.
         asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
             works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
             runs at the same time, and with a strategy that uses each accuracy at once.
@@ -61,6 +64,7 @@ class SearchSettings(Settings):
     target_accuracy: float | None = setting(None, above=0, at_most=1, extends=True)
     target: float | None = setting(None, extends=True, both_ways=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
+    max_cost: float | None = setting(None, at_least=1, extends=True, unit="full trainings")
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)

@@ -95,6 +95,7 @@ class IsolatedEvaluator(Evaluator[A]):
         if self._local.revises:
             raise config_error("evaluator.isolate", True, "false with an evaluator that measures again")
         self.simulates_time = self._local.simulates_time
+        self.fidelities = self._local.fidelities
         self.metric, self.metrics = self._local.metric, self._local.metrics
         self._engine = WorkerProcesses(copy, num_workers, visible_gpus("auto"), timeout_s)
 

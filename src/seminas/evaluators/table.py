@@ -12,6 +12,7 @@ from seminas.evaluators.evaluation import Evaluation
 from seminas.spaces.base import MOST_LISTED, A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import reference_image
 from seminas.spaces.exact import BUILT, ExactCosts, Known, NetworkShape, exact_costs
+from seminas.spaces.rungs import Rung, plain
 from seminas.tables import find_table
 from seminas.tables.table import Column, load_table
 
@@ -54,6 +55,8 @@ class TableEvaluator(Evaluator[A]):
         self._shape = NetworkShape(
             tuple(network.image or image), network.num_classes or num_classes, network.skeleton
         )
+        self._levels = self._table.fidelities if val_column is self._table.column("val") else {}
+        self.fidelities = tuple(self._levels)
         self._repeat, self.num_simulated = settings.repeat, settings.num_workers
 
     def members(self) -> NDArray[np.int64] | None:
@@ -63,12 +66,16 @@ class TableEvaluator(Evaluator[A]):
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Look up architectures. Yield the position and the evaluation of each in their order.
 
-        Without a column of seconds, each evaluation costs one second.
+        Without a column of seconds, each evaluation costs one second. An evaluation of fewer epochs costs its share.
         """
-        rows = self._rows(architectures)
+        rows = self._rows([plain(a) for a in architectures])
         accuracies = self._answers(self._val, rows)
         costs = np.ones(len(rows)) if self._seconds is None else self._answers(self._seconds, rows)
         for i, (accuracy, cost) in enumerate(zip(accuracies.tolist(), costs.tolist(), strict=True)):
+            rung = architectures[i]
+            if isinstance(rung, Rung):
+                (accuracy,) = self._answers(self._levels[rung.epochs], rows[i : i + 1]).tolist()
+                cost *= rung.share_of(self.fidelities[-1])
             yield i, Evaluation(accuracy, cost)
 
     def val_accuracies(self, architectures: Sequence[A]) -> NDArray[np.float64]:

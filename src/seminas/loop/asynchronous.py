@@ -16,6 +16,7 @@ from seminas.loop.questions import replay, store_question
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.archive import Archive
 from seminas.runs.records import Question, Record
+from seminas.spaces.rungs import plain
 from seminas.strategies.base import summed
 
 STARVING_S = 0.05
@@ -47,7 +48,8 @@ class _Asynchronous:
         round: Round of the next evaluation in the history, counted by the planned sizes.
         running: Questions whose evaluations run, by number.
         waiting: Questions whose evaluations begin next, in this order.
-        architectures: Architecture of each question.
+        architectures: Architecture of each question, or its rung.
+        spent: Whether the next evaluation would cost more than ``search.max_cost`` allows.
     """
 
     def __init__(self, search: Search, sizes: Sequence[int]) -> None:
@@ -59,6 +61,7 @@ class _Asynchronous:
         self.waiting: list[Question] = []
         self.architectures: list[Any] = []
         self.metrics: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        self.spent = False
         self.starving_since: float | None = None
         search.strategy.start([len(self.archive.imported), *sizes] if self.archive.imported else sizes)
         self.proposals = self._make_proposals()
@@ -136,7 +139,9 @@ class _Asynchronous:
         self._note_starving(starving)
         if not self.running:
             if not starving:
-                if goes_on and self._num_left():
+                if self.spent:
+                    search.ended_by = "max_cost"
+                elif goes_on and self._num_left():
                     search.ended_by = "space"
                 return False
             self.proposals.wait(POLL_S)
@@ -161,7 +166,14 @@ class _Asynchronous:
 
     def _num_left(self) -> int:
         """Return the number of questions that are planned and not asked yet."""
-        return self.total - len(self.archive.questions)
+        return 0 if self.spent else self.total - len(self.archive.questions)
+
+    def _affords(self, asked: Asked) -> bool:
+        """Return whether the cost allows a further evaluation, after all that have ended or been asked for."""
+        search = self.search
+        opened = [*self.running.values(), *self.waiting]
+        cost = search.archive.cost + sum(search.cost_of(self._architecture(q)) for q in opened)
+        return search.limits is None or search.limits.affords(cost + search.cost_of(asked.architecture))
 
     def _num_free(self) -> int:
         """Return the number of workers for which no question waits."""
@@ -181,13 +193,16 @@ class _Asynchronous:
             asked = self.proposals.next()
             if asked is None:
                 break
+            if not self._affords(asked):
+                self.spent = True
+                break
             self._ask(asked)
         if len(self.waiting) > max(1, before):
             self._sort_waiting(self.archive.records)
 
     def _sort_waiting(self, records: Sequence[Record]) -> None:
         """Put the longest evaluations first, as far as the records tell."""
-        architectures = [self._architecture(question) for question in self.waiting]
+        architectures = [plain(self._architecture(question)) for question in self.waiting]
         seconds = predicted_seconds(self.search.space, records, architectures)
         self.waiting = [self.waiting[i] for i in np.argsort(-seconds, kind="stable")]
 

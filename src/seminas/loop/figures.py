@@ -46,8 +46,8 @@ def search_curve(records: list[Record], metric: Metric = ACCURACY) -> Figure:
     axes = figure.add_subplot()
     by_round = defaultdict(list)
     for record in records:
-        if record.value is not None:
-            by_round[record.round].append((record.index + 1, record.value))
+        if record.final is not None:
+            by_round[record.round].append((record.index + 1, record.final))
     few = len(by_round) <= 10
     for number, points in sorted(by_round.items()):
         label = "random" if number == 0 else f"round {number}" if few else "later" if number == 1 else None
@@ -107,8 +107,8 @@ def predictions(runs: Sequence[Sequence[Record]], metric: Metric = ACCURACY) -> 
     for records in runs:
         of_run: dict[int, list[tuple[float, float]]] = {}
         for r in records:
-            if r.prediction is not None and r.value is not None:
-                of_run.setdefault(r.round, []).append((r.prediction, r.value))
+            if r.prediction is not None and r.final is not None:
+                of_run.setdefault(r.round, []).append((r.prediction, r.final))
         for number, pairs in of_run.items():
             rounds.setdefault(number, []).append(pairs)
     if not rounds:

@@ -72,14 +72,14 @@ def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[st
     if other != metric:
         raise UserError(f"{path}: is a search for {other}, so that it cannot be imported for {metric}")
     for record in [*read_imported(path), *folder.history()]:
-        if record.value is None:
+        if record.final is None:
             continue
         try:
             architecture = space.from_json(record.architecture)
         except ValueError as error:
             raise UserError(f"{path}: evaluation {record.index}: {first_line(error)}") from error
         origin = record.source or str(path)
-        yield f"{path}: evaluation {record.index}", architecture, record.value, record.cost_s, origin
+        yield f"{path}: evaluation {record.index}", architecture, record.final, record.cost_s, origin
 
 
 def _set(section: Any) -> dict[str, Any]:

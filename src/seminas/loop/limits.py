@@ -5,6 +5,9 @@ from seminas.errors import config_error
 from seminas.runs.archive import Archive
 from seminas.runs.metric import ACCURACY, Metric
 
+ROUNDING = 1e-9
+"""Rounding error of a sum of costs, in full trainings."""
+
 
 def check_target(settings: SearchSettings, metric: Metric) -> None:
     """Check that the target of a search fits the metric that it optimizes.
@@ -27,6 +30,7 @@ class Limits:
     def __init__(self, settings: SearchSettings) -> None:
         """Initialize the limits from the ``search`` section."""
         self._key = "target" if settings.target_accuracy is None else "target_accuracy"
+        self._cost = settings.max_cost
         self._target, self._hours = getattr(settings, self._key), settings.max_hours
 
     def reached(self, archive: Archive, now_s: float) -> tuple[str, str] | None:
@@ -43,4 +47,10 @@ class Limits:
             return self._key, reason
         if self._hours is not None and now_s >= 3600 * self._hours:
             return "max_hours", f"search.max_hours={self._hours:g} are over"
+        if self._cost is not None and archive.cost >= self._cost - ROUNDING:
+            return "max_cost", f"search.max_cost={self._cost:g} is spent"
         return None
+
+    def affords(self, cost: float) -> bool:
+        """Return whether evaluations that cost so many full trainings together are within ``search.max_cost``."""
+        return self._cost is None or cost <= self._cost + ROUNDING

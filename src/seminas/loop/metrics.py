@@ -45,7 +45,7 @@ class Metrics(Observer):
         """Log each evaluation."""
         for record in records:
             value, metric = record.value, self._metric
-            improves = value is not None and metric.better(value, self._best)
+            improves = record.final is not None and metric.better(record.final, self._best)
             if improves:
                 self._best = value
             if record.origin is not None:

@@ -78,7 +78,7 @@ class Proposals:
         """
         for result in results:
             self._receive(*result)
-        self._strategy.begin_question(self.pending)
+        self._strategy.begin_question(self.pending, architecture)
         self.pending[architecture] = None
 
     def next(self) -> Asked | None:

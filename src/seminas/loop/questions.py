@@ -5,8 +5,9 @@ from typing import Any
 from seminas.errors import UserError
 from seminas.loop.proposals import Asked, Proposals, Result
 from seminas.runs.archive import Archive
-from seminas.runs.records import ASKED, Question
+from seminas.runs.records import ASKED, Question, Record
 from seminas.spaces.base import SearchSpace
+from seminas.spaces.rungs import Rung, plain
 from seminas.strategies.base import Strategy
 
 
@@ -24,12 +25,14 @@ def store_question(archive: Archive, space: SearchSpace[Any], asked: Asked, aske
     """
     question = Question(
         number=len(archive.questions),
-        architecture=space.to_json(asked.architecture),
-        key=space.key(asked.architecture),
+        architecture=space.to_json(plain(asked.architecture)),
+        key=space.key(plain(asked.architecture)),
         known=asked.known,
         asked_s=asked_s,
         prediction=None if asked.prediction is None else archive.metric.score(asked.prediction),
         origin=asked.origin,
+        epochs=rung.epochs if isinstance(rung := asked.architecture, Rung) else None,
+        trained=rung.trained if isinstance(rung, Rung) else None,
     )
     archive.ask(question)
     return question
@@ -58,12 +61,12 @@ def replay(
     strategy.tell(imported, archive.scores(archive.imported))
     if archive.questions:
         asked = strategy.ask(1).architectures
-        if not asked or space.key(asked[0]) != archive.questions[0].key:
+        if not asked or space.key(plain(asked[0])) != archive.questions[0].key:
             raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
-    told = [space.from_json(record.architecture) for record in archive.records]
+    told = [_element(space, record) for record in archive.records]
     further = [record.metrics for record in archive.records]
     results: list[Result] = list(zip(told, archive.scores(archive.records), further, strict=True))
-    architectures = [space.from_json(question.architecture) for question in archive.questions]
+    architectures = [_element(space, question) for question in archive.questions]
     known = 0
     for question, architecture in zip(archive.questions, architectures, strict=True):
         proposals.replay(architecture, results[known : question.known])
@@ -71,3 +74,11 @@ def replay(
     for result in results[known:]:
         proposals.tell(*result)
     return architectures
+
+
+def _element(space: SearchSpace[Any], line: Question | Record) -> Any:
+    """Return the architecture of a line, or its rung if the line has a number of epochs."""
+    architecture = space.from_json(line.architecture)
+    if line.epochs is None:
+        return architecture
+    return Rung(architecture, line.epochs, (line.trained or 0) if isinstance(line, Question) else 0)

@@ -84,8 +84,8 @@ class Screen(Observer):
         for record in records:
             if record.value is None:
                 self._console.print(f"evaluation {record.index} failed: {record.error}", markup=False)
-            elif self._metric.better(record.value, self._best):
-                self._best = record.value
+            elif record.final is not None and self._metric.better(record.final, self._best):
+                self._best = record.final
             self.note(f"round {record.round}/{len(self._sizes) - 1} evaluating{self._running}")
         best = "-" if self._best is None else self._metric.text(self._best)
         if self._front is not None:
@@ -103,7 +103,7 @@ class Screen(Observer):
         if self._quiet or not (few or done - self._printed >= total / 10):
             return
         self._printed = done
-        values = [r.value for r in records if r.value is not None]
+        values = [r.final for r in records if r.final is not None]
         written = self._metric.text
         text = f"round {round_number}/{len(self._sizes) - 1}: {len(records)} evaluated"
         if values and self._best is not None:

@@ -19,6 +19,7 @@ from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
+from seminas.spaces.rungs import Rung, plain
 from seminas.strategies.base import Strategy
 from seminas.strategies.goals import Goals
 
@@ -43,7 +44,7 @@ class Search:
         interrupts: Ctrl-C, which ends the search before its plan does.
         goals: Several objectives. None in a search for one metric.
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
-            ``interrupt``, or ``space`` if the strategy has no more architectures.
+            ``max_cost``, ``interrupt``, or ``space`` if the strategy has no more architectures.
     """
 
     space: SearchSpace
@@ -111,6 +112,7 @@ class Search:
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         if self.goals is not None:
             evaluation = completed(evaluation, self.goals, architecture)
+        rung, architecture = architecture, plain(architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")
@@ -128,8 +130,20 @@ class Search:
             ended_s=None if only_costs else self.now_s(),
             origin=origin,
             metrics=dict(evaluation.metrics),
+            **self._fidelity(rung),
         )
         self.show(self.archive.add(record))
+
+    def cost_of(self, element: Any) -> float:
+        """Return the cost of an evaluation in full trainings."""
+        return element.share_of(self.evaluator.fidelities[-1]) if isinstance(element, Rung) else 1.0
+
+    def _fidelity(self, element: Any) -> dict[str, Any]:
+        """Return the fields of a record that only a search with fidelities has."""
+        if not isinstance(element, Rung):
+            return {}
+        partial = element.epochs < self.evaluator.fidelities[-1] or None
+        return {"epochs": element.epochs, "cost": self.cost_of(element), "partial": partial}
 
     def show(self, records: Sequence[Record]) -> None:
         """Notify the observer of new records in the history.

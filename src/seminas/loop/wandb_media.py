@@ -25,7 +25,7 @@ def media(space: SearchSpace, archive: Archive, figures: Sequence[Path]) -> dict
     """Return a search's table and figures (PNG files) as a row of W&B's history."""
     import wandb
 
-    metric, done = archive.metric, [(r.value, r.index) for r in archive.records if r.value is not None]
+    metric, done = archive.metric, [(r.final, r.index) for r in archive.records if r.final is not None]
     best_first = sorted(done, key=lambda pair: (-metric.score(pair[0]), pair[1]))
     drawn = {index for _, index in best_first[:MOST_DRAWN]}
     further = list(dict.fromkeys(name for r in archive.records for name in r.metrics))

@@ -66,7 +66,7 @@ class Run:
     @cached_property
     def best_val(self) -> NDArray[np.float64]:
         """Best value so far after each evaluation, ``[q]``. NaN before the first success."""
-        values = [np.nan if r.value is None else r.value for r in self.records]
+        values = [np.nan if r.final is None else r.final for r in self.records]
         return best_so_far(self.metric, np.array(values, dtype=np.float64))
 
     @cached_property

@@ -46,6 +46,7 @@ class Archive:
         questions: Questions of an asynchronous search, in order.
         failures: Records of the evaluations that failed.
         cost_s: Cost of all evaluations together, in seconds.
+        cost: Cost of all evaluations together, in full trainings.
         revised: Last round after which the evaluator measured again, or -1.
         objectives: Several objectives, see ``pursue``. None in a search for one metric.
     """
@@ -99,6 +100,7 @@ class Archive:
         """Compute the sums over all records."""
         self.failures: list[Record] = []
         self.cost_s = 0.0
+        self.cost = 0.0
         self.best: Record | None = None
         """The record with the best value, the first of equal ones. None without a success."""
         self._first_of_round: dict[int, int] = {}
@@ -111,6 +113,7 @@ class Archive:
         """Include a record in the sums."""
         self._first_of_round.setdefault(record.round, record.index)
         self.cost_s += record.cost_s
+        self.cost += 1.0 if record.cost is None else record.cost
         if record.value is None:
             self.failures.append(record)
         self._compare(record)
@@ -118,7 +121,7 @@ class Archive:
     def _compare(self, record: Record) -> None:
         """Keep the record if it is the best so far."""
         best = None if self.best is None else self.best.value
-        if record.value is not None and self.metric.better(record.value, best):
+        if record.final is not None and self.metric.better(record.final, best):
             self.best = record
 
     def __len__(self) -> int:

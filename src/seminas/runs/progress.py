@@ -39,7 +39,7 @@ def _search_progress(folder: RunFolder) -> dict[str, str]:
     failures = sum(record.value is None for record in records)
     failed = f", {failures} failed" if failures else ""
     lines = {"evaluations": f"{len(records)}{'' if total is None else f' of {total}'}{failed}"}
-    values = [(r.value, r.key) for r in records if r.value is not None]
+    values = [(r.final, r.key) for r in records if r.final is not None]
     if values:
         best, key = max(values, key=lambda pair: metric.score(pair[0]))
         name = "" if metric == ACCURACY else f"{metric.name} "

@@ -37,6 +37,9 @@ class Record:
         source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
         origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
         metrics: Values of further metrics by name.
+        epochs: Number of epochs after which a search with fidelities measured the architecture. Otherwise None.
+        cost: Cost in full trainings, in a search with fidelities. A training that went on counts its new epochs alone.
+        partial: True after a shorter training than a full one. Then the value is no candidate for the best one.
     """
 
     NAME: ClassVar[str] = "record of an evaluation"
@@ -55,6 +58,14 @@ class Record:
     source: str | None = None
     origin: str | None = None
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
+    epochs: int | None = None
+    cost: float | None = None
+    partial: bool | None = None
+
+    @property
+    def final(self) -> float | None:
+        """The value, if it is of a full training. None for a shorter one or a failure."""
+        return None if self.partial else self.value
 
     @property
     def val_accuracy(self) -> float | None:
@@ -77,6 +88,8 @@ class Question:
         asked_s: Time of the question since the start of the search, in seconds of the clock or of the simulated clock.
         prediction: Value that the strategy predicted. None without a prediction.
         origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
+        epochs: Number of epochs that the training must reach, in a search with fidelities. Otherwise None.
+        trained: Number of these epochs that earlier evaluations of the same architecture have trained.
     """
 
     NAME: ClassVar[str] = "question"
@@ -89,6 +102,8 @@ class Question:
     asked_s: float
     prediction: float | None = None
     origin: str | None = None
+    epochs: int | None = None
+    trained: int | None = None
 
 
 class Line(Protocol):
@@ -172,7 +187,7 @@ def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
 def line_of(line: Record | Question, metric: Metric = ACCURACY) -> bytes:
     """Return a line of a file. Fields that only some searches have are left out if they are None or empty."""
     values = asdict(line)
-    for name in ("number", "ended_s", "source", "origin", "metrics"):
+    for name in ("number", "ended_s", "source", "origin", "metrics", "epochs", "trained", "cost", "partial"):
         if values.get(name, ...) in (None, {}):
             del values[name]
     return as_json(_renamed(values, {"value": VALUE}) if metric == ACCURACY else values)

@@ -115,6 +115,7 @@ class SearchResult(Result):
         best_there_is: Best value and best test value of all candidates, as far as they are known, by the metric's
             ``name`` and ``test_name``. None if none is known.
         cost_s: Cost of all evaluations together and of the proxies, in seconds.
+        total_cost: Cost in full trainings. None, and not in the file, without fidelities.
         num_workers: Number of evaluations that ran at the same time, at most.
         makespan_s: Time from the start of the search to the end of its last evaluation, in seconds of the clock or of
             the simulated clock. None for runs of version 0.1.
@@ -156,6 +157,7 @@ class SearchResult(Result):
     pareto: list[FrontMember] | None = None
     hypervolume: float | None = None
     reference: dict[str, float] | None = None
+    total_cost: float | None = None
 
     @property
     def metric(self) -> Metric:

@@ -146,10 +146,10 @@ class Strategy(ABC, Generic[A]):
             {a: origins[a] for a in chosen if a in origins},
         )
 
-    def begin_question(self, pending: Collection[A]) -> None:
+    def begin_question(self, pending: Collection[A], replayed: A | None = None) -> None:
         """End the round if it is over. Keep the pending architectures if this is the first question of a round.
 
-        A resumed search calls this for each recorded question, because ``propose`` depends on both.
+        A resumed search calls this for each recorded question ``replayed``, because ``propose`` depends on both.
         """
         if self._is_over(pending):
             self._end_round()

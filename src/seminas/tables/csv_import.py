@@ -9,7 +9,7 @@ import numpy as np
 from seminas.errors import UserError
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.tables.csv_file import CsvFile, read_csv
-from seminas.tables.table import Column, Table, accuracy_column, seconds_column
+from seminas.tables.table import Column, Table, accuracy_column, role_of_fidelity, seconds_column
 
 SCALES = {"fraction": 1.0, "percent": 100.0}
 
@@ -24,6 +24,7 @@ def import_csv(
     scale: str = "fraction",
     licence: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    fidelities: Mapping[int, Sequence[str]] | None = None,
 ) -> Table:
     """Return the table of a CSV file with one row for each architecture. The file may be gzipped.
 
@@ -46,6 +47,9 @@ def import_csv(
         scale: Scale of all accuracies, ``fraction`` or ``percent``.
         licence: Licence of the data, which ``seminas data info`` shows.
         progress: Function called with the number of characters read so far and with their total number.
+        fidelities: Columns of validation accuracies after fewer epochs, one for each training run, by the number of
+            epochs. The largest number is the length of a full training, whose columns are those of ``val``. The
+            table's columns are ``val@4`` and so on.
 
     Raises:
         UserError: The file cannot be read, or an argument is invalid. Or a column is missing, a row is malformed or a
@@ -60,6 +64,8 @@ def import_csv(
         if name in (*accuracies, "cost") or not group:
             raise UserError(f"--column={name}: needs columns, and a name of its own")
         accuracies[name] = list(group)
+    shorter = _shorter(fidelities or {}, val)
+    accuracies |= shorter
     file = read_csv(path, progress)
     file.require([c for group in (*accuracies.values(), cost) for c in group])
     architectures = architectures_of(file, space)
@@ -93,7 +99,8 @@ def import_csv(
         space.fingerprint(),
         index[order],
         columns,
-        {role: role for role in ("val", "test", "cost") if role in columns},
+        {role: role for role in ("val", "test", "cost", *shorter) if role in columns}
+        | ({role_of_fidelity(max(fidelities)): "val"} if fidelities else {}),
         {
             "file": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -102,6 +109,27 @@ def import_csv(
             "licence": licence or "not stated",
         },
     )
+
+
+def _shorter(fidelities: Mapping[int, Sequence[str]], val: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns of each fidelity below the full one, by the role in the table.
+
+    Raises:
+        UserError: The numbers of epochs are not positive and increasing, or the last one is not that of ``val``.
+    """
+    epochs = list(fidelities)
+    if any(number < 1 for number in epochs) or epochs != sorted(epochs):
+        raise UserError(
+            f"--fidelity={', '.join(map(str, epochs))}: must be increasing numbers of epochs, from 1"
+        )
+    if not epochs:
+        return {}
+    if len(epochs) < 2 or list(fidelities[epochs[-1]]) != list(val):
+        last = f"{epochs[-1]}={','.join(fidelities[epochs[-1]])}"
+        raise UserError(
+            f"--fidelity={last}: the last of two or more must be the columns of --val, {', '.join(val)}"
+        )
+    return {role_of_fidelity(number): list(fidelities[number]) for number in epochs[:-1]}
 
 
 def architectures_of(file: CsvFile, space: SearchSpace[A]) -> list[A]:

@@ -29,6 +29,8 @@ from seminas.storage.values import Json
 _FORMAT, VERSION = "seminas-table", 2
 ROLES = {"val": "accuracy", "test": "accuracy", "cost": "seconds"}
 """Roles of columns in a search, and the kind of column for each role."""
+_OF_FIDELITY = "val@"
+"""Begin of the role of a column with the validation accuracies after fewer or all epochs, such as ``val@12``."""
 _TOLERANCE = 4e-8  # The rounding error of a single-precision accuracy is at most 3e-8.
 
 
@@ -66,7 +68,8 @@ class Table:
         index: Indices of the architectures in the space, ascending, ``[n]``.
         columns: Columns by name.
         defaults: Name of the column that a search reads by default, by role. The roles are ``val``, ``test`` and
-            ``cost``. A table may have no column for ``test`` and ``cost``.
+            ``cost``. A table may have no column for ``test`` and ``cost``. A table with fidelities also has a column
+            for each number of epochs, see ``role_of_fidelity``.
         origin: Origin of the numbers, such as the name of the imported file, its SHA-256, its columns and its licence.
     """
 
@@ -95,6 +98,16 @@ class Table:
             raise KeyError(int(np.asarray(index)[missing[0]]))
         return rows
 
+    @property
+    def fidelities(self) -> dict[int, Column]:
+        """Columns of validation accuracies by the number of epochs after which they were measured, ascending.
+
+        The last one is the default column of ``val``. A table without fidelities has none.
+        """
+        roles = [role for role in self.defaults if role.startswith(_OF_FIDELITY)]
+        epochs = sorted(int(role.removeprefix(_OF_FIDELITY)) for role in roles)
+        return {number: self.columns[self.defaults[role_of_fidelity(number)]] for number in epochs}
+
     def column(self, role: str, name: str | None = None) -> Column | None:
         """Return the column for a role, or None if the table has no column for it.
 
@@ -115,6 +128,11 @@ class Table:
                 f"evaluator.{key}", name, f"a column of {ROLES[role]}: {', '.join(names) or 'none'}"
             )
         return self.columns[name]
+
+
+def role_of_fidelity(epochs: int) -> str:
+    """Return the role of the column with the validation accuracies after a number of epochs."""
+    return f"{_OF_FIDELITY}{epochs}"
 
 
 def accuracy_column(values: NDArray[np.floating[Any]]) -> Column:

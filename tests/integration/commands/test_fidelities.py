@@ -1,0 +1,124 @@
+"""Searches with fidelities on a table: costs, limits, the final choice, and a continued search."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seminas
+from seminas.errors import UserError
+from seminas.runs.records import read_history
+from seminas.spaces.nasbench201 import NASBench201
+from seminas.tables.csv_import import import_csv
+from seminas.tables.table import read_table, save_table
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a packed table of 300 cells, whose values after few epochs are noisy and higher than those after all."""
+    folder = tmp_path_factory.mktemp("table")
+    space, rng = NASBench201(), np.random.default_rng(0)
+    index = rng.choice(len(space), 300, replace=False)
+    with (folder / "cells.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["arch", "e1", "e3", "e9", "s"])
+        for architecture in space.at(index):
+            good = rng.uniform(0.3, 0.6)
+            noise = rng.normal(0, [0.04, 0.02])
+            writer.writerow(
+                [
+                    space.to_json(architecture),
+                    *(round(float(v), 4) for v in (good + 0.2 + noise[0], good + 0.1 + noise[1], good)),
+                    90,
+                ]
+            )
+    columns = {1: ["e1"], 3: ["e3"], 9: ["e9"]}
+    packed = import_csv(folder / "cells.csv", space, ["e9"], cost=["s"], fidelities=columns)
+    save_table(packed, folder / "cells.npz")
+    return folder / "cells.npz"
+
+
+def search(table: Path, folder: Path, *more: str):
+    arguments = ["space=nasbench201", "evaluator=table", f"evaluator.path={table}", *more]
+    return seminas.search(arguments, folder=folder, quiet=True)
+
+
+def test_a_table_keeps_its_fidelities(table: Path):
+    fidelities = read_table(table).fidelities
+    assert list(fidelities) == [1, 3, 9]
+    assert fidelities[9] is read_table(table).column("val") or len(fidelities[9].at()) == 300
+
+
+@pytest.mark.parametrize(("fidelity", "strategy"), [("halving", "evolution"), ("hyperband", "random")])
+def test_costs_are_counted_once_and_the_best_is_a_full_training(
+    table: Path, tmp_path: Path, fidelity: str, strategy: str
+):
+    more = [f"fidelity={fidelity}", f"strategy={strategy}", "search.max_cost=10", "evaluator.num_workers=3"]
+    result = search(table, tmp_path, *more)
+    records = read_history(tmp_path)
+    assert result.ended_by == "max_cost" and result.total_cost == pytest.approx(sum(r.cost for r in records))
+    assert 9 <= result.total_cost <= 10 + 1e-9
+    assert result.cost_s == pytest.approx(90 * result.total_cost)
+    full = [r.value for r in records if r.epochs == 9]
+    assert result.best_value == max(full) < max(r.value for r in records)
+    assert all(bool(r.partial) == (r.epochs < 9) for r in records)
+    epochs: dict[str, int] = {}
+    for record in sorted(records, key=lambda r: r.number):
+        assert record.epochs > epochs.get(record.key, 0)
+        assert record.cost == pytest.approx((record.epochs - epochs.get(record.key, 0)) / 9)
+        epochs[record.key] = record.epochs
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20, 33])
+def test_a_killed_search_goes_on_to_the_same_history(table: Path, tmp_path: Path, cut: int):
+    more = ["fidelity=halving", "strategy=evolution", "search.max_cost=8", "evaluator.num_workers=2"]
+    search(table, tmp_path / "whole", *more)
+    search(table, tmp_path / "killed", *more)
+    killed = tmp_path / "killed"
+    (killed / "result.json").unlink()
+    lines = (killed / "history.jsonl").read_bytes().splitlines(keepends=True)[:cut]
+    (killed / "history.jsonl").write_bytes(b"".join(lines))
+    asked = (killed / "asked.jsonl").read_bytes().splitlines(keepends=True)
+    (killed / "asked.jsonl").write_bytes(b"".join(q for q in asked if json.loads(q)["known"] < cut))
+    search(table, killed, *more)
+    for name in ("history.jsonl", "asked.jsonl"):
+        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_larger_cost_continues_a_finished_search(table: Path, tmp_path: Path):
+    more = ["fidelity=halving", "strategy=random"]
+    search(table, tmp_path, *more, "search.max_cost=4")
+    first = (tmp_path / "history.jsonl").read_bytes()
+    result = search(table, tmp_path, *more, "search.max_cost=6")
+    assert (tmp_path / "history.jsonl").read_bytes().startswith(first)
+    assert 5 < result.total_cost <= 6 + 1e-9
+
+
+def test_a_cost_without_fidelities_is_a_number_of_evaluations(table: Path, tmp_path: Path):
+    result = search(table, tmp_path, "strategy=random", "search.max_cost=7")
+    assert result.num_queries == 7 and result.total_cost is None
+    assert "cost" not in json.loads((tmp_path / "history.jsonl").read_text().splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["fidelity=halving", "search.asynchronous=false"], "search.asynchronous=False: must be"),
+        (["fidelity=halving", "controller.warm_start=true"], "controller.warm_start=True: must be false"),
+        (["fidelity=halving", "fidelity.epochs=[2,9]"], "fidelity.epochs="),
+        (["fidelity=halving", "fidelity.epochs=[9,1]"], "fidelity.epochs="),
+        (
+            ["fidelity=halving", "evaluator.path=digits101", "space=nasbench101"],
+            "fidelity=halving: must be none",
+        ),
+        (["search.max_cost=0"], "search.max_cost=0"),
+    ],
+)
+def test_wrong_input_is_one_line_before_a_folder_is_made(table: Path, tmp_path: Path, more, message: str):
+    with pytest.raises(UserError, match="^" + message.replace("[", r"\[").replace(".", r"\.")) as error:
+        search(table, tmp_path / "run", *more)
+    assert "\n" not in str(error.value) and not (tmp_path / "run" / "history.jsonl").exists()
