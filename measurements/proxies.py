@@ -107,12 +107,12 @@ def searched(arguments: tuple[dict[str, Any], list[str]]) -> tuple[float, float,
 @app.command()
 def found(
     table: Table,
+    proxies: Proxies = "",
     space: Space = "nasbench201",
-    strategy: Annotated[str, typer.Option(help="Strategy.")] = "seminas",
     queries: Annotated[int, typer.Option(help="Evaluations.")] = 25,
+    strategy: Annotated[str, typer.Option(help="Strategy.")] = "seminas",
     seeds: Seeds = 20,
     jobs: Jobs = 2,
-    proxies: Proxies = "",
 ) -> None:
     """Measure searches with and without proxies: accuracies, how often they find the best, and a paired test."""
     settings = {

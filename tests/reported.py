@@ -89,12 +89,12 @@ def write_run(
     }
     (folder / "config.yaml").write_text(json.dumps(config))
     result = SearchResult(
+        strategy=strategy,
+        evaluator="table",
         space="nasbench_macro",
         seed=seed,
         wall_s=1.0,
         config=config,
-        strategy=strategy,
-        evaluator="table",
         num_queries=QUERIES,
         num_failures=0,
         best_architecture=best["architecture"],

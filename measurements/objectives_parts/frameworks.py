@@ -94,11 +94,7 @@ def pymoo_nsga2(
 
 
 def botorch_ehvi(
-    space: EnumerableSpace[Any],
-    scores: NDArray[np.float64],
-    objectives: Objectives,
-    seed: int,
-    queries: int,
+    space: EnumerableSpace[Any], scores: NDArray[np.float64], objectives: Objectives, seed: int, queries: int
 ) -> list[int]:
     """Search with qLogEHVI of BoTorch. All architectures of the space are candidates.
 

@@ -44,10 +44,10 @@ class Row:
 
     problem: str
     method: str
-    seed: int
-    queries: int
     parts: list[float]
     wide_parts: list[float]
+    seed: int
+    queries: int
     wall_s: float
 
 
@@ -108,7 +108,7 @@ class FrontProblem:
             [round(part, 6) for part in self.parts(self.scores[rows], reference)]
             for reference in self.references
         ]
-        return Row(name, method, self._seed, queries, *parts, round(wall_s, 3))
+        return Row(name, method, *parts, self._seed, queries, round(wall_s, 3))
 
     def _searched(self, strategy: str, queries: int) -> list[int]:
         """Run a search of seminas. Return the row of each evaluated architecture in order."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.sweeps.apps import RANDOM, SWEPT, history, ran, sweep, write_app
+from integration.sweeps.apps import RANDOM, SWEPT, history, ran, require_launcher, sweep, told, write_app
 
 SLOW = 5
 """Number of the job that still runs when the sweep is killed."""
@@ -19,8 +19,7 @@ SLOW = 5
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 def test_a_killed_sweep_goes_on_and_pays_nothing_twice(tmp_path: Path, launcher: str) -> None:
-    package = {"submitit_local": "submitit"}.get(launcher, launcher)
-    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher")
+    require_launcher(launcher)
     write_app(tmp_path, f"__import__('time').sleep(8 * (number == {SLOW})) or kernel + depth / 10")
     arguments = [*SWEPT, *RANDOM, "hydra.sweeper.max_queries=9", "hydra.sweeper.n_jobs=3"]
     command = [sys.executable, "train.py", "-m", "hydra/sweeper=seminas", f"hydra/launcher={launcher}"]
@@ -43,6 +42,4 @@ def test_a_killed_sweep_goes_on_and_pays_nothing_twice(tmp_path: Path, launcher:
     undisturbed = tmp_path / "undisturbed"
     write_app(undisturbed)
     assert sweep(undisturbed, *arguments).returncode == 0
-    shown = ("architecture", "value", "number", "error")
-    first, second = ([[r[k] for k in shown] for r in history(f)] for f in (tmp_path, undisturbed))
-    assert first == second
+    assert told(tmp_path) == told(undisturbed)

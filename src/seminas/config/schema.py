@@ -138,13 +138,13 @@ class ControllerCommand(CommandSettings):
     """Top-level settings of the commands with a controller.
 
     Attributes:
-        controller: Settings of the controller.
         evaluator: Evaluator that returns the accuracies of architectures.
+        controller: Settings of the controller.
         proxies: Zero-cost proxies that models read beside the features of a space. Null means no proxies.
     """
 
-    controller: ControllerSettings = setting(ControllerSettings)
     evaluator: Any = setting(None)
+    controller: ControllerSettings = setting(ControllerSettings)
     proxies: Any = setting(None)
 
 
@@ -152,17 +152,19 @@ class ControllerCommand(CommandSettings):
 class SearchCommand(ControllerCommand):
     """Config of ``seminas-search``.
 
+    The strategy proposes architectures, and the evaluator measures them.
+
     Attributes:
-        search: Numbers of evaluations and rounds.
         strategy: Search strategy that proposes architectures.
         fidelity: Scheduler of short trainings, of which the best go on. Null means that all trainings are full.
         data: Images and recipe for evaluators that train networks. Null means no images.
+        search: Numbers of evaluations and rounds.
     """
 
-    search: SearchSettings = setting(SearchSettings)
     strategy: Any = setting(None)
     fidelity: Any = setting(None)
     data: Any = setting(None)
+    search: SearchSettings = setting(SearchSettings)
 
 
 @dataclass

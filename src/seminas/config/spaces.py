@@ -103,8 +103,8 @@ class TTSSettings(Settings):
 
     Attributes:
         width: Number of channels of a standalone network.
-        supernet_width: Number of channels of the supernet.
         phonemes: Number of phonemes of the sentence for which multiply-adds are stated.
+        supernet_width: Number of channels of the supernet.
         frames: Number of mel frames of this sentence.
     """
 
@@ -112,8 +112,8 @@ class TTSSettings(Settings):
 
     _target_: str = "seminas.spaces.tts.TTS"
     width: int = setting(256, at_least=8, unit="channels")
-    supernet_width: int = setting(64, at_least=8, unit="channels")
     phonemes: int = setting(80, at_least=1)
+    supernet_width: int = setting(64, at_least=8, unit="channels")
     frames: int = setting(570, at_least=1)
 
     def check_together(self, key: str) -> None:

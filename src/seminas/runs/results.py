@@ -249,11 +249,11 @@ class SpeechResult(Result):
     """The result of ``seminas-train`` on speech.
 
     Attributes:
+        objective: Name of the measure that chose the weights that are kept, without the name of a split.
+        val, test: Measures of these weights on validation and test utterances by name.
         architecture: Trained architecture, in the JSON form of its space.
         key: Key of the architecture.
         epochs, steps: Length of the training in epochs and in optimizer steps.
-        objective: Name of the measure that chose the weights that are kept, without the name of a split.
-        val, test: Measures of these weights on validation and test utterances by name.
         skipped: Number of utterances that cannot be used, by reason.
         unknown_phonemes: Number of phonemes in validation and test that no training utterance has.
         parameters: Number of trainable parameters of the network, with the embedding of phonemes.
@@ -262,13 +262,13 @@ class SpeechResult(Result):
 
     KIND: ClassVar[str] = "speech"
 
+    objective: str
+    val: dict[str, float]
+    test: dict[str, float]
     architecture: Json
     key: str
     epochs: int
     steps: int
-    objective: str
-    val: dict[str, float]
-    test: dict[str, float]
     skipped: dict[str, int]
     unknown_phonemes: int
     parameters: int

@@ -96,6 +96,20 @@ class StandaloneJob:
         """Return the module that trains the network."""
         return Classifier(network, data.num_classes, self.recipe, self.seed)
 
+    def about(self, trainer: pl.Trainer, network: nn.Module) -> dict[str, Any]:
+        """Return the fields that the results of all kinds of trainings have."""
+        return {
+            "space": self.space.name,
+            "seed": self.seed,
+            "architecture": self.space.to_json(self.architecture),
+            "key": self.space.key(self.architecture),
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "parameters": count_parameters(network),
+            "config": self.config,
+            **RunFolder(self.folder).timing(),
+        }
+
     def finish(self, trainer: pl.Trainer, network: Any, data: Any, measured: Mapping[str, float]) -> Result:
         """Export the trained network, and return the result.
 
@@ -106,21 +120,13 @@ class StandaloneJob:
             measured: Measures of these weights by name.
         """
         result = TrainingResult(
-            space=self.space.name,
-            seed=self.seed,
-            architecture=self.space.to_json(self.architecture),
-            key=self.space.key(self.architecture),
-            epochs=trainer.current_epoch,
-            steps=trainer.global_step,
+            **self.about(trainer, network),
             val_accuracy=measured.get("val_accuracy"),
             val_top5=measured.get("val_top5"),
             test_accuracy=measured["test_accuracy"],
             test_top5=measured.get("test_top5"),
             skipped_images=data.num_skipped,
-            parameters=count_parameters(network),
             macs=count_macs(network.cpu(), data.image_shape),
-            config=self.config,
-            **RunFolder(self.folder).timing(),
         )
         description = _description(self, result, data)
         export(self.folder, network, data.image_shape, description, self.config["export"])

@@ -98,23 +98,6 @@ def test_classes_of_the_package_lightning_give_the_same(twins: None) -> None:
         evaluator(module="twin_nets.Data", data="twin_nets.Data")
 
 
-@pytest.mark.long
-def test_a_training_of_the_package_lightning_goes_on_from_its_checkpoint(twins: None, tmp_path: Path) -> None:
-    """Its callback is the last one that sees an epoch, so it knows the metrics that the module logs then."""
-    log = tmp_path / "log"
-    arguments = {"log": str(log), "dies_at": 2}
-    of_twins = {"module": "twin_nets.Net", "data": "twin_nets.Data", "max_epochs": 4}
-    chosen = evaluator(folder=tmp_path, checkpoint_every_s=0, module_arguments=arguments, **of_twins)
-    try:
-        ((_, evaluation),) = chosen.evaluate([(1, 0)])
-    finally:
-        chosen.close()
-    assert log.read_text().splitlines() == ["8 0", "8 1", "8 2", "8 2", "8 3"]
-    assert evaluation.value == evaluated(max_epochs=4).value
-    loss = evaluated(monitor="train_loss", mode="min", **of_twins)
-    assert loss.value == evaluated(monitor="train_loss", mode="min", max_epochs=4).value
-
-
 def test_the_metric_has_a_direction_and_a_name_for_files() -> None:
     chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics={"val_acc": "max"})
     assert chosen.metric == Metric("val_loss", "minimize", "nats")
@@ -148,10 +131,14 @@ def test_positions_that_do_not_count_are_left_out() -> None:
 
 
 @pytest.mark.long
-def test_a_worker_that_dies_is_replaced_and_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nets", ["own_nets", "twin_nets"])
+def test_a_worker_that_dies_is_replaced_and_goes_on_from_the_checkpoint(
+    twins: None, tmp_path: Path, nets: str
+) -> None:
     log = tmp_path / "log"
+    classes = {"module": f"{nets}.Net", "data": f"{nets}.Data", "max_epochs": 4}
     arguments = {"log": str(log), "dies_at": 2}
-    chosen = evaluator(folder=tmp_path, max_epochs=4, checkpoint_every_s=0, module_arguments=arguments)
+    chosen = evaluator(folder=tmp_path, checkpoint_every_s=0, module_arguments=arguments, **classes)
     try:
         ((_, evaluation),) = chosen.evaluate([(1, 0)])
     finally:
@@ -159,6 +146,9 @@ def test_a_worker_that_dies_is_replaced_and_goes_on_from_the_checkpoint(tmp_path
     assert log.read_text().splitlines() == ["8 0", "8 1", "8 2", "8 2", "8 3"]
     assert evaluation.value == evaluated(max_epochs=4).value
     assert not any((tmp_path / "trainings").iterdir())
+    # The callback is the last one that sees an epoch, so it knows the metrics that the module logs then.
+    loss = evaluated(monitor="train_loss", mode="min", **classes)
+    assert loss.value == evaluated(monitor="train_loss", mode="min", max_epochs=4).value
 
 
 def test_a_time_limit_ends_a_training() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -44,6 +45,13 @@ text: none
 """
 SWEPT = ["model.kernel=choice(3,5,7)", "model.depth=range(2,7)"]
 RANDOM = ["hydra.sweeper.strategy=random", "hydra.sweep.dir=sweep"]
+
+
+def require_launcher(launcher: str) -> None:
+    """Skip the test if the packages of a launcher are not installed."""
+    package = {"submitit_local": "submitit"}.get(launcher, launcher)
+    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher")
+    pytest.importorskip(package)
 
 
 def write_app(folder: Path, formula: str | None = None) -> None:
@@ -83,6 +91,11 @@ def history(folder: Path, name: str = "sweep") -> list[dict[str, Any]]:
     """Return the evaluations of a sweep."""
     lines = (folder / name / "study" / "history.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def told(folder: Path) -> list[list[Any]]:
+    """Return what the evaluations of a sweep say, without their times."""
+    return [[record[k] for k in ("architecture", "value", "number", "error")] for record in history(folder)]
 
 
 def results(folder: Path, name: str = "sweep") -> Any:

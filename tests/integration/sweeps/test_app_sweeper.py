@@ -12,7 +12,17 @@ from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
 import seminas
-from integration.sweeps.apps import RANDOM, SWEPT, history, ran, results, sweep, write_app
+from integration.sweeps.apps import (
+    RANDOM,
+    SWEPT,
+    history,
+    ran,
+    require_launcher,
+    results,
+    sweep,
+    told,
+    write_app,
+)
 from pages import blocks
 from seminas.commands.main import app
 from support import ROOT
@@ -276,9 +286,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_finished_job(folder: Path) -> Non
     undisturbed = folder / "undisturbed"
     write_app(undisturbed)
     assert sweep(undisturbed, *arguments).returncode == 0
-    shown = ("architecture", "value", "number", "error")
-    first, second = ([[r[k] for k in shown] for r in history(f)] for f in (folder, undisturbed))
-    assert first == second
+    assert told(folder) == told(undisturbed)
 
 
 @pytest.mark.long
@@ -348,9 +356,7 @@ def test_the_example_is_an_app_without_seminas(tmp_path: Path) -> None:
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 def test_other_launchers_run_jobs_side_by_side(folder: Path, launcher: str) -> None:
     """The process of one job dies each time it is run. The sweep goes on, and says so."""
-    package = {"submitit_local": "submitit"}.get(launcher, launcher)
-    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher")
-    pytest.importorskip(package)
+    require_launcher(launcher)
     arguments = [
         *SWEPT,
         *RANDOM,

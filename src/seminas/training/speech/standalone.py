@@ -6,9 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from seminas.runs.folder import RunFolder
 from seminas.runs.results import SpeechResult
-from seminas.spaces.cost import count_parameters
 from seminas.storage.files import write_json
 from seminas.training.export import export_weights
 from seminas.training.speech.data import SpeechData, make_speech
@@ -57,21 +55,13 @@ class SpeechJob(StandaloneJob):
         lengths["frames"] = [len(u.mel) for u in data.splits["train"]]
         mean = {name: round(sum(numbers) / len(numbers)) for name, numbers in lengths.items()}
         result = SpeechResult(
-            space=self.space.name,
-            seed=self.seed,
-            architecture=self.space.to_json(self.architecture),
-            key=self.space.key(self.architecture),
-            epochs=trainer.current_epoch,
-            steps=trainer.global_step,
+            **self.about(trainer, network),
             objective=data.settings.objective,
             val={name: float(measured[f"val_{name}"]) for name in MEASURES},
             test={name: float(measured[f"test_{name}"]) for name in MEASURES},
             skipped=data.skipped,
             unknown_phonemes=data.unknown,
-            parameters=count_parameters(network),
             macs=self.space.macs(self.architecture, **mean),  # type: ignore[attr-defined]
-            config=self.config,
-            **RunFolder(self.folder).timing(),
         )
         description = {
             "space": result.space,
