@@ -11,7 +11,7 @@ from seminas.runs.results import Result
 
 
 def problem_of(result: Result) -> str:
-    """Return the name of a result's problem: its space with its table, its made-up landscape or its images.
+    """Return the name of a result's problem: its space with its table, its made-up landscape, its images or its speech.
 
     A search for another metric than the validation accuracy is another problem.
 
@@ -33,8 +33,9 @@ def problem_of(result: Result) -> str:
         parts.append(f"noise {evaluator.get('noise')}")
     else:
         config: Any = result.config
-        images = (config.get("data") or {}).get("images") or {}
-        target = str(images.get("_target_", "")).rpartition(".")[2]
+        data = config.get("data") or {}
+        source = data.get("images") or data.get("speech") or {}
+        target = str(source.get("_target_", "")).rpartition(".")[2]
         parts.append(target or str(config["names"]["evaluator"]))
     metric = metric_of(result.config)
     return ", ".join([*parts, *([] if metric == ACCURACY else [str(metric)])])

@@ -190,7 +190,7 @@ class TwoWorkers(Engine):
 
     def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
         calls = [self._waiting.pop() for _ in range(len(self._waiting))]
-        assert len(calls) <= 2 and {call.method for call in calls} == {"accuracies"}
+        assert len(calls) <= 2 and {call.method for call in calls} == {"values"}
         return [(call, self.answer(*call.arguments)) for call in calls]
 
     def _end_running(self) -> None:
@@ -203,7 +203,7 @@ class TwoWorkers(Engine):
 def test_workers_share_what_is_measured(root: Path, tmp_path: Path, space: MobileNet) -> None:
     asked = space.sample(5, np.random.default_rng(0))
     measures = evaluator(root, tmp_path / "run", space)
-    measures._ray = TwoWorkers(lambda part: [asked.index(a) / 10 for a in part])
+    measures._ray = TwoWorkers(lambda part: [{"val_accuracy": asked.index(a) / 10} for a in part])
     assert measures.revised(asked[:1]) == [0.0]
     assert measures.revised(asked) == [0.0, 0.1, 0.2, 0.3, 0.4]
     lost = evaluator(root, tmp_path / "run", space)
