@@ -14,7 +14,7 @@ from seminas.runs.results import Result, SearchResult
 
 
 def problem_of(result: Result) -> str:
-    """Return the name of a result's problem: its space with its table, its made-up landscape or its images.
+    """Return the name of a result's problem: its space with its table, its made-up landscape, its images or its speech.
 
     A search for another metric than the validation accuracy, or for several objectives, is another problem.
 
@@ -36,8 +36,9 @@ def problem_of(result: Result) -> str:
         parts.append(f"noise {evaluator.get('noise')}")
     else:
         config: Any = result.config
-        images = (config.get("data") or {}).get("images") or {}
-        target = str(images.get("_target_", "")).rpartition(".")[2]
+        data = config.get("data") or {}
+        source = data.get("images") or data.get("speech") or {}
+        target = str(source.get("_target_", "")).rpartition(".")[2]
         parts.append(target or str(config["names"]["evaluator"]))
     metric = metric_of(result.config)
     if metric != ACCURACY:

@@ -203,7 +203,7 @@ class TwoWorkers(Engine):
 def test_workers_share_what_is_measured(root: Path, tmp_path: Path, space: MobileNet) -> None:
     asked = space.sample(5, np.random.default_rng(0))
     measures = evaluator(root, tmp_path / "run", space)
-    measures._ray = TwoWorkers(lambda part: [asked.index(a) / 10 for a in part])
+    measures._ray = TwoWorkers(lambda part: [{"val_accuracy": asked.index(a) / 10} for a in part])
     assert measures.revised(asked[:1]) == [0.0]
     assert measures.revised(asked) == [0.0, 0.1, 0.2, 0.3, 0.4]
     lost = evaluator(root, tmp_path / "run", space)

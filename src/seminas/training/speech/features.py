@@ -102,7 +102,7 @@ class MelFrames:
         )
         magnitudes = (frames.detach().float().cpu().T * DEVIATION + MEAN).exp()
         # Griffin-Lim needs as many frames as a window is long. Silence is added, and cut off again.
-        silence = max(0, settings.window // settings.hop + 2 - len(frames))
+        silence = max(1, settings.window // settings.hop + 2 - len(frames))
         magnitudes = torch.nn.functional.pad(magnitudes, (0, silence))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
