@@ -185,14 +185,14 @@ class TrainingCommand(CommandSettings):
     """Top-level settings of the commands that train on images.
 
     Attributes:
-        data: Images and their default recipe.
         trainer: Settings of Lightning's trainer and its devices.
         recipe: Settings of the optimizer, the schedule and the augmentation.
+        data: Images and their default recipe.
     """
 
-    data: Any = setting(None)
     trainer: TrainerSettings = setting(TrainerSettings)
     recipe: Recipe = setting(Recipe)
+    data: Any = setting(None)
 
 
 @dataclass
