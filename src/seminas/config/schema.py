@@ -171,6 +171,8 @@ class SearchCommand(ControllerCommand):
 class PredictorCommand(ControllerCommand):
     """Config of ``seminas-predictor``.
 
+    The predictor ranks the architectures of a table.
+
     Attributes:
         model: Predictor to measure.
         predictor: Numbers of labels and pseudo-labels.
