@@ -1,5 +1,6 @@
 """Test searches and studies with several objectives: their files, resumed runs, and wrong settings."""
 
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -13,9 +14,12 @@ from typer.testing import CliRunner
 import seminas
 from seminas.commands.main import app
 from seminas.errors import UserError
+from seminas.loop.wandb_media import media
+from seminas.runs.archive import MemoryArchive
 from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.objectives import EXACT, Objectives, hypervolume, scored
 from seminas.runs.results import SearchResult
+from seminas.spaces.nasbench101 import NASBench101
 
 TABLE: dict[str, Any] = {"evaluator": {"path": "digits101"}, "logger": []}
 BOTH = ["val_accuracy", "parameters"]
@@ -250,3 +254,24 @@ def test_the_front_is_exported_for_training(tmp_path: Path) -> None:
     assert plain.pareto is None
     refused = run(app, ["arch", "export", str(tmp_path / "plain"), "--pareto"])
     assert refused.exit_code == 2 and "is a search for one objective, val_accuracy" in refused.output
+
+
+def test_the_loggers_have_the_hypervolume_and_the_front(tmp_path: Path) -> None:
+    about = {"max_queries": 10, "objectives": BOTH}
+    result = seminas.search(
+        ["evaluator=table", "evaluator.path=digits101", "strategy=random", "logger=[csv]"],
+        folder=tmp_path / "run",
+        quiet=True,
+        search=about,
+    )
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    volumes = [float(row["hypervolume"]) for row in rows if row.get("hypervolume")]
+    assert volumes[-1] == pytest.approx(result.hypervolume)
+    archive = MemoryArchive()
+    archive.pursue(Objectives((ACCURACY, EXACT["parameters"]), ACCURACY, ("parameters",)), 10)
+    for record in result.history:
+        archive.add(record)
+    shown = media(NASBench101(), archive, [])
+    assert result.pareto is not None
+    assert [row[0] for row in shown["front"].data] == [member["index"] for member in result.pareto]
+    assert shown["front"].columns == ["index", "architecture", *BOTH] and "front_chart" in shown

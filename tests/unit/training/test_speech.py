@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seminas.config.speech import EspeakSettings, SpeechSettings
@@ -194,6 +194,7 @@ def test_unknown_phonemes_are_left_out_and_counted(corpus: SpeechData) -> None:
     assert corpus.unknown >= 0
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(2, 100), min_size=3, max_size=60), st.integers(1, 3), st.integers(0, 5))
 def test_each_epoch_has_each_utterance_once_in_batches_of_bounded_size(
     frames: list[int], world_size: int, epoch: int
