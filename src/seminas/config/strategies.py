@@ -10,7 +10,7 @@ SOURCES = ("gradient", "neighbors", "random")
 """Sources of candidates for the expected improvement."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TransferSettings(Settings):
     """Results of other tasks from which a strategy begins.
 

@@ -52,6 +52,11 @@ class ImageData(pl.LightningDataModule):
         self.batch_size = batch_size
         self._augmentation = augmentation
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image, ``(channels, height, width)``."""
+        return tuple(self.splits["train"][0].shape[1:])
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Return shuffled and augmented batches. PyTorch's global generator determines the order."""
         data: Dataset[Any] = TensorDataset(*self.splits["train"])
