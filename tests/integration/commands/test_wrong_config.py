@@ -26,7 +26,8 @@ WRONG = {
     "logger=[nowhere]": "logger=nowhere: must be one of csv, mlflow, tensorboard, wandb",
     # Keys.
     "search.num_labelled=5": "search.num_labelled: is unknown; did you mean search.num_labeled?",
-    "+strategy.temperature=1": f"strategy.temperature: is unknown; strategy has {SEMINAS}, sources, step_size, transfer_first, transfer_from, transfer_model",
+    "+strategy.temperature=1": f"strategy.temperature: is unknown; strategy has {SEMINAS}, sources, step_size, "
+    "transfer_first, transfer_from, transfer_model",
     "++search.num_labelled=5": "search.num_labelled: is unknown; did you mean search.num_labeled?",
     "serach.num_labeled=5": "serach: is unknown; did you mean search?",
     # Keys of version 0.1.

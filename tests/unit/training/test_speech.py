@@ -145,14 +145,14 @@ def test_a_folder_that_is_no_corpus_is_refused_in_one_line(
 
 
 def test_wrong_settings_are_refused(corpus: SpeechData, monkeypatch: pytest.MonkeyPatch) -> None:
-    for settings, line in (
+    for wrong, line in (
         ({"voices": ["en-us", "nobody"]}, "data.speech.voices=nobody: must be a voice of espeak-ng"),
         ({"language": "nobody"}, "data.speech.language=nobody: must be a voice"),
         ({"num_train": NUM_SENTENCES}, f"there are {NUM_SENTENCES} sentences"),
     ):
         with pytest.raises(UserError, match=line):
-            espeak(EspeakSettings(**{**CORPUS, **settings}))
-    for settings, line in (
+            espeak(EspeakSettings(**{**CORPUS, **wrong}))
+    for wrong, line in (
         ({"hop": 2048}, "data.speech.hop=2048: must be at most"),
         ({"high_hz": 20_000}, "data.speech.high_hz=20000"),
         ({"batch_frames": 10}, "data.speech.batch_frames=10: must be at least twice"),
