@@ -159,7 +159,7 @@ def test_wrong_settings_are_refused(corpus: SpeechData, monkeypatch: pytest.Monk
         ({"speeds": []}, "data.speech.speeds"),
     ):
         with pytest.raises(UserError, match=line):
-            EspeakSettings(**settings)
+            EspeakSettings(**wrong)
     binding._library.cache_clear()
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(UserError, match=r"speech needs espeak-ng \(pip install 'seminas\[speech\]'\)"):
