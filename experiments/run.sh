@@ -10,8 +10,8 @@
 # experiments/STUDY/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ "$1" = paper ]; then
-    exec experiments/paper/make.sh
+if [ -x "experiments/$1/make.sh" ]; then
+    exec "experiments/$1/make.sh"
 fi
 study=$1 name=$2
 shift 2

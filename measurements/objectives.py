@@ -98,7 +98,7 @@ def _summarize(rows: Sequence[Row], methods: Sequence[str], queries: int, seeds:
     }
     for method, parts in last.items():
         values = list(parts.values())
-        seconds = fmean(row.wall_s for row in rows if row.method == method)
+        seconds = fmean(row.wall_s for row in rows if row.method == method and row.seed < seeds)
         wide = [row.wide_parts[-1] for row in rows if row.method == method and row.seed < seeds]
         print(
             f"{method}: {fmean(values):.4f} ± {stdev(values):.4f} of the true front's hypervolume after {queries} "

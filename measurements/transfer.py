@@ -86,7 +86,7 @@ def cifar(
     target = [*common, "evaluator.val=c100_val", "evaluator.test=c100_test"]
     ways: dict[str, list[tuple[str, list[str], str | None, list[str]]]] = {}
     for seed in range(seeds):
-        source = str(work / f"source-{source_strategy}-{source_queries}-{seed}")
+        source = str(work / f"source-{Path(table).stem}-{source_strategy}-{source_queries}-{seed}")
         makes = [
             *common,
             f"strategy={source_strategy}",
@@ -101,7 +101,7 @@ def cifar(
             f"{queries} with the source": [given, f"search.max_queries={queries}", *(overrides or [])],
             f"{alone} without": [f"search.max_queries={alone}"],
         }.items():
-            name = f"{strategy}-{source_strategy}-{source_queries}-{way}-{'-'.join(overrides or [])}"
+            name = f"{Path(table).stem}-{strategy}-{source_strategy}-{source_queries}-{way}-{'-'.join(overrides or [])}"
             line = work / "lines" / f"{name.replace(' ', '_').replace('/', '_')}-{seed}.json"
             ways.setdefault(way, []).append((source, [*here, *further], str(line), makes))
     compared(ways, jobs)
@@ -129,7 +129,7 @@ def pair(
     for seed in range(seeds):
         path = source
         if source in ("shuffled", "negated"):
-            path = str(work / f"{source}-{space}-{val}-{seed}.npz")
+            path = str(work / f"{source}-{Path(table).stem}-{space}-{val}-{seed}.npz")
             if not Path(path).exists():
                 mislead(table, space, val, source, seed, path)
         given = [f"strategy.transfer_from=[{path}]", f"search.max_queries={queries}", *(overrides or [])]
@@ -137,7 +137,7 @@ def pair(
             f"{queries} with the source": given,
             f"{alone} without": [f"search.max_queries={alone}"],
         }.items():
-            name = f"{strategy}-{space}-{val}-{Path(source).stem}-{way}-{'-'.join(overrides or [])}"
+            name = f"{Path(table).stem}-{strategy}-{space}-{val}-{Path(source).stem}-{way}-{'-'.join(overrides or [])}"
             line = work / "lines" / f"{name.replace(' ', '_').replace('/', '_')}-{seed}.json"
             ways.setdefault(way, []).append((path, [*common, f"seed={seed}", *further], str(line), []))
     compared(ways, jobs)

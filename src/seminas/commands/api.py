@@ -85,9 +85,9 @@ def train(
     with hydra_unchanged():  # A command registers with Hydra.
         from seminas.commands.train import run
 
-    path = _run("train", run, overrides, config_dir, folder, quiet, settings)
-    result = load_run(path)
-    return result if isinstance(result, SpeechResult) else _result(TrainingResult, path)
+    result = load_run(_run("train", run, overrides, config_dir, folder, quiet, settings))
+    assert isinstance(result, TrainingResult | SpeechResult)
+    return result
 
 
 def load_run(folder: PathLike) -> Result:

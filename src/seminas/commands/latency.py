@@ -30,21 +30,19 @@ def measure_latency(
     seed: Annotated[int, typer.Option(min=0, help="Seed of these networks.")] = 0,
 ) -> None:
     """Measure the time of each operation at its place in a network, for space.latency."""
+    from seminas.commands.api import composed
+    from seminas.commands.space import import_path
     from seminas.config.build import build_section
-    from seminas.config.compose import compose
-    from seminas.config.messages import one_line
     from seminas.spaces.base import SearchSpace
     from seminas.spaces.capabilities import HasStages, reference_image, require
     from seminas.spaces.exact import NetworkShape
-    from seminas.storage.files import atomic_write
+    from seminas.storage.files import write_file
     from seminas.training.latency import measure, table_text
     from seminas.training.stage_clocks import LatencySettings
 
-    try:
-        config = compose("search", overrides)
-    except Exception as error:
-        raise UserError(one_line(error)) from error
-    space = build_section(config, "space", SearchSpace)
+    import_path([Path.cwd()])
+    with composed("search", overrides, None) as (config, _):
+        space = build_section(config, "space", SearchSpace)
     require(space, HasStages, "seminas data latency")
     shape = NetworkShape(*reference_image(space))
     settings = LatencySettings(device, repetitions, warmup, batch, threads, networks, seed)
@@ -58,8 +56,7 @@ def measure_latency(
         f"image: {image}, classes: {shape.num_classes}",
     ]
     try:
-        with atomic_write(out) as file:
-            file.write(table_text(measured, about, settings).encode())
+        write_file(out, table_text(measured, about, settings).encode())
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
     print(

@@ -8,6 +8,7 @@ import numpy as np
 from seminas.commands.architecture import exists, read_architecture
 from seminas.commands.job import command_line, run_once
 from seminas.commands.training import claimed_by_first_rank, learns_speech, training_parts
+from seminas.config.recipe import ENDLESS_SCHEDULES
 from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from seminas.training.standalone import StandaloneJob
-
-_FIXED_SCHEDULES = ("one_cycle", "cosine")
 
 
 def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
@@ -95,10 +94,10 @@ def _checked_job(config: Config, folder: RunFolder, quiet: bool) -> tuple["Stand
         raise config_error("export", ",".join(config["export"]), "safetensors with data.speech")
     check_exports(config["export"])
     for key in folder.extensions(config):
-        if recipe.schedule in _FIXED_SCHEDULES:
+        if recipe.schedule not in ENDLESS_SCHEDULES:
             raise UserError(
                 f"{key}: cannot grow: recipe.schedule={recipe.schedule} ends where the training ended; "
-                "exponential and constant go on"
+                f"{', '.join(ENDLESS_SCHEDULES)} go on"
             )
     last_checkpoint(folder.path)  # One that cannot be read ends the command here.
     kind = SpeechJob if speech else StandaloneJob

@@ -8,14 +8,12 @@ from omegaconf import MISSING
 
 from seminas.config.fields import Settings, check_group, setting
 from seminas.config.proxies import PROXIES, RANK_MEAN, ProxyNetworkSettings
-from seminas.config.recipe import INVERSE_SQRT, Recipe
+from seminas.config.recipe import ENDLESS_SCHEDULES, Recipe
 from seminas.config.trainer import TrainerSettings, check_sandwich
 from seminas.errors import config_error
 
 ENGINES = ("processes", "ray", "slurm")
 """Engines that run trainings."""
-ENDLESS_SCHEDULES = ("exponential", "constant", INVERSE_SQRT)
-"""Schedules of the learning rate that do not depend on the end of the training."""
 MEASURING_ENGINES = ("processes", "ray")
 """Engines that measure the architectures of a supernet."""
 OURS = ("array", "error", "job-name", "nodes", "ntasks-per-node", "open-mode", "output", "signal", "time")

@@ -10,7 +10,9 @@ from seminas.config.networks import NETWORKS
 from seminas.errors import config_error
 
 INVERSE_SQRT = "inverse_sqrt"
-SCHEDULES = ("one_cycle", "cosine", "exponential", "constant", INVERSE_SQRT)
+ENDLESS_SCHEDULES = ("exponential", "constant", INVERSE_SQRT)
+"""Schedules of the learning rate that do not depend on the end of the training."""
+SCHEDULES = ("one_cycle", "cosine", *ENDLESS_SCHEDULES)
 AUGMENTATIONS = ("paper", "randaugment", "flip")
 
 

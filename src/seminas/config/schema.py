@@ -157,7 +157,7 @@ class SearchCommand(ControllerCommand):
     Attributes:
         strategy: Search strategy that proposes architectures.
         fidelity: Scheduler of short trainings, of which the best go on. Null means that all trainings are full.
-        data: Images and recipe for evaluators that train networks. Null means no images.
+        data: Images or speech, and the recipe, for evaluators that train networks. Null means no data.
         search: Numbers of evaluations and rounds.
     """
 
@@ -184,12 +184,12 @@ class PredictorCommand(ControllerCommand):
 
 @dataclass
 class TrainingCommand(CommandSettings):
-    """Top-level settings of the commands that train on images.
+    """Top-level settings of the commands that train networks.
 
     Attributes:
         trainer: Settings of Lightning's trainer and its devices.
         recipe: Settings of the optimizer, the schedule and the augmentation.
-        data: Images and their default recipe.
+        data: Images or speech, and their default recipe.
     """
 
     trainer: TrainerSettings = setting(TrainerSettings)

@@ -159,15 +159,15 @@ def fit_gaussian_process(
     widths = np.array([priors[name][1] for name in names])
     products = [_product(group, group, scale) for group, scale in zip(groups, scales, strict=True)]
     columns = [groups[0][:, stretched == k] for k in range(int(stretched.max()) + 1)]
-    distances, *further = [_distances(column, column, scales[0]) for column in columns]
-    squares = [d * d for d in (distances, *further)]
+    distances = [_distances(column, column, scales[0]) for column in columns]
+    squares = [d * d for d in distances]
     identity = np.eye(len(targets))
 
     def loss(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the negative logarithm of the posterior density and its gradient."""
         *linear, variance, length, noise = np.exp(logs[:num_common])
         of_positions = [w * q for w, q in zip(np.exp(2 * logs[num_common:]), squares[1:], strict=True)]
-        d = (np.sqrt(sum(of_positions, start=squares[0])) if of_positions else distances) / length
+        d = (np.sqrt(sum(of_positions, start=squares[0])) if of_positions else distances[0]) / length
         decay = variance * np.exp(-d)
         parts = [v * product for v, product in zip(linear, products, strict=True)]
         parts.append((1 + d + d * d / 3) * decay)

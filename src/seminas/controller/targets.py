@@ -17,10 +17,10 @@ def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return quantiles
 
 
-def standardised(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return accuracies with mean 0 and standard deviation 1, ``[n]``."""
-    z: NDArray[np.float64] = (accuracies - accuracies.mean()) / (accuracies.std() or 1.0)
-    return z
+def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values with mean 0 and standard deviation 1, ``[n]``. Equal values become 0."""
+    standard: NDArray[np.float64] = (values - values.mean()) / (values.std() or 1.0)
+    return standard
 
 
 def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -30,8 +30,7 @@ def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     z = (accuracies - np.median(accuracies)) / (accuracies.std() or 1.0)
     z = np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
-    standard: NDArray[np.float64] = (z - z.mean()) / (z.std() or 1.0)
-    return standard
+    return standardised(z)
 
 
 class Targets:
@@ -55,11 +54,11 @@ class Targets:
             self.values = rank_quantiles(accuracies)
         elif kind == "tail":
             self.values = -np.log((rankdata(-accuracies) - 0.5) / len(accuracies))
-            self.values = (self.values - self.values.mean()) / (self.values.std() or 1.0)
+            self.values = standardised(self.values)
         elif kind == "clip":
             self.values = clipped(accuracies)
         elif kind == "standard":
-            self.values = (accuracies - accuracies.mean()) / (accuracies.std() or 1.0)
+            self.values = standardised(accuracies)
         else:
             self.values = (accuracies - accuracies.min()) / (np.ptp(accuracies) or 1.0)
         known, first = np.unique(accuracies, return_index=True)

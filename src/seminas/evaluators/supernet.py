@@ -98,7 +98,6 @@ class SupernetEvaluator(Evaluator[A]):
         made = self._job.data()
         made.check_batches(num_local_processes(settings.trainer))
         self._job.module(made)
-        self._data = made
         self._ray = RayTasks(self._job, settings.ray) if settings.engine == "ray" else None
 
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
@@ -126,7 +125,7 @@ class SupernetEvaluator(Evaluator[A]):
 
     def num_parameters(self, architecture: A) -> int:
         """Return the number of trainable parameters of the architecture's standalone network."""
-        return self._job.num_parameters(architecture, self._data)
+        return self._job.num_parameters(architecture, self._job.data())
 
     def _phases(self) -> list[Phase]:
         return read_typed(self._phases_file, list[Phase], "list of phases") or []

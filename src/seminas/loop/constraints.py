@@ -11,16 +11,6 @@ from seminas.spaces.exact import COSTS, Limit
 KEY = "search.constraints"
 
 
-def exact_limits(constraints: Mapping[str, float]) -> dict[str, Limit]:
-    """Return the limits of exact costs. No architecture beyond them is ever proposed."""
-    return {name: Limit(most, f"{KEY}.{name}") for name, most in constraints.items() if name in COSTS}
-
-
-def measured_limits(constraints: Mapping[str, float]) -> dict[str, float]:
-    """Return the limits of metrics that only an evaluation gives, by name."""
-    return {name: most for name, most in constraints.items() if name not in COSTS}
-
-
 def within_constraints(
     space: SearchSpace[A], evaluator: Evaluator[A], constraints: Mapping[str, float]
 ) -> SearchSpace[A]:
@@ -34,7 +24,8 @@ def within_constraints(
     Raises:
         UserError: A constraint is no exact cost or cannot be stated, or nothing is within the limits.
     """
-    for name in measured_limits(constraints):
-        raise UserError(f"{KEY}.{name}: is no exact cost, must be one of {', '.join(COSTS)}")
-    limits = exact_limits(constraints)
+    for name in constraints:
+        if name not in COSTS:
+            raise UserError(f"{KEY}.{name}: is no exact cost, must be one of {', '.join(COSTS)}")
+    limits = {name: Limit(most, f"{KEY}.{name}") for name, most in constraints.items()}
     return constrained(space, evaluator.exact_costs(space), limits) if limits else space

@@ -9,7 +9,8 @@ from seminas.errors import UserError, config_error, first_line
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import Metric, metric_of
 from seminas.runs.records import Record, read_imported
-from seminas.spaces.base import EnumerableSpace, SearchSpace
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.subset import holds
 from seminas.storage.values import Config
 from seminas.tables.csv_file import read_csv
 from seminas.tables.csv_import import architectures_of
@@ -39,7 +40,7 @@ def read_imports(sources: Sequence[str], space: SearchSpace, config: Config) -> 
             raise config_error("search.import_from", source, "a run folder or a CSV file")
         lines = _of_run(path, space, config) if path.is_dir() else _of_csv(path, space, metric_of(config))
         for where, architecture, value, cost_s, origin in lines:
-            if not _is_candidate(space, architecture):
+            if not holds(space, architecture):
                 raise UserError(f"{where}: {space.key(architecture)} is no candidate of this search")
             found.setdefault(space.key(architecture), (architecture, value, cost_s, origin))
     return [
@@ -105,14 +106,3 @@ def _of_csv(path: Path, space: SearchSpace, metric: Metric) -> Iterator[tuple[st
             allowed = "a fraction from 0 to 1" if metric.is_fraction else metric.allowed
             raise UserError(f"{where}: {metric.name}={value:g}: must be {allowed}")
         yield where, architecture, value, 0.0, str(path)
-
-
-def _is_candidate(space: SearchSpace, architecture: Any) -> bool:
-    """Return whether an architecture is in the space. A table may hold a part of a space."""
-    if not isinstance(space, EnumerableSpace):
-        return True
-    try:
-        space.index([architecture])
-    except KeyError:
-        return False
-    return True

@@ -68,6 +68,8 @@ class Metrics(Observer):
         """Log the strategy's numbers on the round, and the numbers of evaluations and improvements by origin."""
         best = archive.best
         self._best = None if best is None else best.value
+        if self._front is not None and archive.revised == round_number:
+            self._front.renew()
         metrics = {**metrics, **self._from.pop(round_number, {})}
         if metrics:
             last = archive.round(round_number)[-1].index

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seminas.config.search import SearchSettings
-from seminas.errors import UserError
+from seminas.errors import UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.runs.archive import Archive
@@ -28,7 +28,9 @@ def read_goals(
     Raises:
         UserError: An objective or the reference point is not valid.
     """
-    return make_goals(
+    if settings.objectives is None and not settings.reference:
+        return None  # The exact costs of trained networks depend on the images, which take time to load.
+    goals = make_goals(
         settings.objectives,
         settings.reference,
         space,
@@ -36,6 +38,10 @@ def read_goals(
         evaluator.metrics,
         evaluator.exact_costs(space),
     )
+    if goals is not None and evaluator.revises and len(goals.objectives.measured) > 1:
+        allowed = f"{evaluator.metric.name} and exact costs, with an evaluator that measures again"
+        raise config_error(KEY, settings.objectives, allowed)
+    return goals
 
 
 def make_goals(
@@ -98,6 +104,11 @@ class FrontSoFar:
         assert archive.objectives is not None
         self._archive, self._objectives = archive, archive.objectives
         self._scores = np.empty((0, len(self._objectives.metrics)))
+
+    def renew(self) -> None:
+        """Begin again with all evaluations of the archive, after the evaluator has measured them again."""
+        self._scores = self._scores[:0]
+        self.add([*self._archive.imported, *self._archive.records])
 
     def add(self, records: Sequence[Record]) -> None:
         """Add evaluations."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
@@ -48,6 +48,11 @@ def search_result(
     """
     best = archive.best
     if best is None or best.value is None:
+        if len(archive.failures) < len(archive):
+            raise UserError(
+                f"{archive.folder}: no full training has ended; the same command goes on with a larger "
+                "search.max_cost or search.max_queries"
+            )
         error = archive.failures[-1].error if archive.failures else None
         raise UserError(
             f"{archive.folder}: no evaluation succeeded, the last one failed with {error}; "
@@ -87,10 +92,7 @@ def search_result(
         utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
         ended_by=ended_by,
         num_imported=len(archive.imported),
-        objectives=front and front["objectives"],
-        pareto=front and front["pareto"],
-        hypervolume=None if front is None else front["hypervolume"],
-        reference=front and front["reference"],
+        **cast(dict[str, Any], front or {}),
     )
 
 

@@ -73,7 +73,7 @@ def _revise(search: Search, number: int) -> None:
     archive = search.archive
     architectures = [search.space.from_json(record.architecture) for record in archive.records]
     if archive.revised < number:
-        values: list[float | None] = list(search.evaluator.revised(architectures))
+        values = [archive.metric.checked(value) for value in search.evaluator.revised(architectures)]
         for record in archive.failures:
             values[record.index] = None
         archive.revise(number, values)

@@ -99,6 +99,8 @@ class Screen(Observer):
         total, done = sum(self._sizes), records[-1].index + 1
         best = archive.best  # If the evaluator measured again, the best value may be worse now.
         self._best = None if best is None else best.value
+        if self._front is not None and archive.revised == round_number:
+            self._front.renew()
         few = len(self._sizes) <= MOST_LINES or done == total
         if self._quiet or not (few or done - self._printed >= total / 10):
             return

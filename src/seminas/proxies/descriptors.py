@@ -40,6 +40,7 @@ class ProxyDescriptor(Generic[A]):
         """
         self._proxies, self._settings, self._candidates, self._seed = proxies, settings, candidates, seed
         self.gives_features = settings.features != "none"
+        self._last: tuple[list[A], NDArray[np.float32]] | None = None
 
     @property
     def seconds(self) -> float:
@@ -47,7 +48,12 @@ class ProxyDescriptor(Generic[A]):
         return self._proxies.seconds
 
     def __call__(self, architectures: Sequence[A]) -> NDArray[np.float32]:
-        """Return the descriptors of architectures, ``[n, P]``."""
+        """Return the descriptors of architectures, ``[n, P]``. A choice asks twice for the same architectures."""
+        if self._last is None or self._last[0] != list(architectures):
+            self._last = list(architectures), self._computed(architectures)
+        return self._last[1]
+
+    def _computed(self, architectures: Sequence[A]) -> NDArray[np.float32]:
         if self._settings.features == "exact":
             return self._scaled(self._proxies.values(architectures)).astype(np.float32)
         predicted: NDArray[np.float32] = self._model.predict(self._inputs(architectures)).astype(np.float32)

@@ -57,11 +57,17 @@ class Panel:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Lower and upper end of the vertical axis. The bad values of the first evaluations are outside."""
+        """Lower and upper end of the vertical axis. The bad values of the first evaluations are outside.
+
+        Before its first full training, a search with fidelities has no value.
+        """
         if self.limits is not None:
             return self.limits
-        firsts = [curve.mean[len(curve.mean) // 5] for curve in self.curves]
-        lasts = [(curve.mean + self.metric.sign * curve.error)[-1] for curve in self.curves]
+        known = [(c.mean[k], c.error[k]) for c in self.curves if (k := np.isfinite(c.mean)).any()]
+        if not known:
+            return widened(self.metric, 0.0, 1.0, 0.05, 1e-4)
+        firsts = [mean[len(mean) // 5] for mean, _ in known]
+        lasts = [(mean + self.metric.sign * error)[-1] for mean, error in known]
         low, high = (min(firsts), max(lasts)) if self.metric.sign > 0 else (min(lasts), max(firsts))
         return widened(self.metric, low, high, 0.05, 1e-4)
 
@@ -136,8 +142,9 @@ def _over_hours(
         return None
     curves = []
     for setting, ends in zip(settings[:MOST_LINES], hours, strict=False):
-        x = np.linspace(max(end[0] for end in ends), max(end[-1] for end in ends), MOST_TIMES)
         lines = [run.best_val for run in setting.runs.values()]
+        first = max(end[np.isfinite(line).argmax()] for line, end in zip(lines, ends, strict=True))
+        x = np.linspace(first, max(end[-1] for end in ends), MOST_TIMES)
         best = np.array(
             [line[np.searchsorted(end, x, side="right") - 1] for line, end in zip(lines, ends, strict=True)]
         )

@@ -61,7 +61,9 @@ def _best_metrics(run: Run) -> dict[str, float]:
     """Return the further metrics of the best architecture of a run. Empty if it was imported."""
     incumbents = run.result.incumbents
     last = incumbents[-1]["index"] if incumbents else -1
-    return run.records[last].metrics if 0 <= last < len(run.records) else {}
+    if not 0 <= last < len(run.records) or run.records[last].key != run.result.best_key:
+        return {}
+    return run.records[last].metrics
 
 
 def _values(setting: Setting, name: str) -> NDArray[np.float64]:

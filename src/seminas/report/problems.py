@@ -1,7 +1,7 @@
 """Names of problems, and what tells their settings apart. Only runs of the same problem are compared."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,24 @@ def problem_of(result: Result) -> str:
     return ", ".join(parts)
 
 
-def with_one_key_of_proxies(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return configs with the key ``proxies`` in place of those keys of its section that are equal where they exist.
+def with_one_key(section: str, configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return configs with one key in place of those keys of a section that are equal where they exist.
 
-    Runs with and without proxies differ in the whole section, and one key tells them apart.
+    Runs with and without proxies or fidelities differ in the whole section, and one key tells them apart.
     """
-    section = {key for config in configs for key in config if key.startswith("proxies.")}
-    equal = {k for k in section if len({json.dumps(c[k]) for c in configs if k in c}) == 1}
+    keys = {key for config in configs for key in config if key.startswith(f"{section}.")}
+    equal = {
+        k for k in keys if k.endswith(f".{TARGET}") or len({json.dumps(c[k]) for c in configs if k in c}) == 1
+    }
     return [
         {k: v for k, v in c.items() if k not in equal}
-        | ({"proxies": "zero_cost"} if section & c.keys() else {"proxies": "none"} if section else {})
+        | ({section: _choice(section, keys, c)} if keys else {})
         for c in configs
     ]
+
+
+def _choice(section: str, keys: Collection[str], config: Mapping[str, Any]) -> str:
+    """Return the name of the option of a section that a config has chosen."""
+    if not any(key in config for key in keys):
+        return "none"
+    return str(config.get(f"{section}.{TARGET}", "zero_cost")).rpartition(".")[2].lower()

@@ -18,7 +18,7 @@ from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
 from seminas.report.objectives import first_front
-from seminas.report.problems import problem_of, with_one_key_of_proxies
+from seminas.report.problems import problem_of, with_one_key
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
 from seminas.runs.records import Record
@@ -250,7 +250,9 @@ def group(runs: Sequence[Run]) -> dict[str, list[Setting]]:
 
 
 def _settings(runs: Sequence[Run]) -> list[Setting]:
-    configs = with_one_key_of_proxies([_telling(run.result.config) for run in runs])
+    configs = [_telling(run.result.config) for run in runs]
+    for section in ("proxies", "fidelity"):
+        configs = with_one_key(section, configs)
     strategies = sorted({run.strategy for run in runs})
     swept = []
     for key in sorted({key for config in configs for key in config}):

@@ -180,9 +180,8 @@ class _Rest:
     """
 
     def __init__(self, constraint: Sum) -> None:
-        extras = [np.array(costs, dtype=np.int64) - min(costs) for costs in constraint.costs]
+        extras, spare = constraint.extras(), constraint.spare
         self._extra = [extra.tolist() for extra in extras]
-        spare = constraint.at_most - sum(min(costs) for costs in constraint.costs)
         self._most = [sum(max(extra) for extra in self._extra[p:]) for p in range(len(extras) + 1)]
         sums = sums_from_the_end(extras, spare) if spare >= 0 else []
         self._sums = [s.tolist() if s is not None and len(s) <= MOST_STATES else None for s in sums]
@@ -224,6 +223,6 @@ def _tables(step: _Transitions) -> list[NDArray[np.int64]]:
 def _too_many(rules: Rules) -> str:
     if rules.sums:
         kinds = [sum(len(set(costs)) for costs in constraint.costs) for constraint in rules.sums]
-        key = f"space.constraints[{kinds.index(max(kinds))}].sum"
+        key = rules.sums[kinds.index(max(kinds))].key
         return f"{key}: takes too many different values to count; round its costs"
     return "space.forbidden: the combinations depend on one another in too many ways to count; forbid fewer"

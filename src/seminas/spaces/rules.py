@@ -134,7 +134,7 @@ def _sum(positions: Sequence[Position], declared: Mapping[str, Any], key: str) -
     unit = lcm(most.denominator, *(c.denominator for row in costs for c in row))
     if sum(max(map(abs, row)) for row in costs) * unit > _LARGEST or abs(most) * unit > _LARGEST:
         raise config_error(f"{key}.sum", "these costs", "numbers with fewer digits")
-    return Sum([[int(c * unit) for c in row] for row in costs], int(most * unit), unit)
+    return Sum([[int(c * unit) for c in row] for row in costs], int(most * unit), unit, f"{key}.sum")
 
 
 def _costs(position: Position, declared: object, key: str) -> list[Fraction]:

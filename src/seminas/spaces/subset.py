@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seminas.spaces.base import A, EnumerableSpace
+from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.storage.values import Json
 
 
@@ -139,3 +139,15 @@ class Subset(EnumerableSpace[A]):
         indices = self._space.index(architectures)
         row = np.searchsorted(self._members, indices).clip(max=len(self) - 1)
         return [a for a, kept in zip(architectures, self._members[row] == indices, strict=True) if kept]
+
+
+def holds(space: SearchSpace[A], architecture: A) -> bool:
+    """Return whether an architecture of a whole space is in a space, which may be a part of it."""
+    try:
+        if isinstance(space, Subset):
+            space.index([architecture])
+        else:
+            space.from_json(space.to_json(architecture))
+    except (KeyError, ValueError):
+        return False
+    return True

@@ -41,6 +41,8 @@ class FittedStrategy(Strategy[A]):
             return super().ask(n, pending)
         spent_s = descriptor.seconds
         proposal = super().ask(n, pending)
+        if not descriptor.seconds:
+            return proposal
         return replace(proposal, metrics={**proposal.metrics, "proxies_s": descriptor.seconds - spent_s})
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:

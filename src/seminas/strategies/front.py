@@ -75,6 +75,7 @@ class FrontImprovement(Improvement[A]):
 
     A process predicts each measured objective. The other objectives are exact costs, which need no model. Pending
     architectures have their expected scores (see ``Improvement``), so they are on the front as if they had arrived.
+    Proxies and other tasks are features here, and no prior mean.
     """
 
     def __init__(
@@ -124,7 +125,8 @@ class FrontImprovement(Improvement[A]):
         If these are more than ``MAX_PENDING`` in total, the latest stay.
         """
         groups, names = self._space.described_groups(architectures), self._goals.objectives.names
-        expected = {name: modeled.expected(groups) for name, modeled in self._modeled.items()}
+        means = {name: modeled.process.predict(groups)[0] for name, modeled in self._modeled.items()}
+        expected = {name: modeled.scale.accuracies(means[name]) for name, modeled in self._modeled.items()}
         exact = dict(zip(self._goals.objectives.exact, self._goals.exact(architectures).T, strict=True))
         scores = np.stack([(expected | exact)[name] for name in names], axis=1)
         all_scores = np.concatenate([self._scores, scores])
@@ -133,8 +135,7 @@ class FrontImprovement(Improvement[A]):
         self._scores = all_scores[rows]
         self._groups = [np.concatenate(pair)[rows] for pair in zip(self._groups, groups, strict=True)]
         for name, modeled in self._modeled.items():
-            means, _ = modeled.process.predict(groups)
-            targets = np.concatenate([modeled.targets, means])[rows]
+            targets = np.concatenate([modeled.targets, means[name]])[rows]
             self._modeled[name] = modeled.conditioned(self._groups, targets)
 
     def gain(self, views: Views, architectures: Sequence[A] = ()) -> Floats:

@@ -10,7 +10,7 @@ from seminas.config.fidelities import HalvingSettings
 from seminas.errors import config_error
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung
-from seminas.strategies.base import Proposal, Strategy
+from seminas.strategies.base import Proposal, Strategy, summed
 from seminas.strategies.levels import at_full_fidelity
 
 
@@ -98,7 +98,7 @@ class Halving(Strategy[Any]):
             proposals = Proposal(
                 [*proposals.architectures, *proposal.architectures],
                 {**proposals.predictions, **proposal.predictions},
-                {**proposals.metrics, **proposal.metrics},
+                summed(proposals.metrics, proposal.metrics),
                 {**proposals.origins, **proposal.origins},
             )
         return proposals
@@ -151,8 +151,9 @@ class Halving(Strategy[Any]):
             reduction: η. None means the setting.
         """
         eta = self.settings.reduction if reduction is None else reduction
+        groups = self._groups(pending)
         for level in range(len(self.levels) - 2, -1, -1):
-            for lowest, members in self._groups(pending):
+            for lowest, members in groups:
                 if level < lowest:
                     continue
                 scores = self._scores[level]

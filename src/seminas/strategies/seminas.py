@@ -71,7 +71,7 @@ class SemiNAS(ControllerStrategy[A]):
         super().__init__(space, seed, controller, pseudo_label_ratio)
         check_transfer(space, settings)
         self.settings = settings
-        all_of_it = space.is_chain or space.is_described
+        all_of_it = space.is_chain or (space.is_described and not settings.transfer_from)
         default = 0.0 if not self.has_process else 1.0 if all_of_it else PART_ON_CELLS
         part = default if settings.improvement is None else settings.improvement
         self._part_of_process, self.asks_singly = part, part > 0
@@ -91,9 +91,9 @@ class SemiNAS(ControllerStrategy[A]):
         """
         super().pursue(goals)
         if len(goals.objectives.measured) > 1:
-            if self.settings.improvement not in (None, 1) or not self.has_process:
-                allowed = "1 with more than one measured objective"
-                raise config_error("strategy.improvement", self.settings.improvement, allowed)
+            asked = self.settings.improvement
+            if asked != 1 and (asked is not None or not self.has_process):
+                raise config_error("strategy.improvement", asked, "1 with more than one measured objective")
             self._part_of_process, self.asks_singly = 1.0, True
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:

@@ -1,7 +1,6 @@
 """Measurement of a latency table: the time of each operation at its place in a network."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seminas.execution.threads import threads
 from seminas.spaces.exact import NetworkShape
 from seminas.training.stage_clocks import (
     LatencySettings,
@@ -72,7 +72,7 @@ def measure(
     rng = np.random.default_rng(settings.seed)
     covering = [architecture for k in range(max(space.num_choices)) if (architecture := _with(space, k))]
     drawn = space.sample(settings.num_networks, rng)
-    with _threads(settings.threads), torch.inference_mode():
+    with threads(settings.threads), torch.inference_mode():
         torch.manual_seed(settings.seed)
         networks = [StagedNetwork(space, a, shape) for a in [*covering, *drawn]]
         maker = onnx_clock if settings.device == "onnxruntime" else torch_clock
@@ -109,16 +109,6 @@ def _with(space: Any, k: int) -> Any:
     """Return the architecture with choice k at each position, or the nearest choice. None if it is no architecture."""
     choices = tuple(min(k, n - 1) for n in space.num_choices)
     return choices if space.decode(space.encode([choices]))[0] is not None else None
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def table_text(measured: Measured, about: Sequence[str], settings: LatencySettings) -> str:

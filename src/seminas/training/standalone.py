@@ -63,7 +63,7 @@ class StandaloneJob:
 
     @property
     def seed(self) -> int:
-        """Seed of the weights, of the order of the images, and of their augmentation."""
+        """Seed of the weights, of the order of the data, and of its augmentation."""
         return int(self.config["seed"])
 
     @property
@@ -165,7 +165,7 @@ def train(job: StandaloneJob) -> None:
 def _measured(
     job: StandaloneJob, module: pl.LightningModule, data: Any, has_validation: bool
 ) -> dict[str, float]:
-    """Return the measures of the checkpoint with the best validation accuracy, if it exists, or of the last one."""
+    """Return the measures of the checkpoint with the best ``job.monitor``, if it exists, or of the last one."""
     checkpoints = checkpoint_folder(job.folder)
     best = checkpoints / BEST
     # A training that ends before its first validation has no best checkpoint.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -169,10 +170,10 @@ class SupernetJob:
         return [values[self.metric.name] for values in self.measured_values(architectures)]
 
     def measured_values(self, architectures: Sequence[Any]) -> list[dict[str, float]]:
-        """Return the values of all metrics of architectures by name. The ranks share the work.
+        """Return the values of all metrics of architectures by name. A value that is not finite is NaN.
 
-        If Slurm or torchrun started the ranks, all ranks must call this method. The first rank gets the values, the
-        other ranks get an empty list.
+        The ranks share the work. If Slurm or torchrun started the ranks, all ranks must call this method. The first
+        rank gets the values, the other ranks get an empty list.
         """
         job_text = json.dumps([self.step(), *(self.space.to_json(a) for a in architectures)])
         answers = self.folder / "measured" / hashlib.sha256(job_text.encode()).hexdigest()[:16]
@@ -181,6 +182,8 @@ class SupernetJob:
             return []
         files = _answers_of_all(answers, number_of_ranks())
         values = {int(i): v for file in files for i, v in parse_json(file.read_bytes()).items()}
+        for of_one in values.values():
+            of_one.update({name: math.nan for name, value in of_one.items() if value is None})
         shutil.rmtree(answers)
         return [values[i] for i in range(len(architectures))]
 
@@ -189,7 +192,10 @@ class SupernetJob:
         rank = rank_of_all()
         own_indices = list(range(len(architectures)))[rank :: number_of_ranks()]
         gpu = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
-        values = self.values([architectures[i] for i in own_indices], gpu)
+        values = [
+            {name: value if math.isfinite(value) else None for name, value in of_one.items()}  # For JSON.
+            for of_one in self.values([architectures[i] for i in own_indices], gpu)
+        ]
         write_json(answers / f"{rank}.json", dict(zip(map(str, own_indices), values, strict=True)))
 
     def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import cached_property
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, Generic
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from seminas.controller.gaussian_process import fit_gaussian_process, informative
 from seminas.controller.targets import rank_quantiles
-from seminas.spaces.base import A, EnumerableSpace, SearchSpace
+from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.subset import holds
 from seminas.transfer.record import Source
 
 FIRST = 5
@@ -40,6 +41,7 @@ class TransferDescriptor(Generic[A]):
         self._space, self.gives_features = space, model
         self._first = FIRST if first is None else first
         self._names = [source.name for source in sources]
+        self._last: tuple[list[A], NDArray[np.float64]] | None = None
         self._known: list[dict[A, float]] = []
         for source in sources:
             quantiles = rank_quantiles(np.array(source.scores)).tolist()
@@ -66,19 +68,23 @@ class TransferDescriptor(Generic[A]):
         self, n: int, space: SearchSpace[A], rng: np.random.Generator, exclude: Collection[A] = ()
     ) -> dict[A, str]:
         """Return the best architectures of the sources, in turn, then random ones. Their origin is ``transfer``."""
-        ranked = [sorted(known, key=lambda a, of=known: -of[a]) for known in self._known]  # type: ignore[misc]
+        ranked = [sorted(known, key=known.__getitem__, reverse=True) for known in self._known]
         chosen: dict[A, str] = {}
-        for turn in zip_longest(*ranked):
-            for architecture in turn:
-                if len(chosen) == min(n, self._first):
-                    break
-                if architecture is not None and architecture not in exclude and _has(space, architecture):
-                    chosen.setdefault(architecture, "transfer")
+        for architecture in chain.from_iterable(zip_longest(*ranked)):
+            if len(chosen) == min(n, self._first):
+                break
+            if architecture is not None and architecture not in exclude and holds(space, architecture):
+                chosen[architecture] = "transfer"
         random = space.sample(n - len(chosen), rng, exclude={*exclude, *chosen})
         return chosen | dict.fromkeys(random, "random")
 
     def _means(self, architectures: Sequence[A]) -> NDArray[np.float64]:
-        """Return the expectation of each source, ``[n, S]``."""
+        """Return the expectation of each source, ``[n, S]``. A choice asks twice for the same architectures."""
+        if self._last is None or self._last[0] != list(architectures):
+            self._last = list(architectures), self._computed(architectures)
+        return self._last[1]
+
+    def _computed(self, architectures: Sequence[A]) -> NDArray[np.float64]:
         means = np.zeros((len(architectures), len(self._known)))
         for column, (known, process) in enumerate(zip(self._known, self._processes, strict=True)):
             rows = [i for i, a in enumerate(architectures) if a not in known]
@@ -100,18 +106,3 @@ class TransferDescriptor(Generic[A]):
             groups = self._space.kernel_features([architectures[i] for i in kept])
             fitted.append(fit_gaussian_process(groups, targets[kept], self._space.ordered_features))
         return fitted
-
-
-def _has(space: SearchSpace[A], architecture: A) -> bool:
-    """Return whether an architecture is a candidate. A table or limits may leave a part of a space."""
-    if isinstance(space, EnumerableSpace):
-        try:
-            space.index([architecture])
-        except KeyError:
-            return False
-        return True
-    try:
-        space.from_json(space.to_json(architecture))
-    except ValueError:
-        return False
-    return True

@@ -49,14 +49,14 @@ def _of_folder(path: Path, name: str, space: SearchSpace[Any]) -> list[Source]:
         values: dict[str, tuple[Any, float]] = {}
         metric, num_evaluated = metric_of(run.config() or {}, run.path), 0
         for record in run.history():
-            if record.value is None:
+            if record.final is None:
                 continue
             num_evaluated += 1
             try:
                 architecture = space.from_json(record.architecture)
             except ValueError:
                 continue
-            values.setdefault(space.key(architecture), (architecture, metric.score(record.value)))
+            values.setdefault(space.key(architecture), (architecture, metric.score(record.final)))
         label = name if run.path == path else f"{name}/{run.path.relative_to(path)}"
         if num_evaluated < LEAST:
             raise config_error(
@@ -104,4 +104,4 @@ def _is_own(table: Table, column: Column, own: Own) -> bool:
     other, columns = own
     if not np.array_equal(table.index, other.index):
         return False
-    return any(c is not None and np.array_equal(column.at(), c.at()) for c in columns)
+    return any(np.array_equal(column.at(), c.at()) for c in columns)

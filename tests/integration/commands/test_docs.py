@@ -44,6 +44,8 @@ def experiment(words: list[str]) -> list[str] | None:
     """The words of a search, predictor study or training, None for another command."""
     if words[0] == "experiments/run.sh":
         study = words[1]
+        if (ROOT / "experiments" / study / "make.sh").exists():
+            return None
         name = "seminas-predictor" if study == "predictor" else "seminas-search"
         return [name, "-m", f"experiment={study}", *words[3:]]
     if words[0] == "seminas" and len(words) > 1 and words[1] in COMMANDS:
@@ -118,6 +120,9 @@ def check(words: list[str], whole: bool = True) -> None:
         (package,) = rest[1:]
         extra = re.fullmatch(r"(?:seminas|\.)(?:\[(\w+)\])?", package)
         assert rest[0] == "install" and extra and (extra[1] is None or extra[1] in extras), words
+    elif name == "experiments/run.sh":  # A study that is no sweep has a script of its own.
+        (study,) = rest
+        assert (ROOT / "experiments" / study / "make.sh").exists(), words
     elif name == "pytest":
         assert all((ROOT / word).exists() for word in rest if word.startswith("tests")), words
     else:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import seminas
+from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.runs.records import read_history
 from seminas.spaces.nasbench201 import NASBench201
 from seminas.tables.csv_import import import_csv
 from seminas.tables.table import read_table, save_table
+from seminas.transfer.sources import read_sources
 
 pytestmark = pytest.mark.integration
 
@@ -122,3 +125,24 @@ def test_wrong_input_is_one_line_before_a_folder_is_made(table: Path, tmp_path: 
     with pytest.raises(UserError, match="^" + message.replace("[", r"\[").replace(".", r"\.")) as error:
         search(table, tmp_path / "run", *more)
     assert "\n" not in str(error.value) and not (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_path: Path):
+    """The search with halving ends its first full training late, so its curve begins late."""
+    for fidelity in ("none", "halving"):
+        more = [f"fidelity={fidelity}", "strategy=random", "search.max_cost=10", "evaluator.num_workers=3"]
+        search(table, tmp_path / "runs" / fidelity, *more)
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "runs"), "--out", str(tmp_path / "page")])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "fidelity none" in page and "fidelity halving" in page
+    history = read_history(tmp_path / "runs" / "halving")
+    full = [record.final for record in history if record.final is not None]
+    assert 2 <= len(full) < len(history)
+    (source,) = read_sources([str(tmp_path / "runs" / "halving")], NASBench201(), None)
+    assert sorted(source.scores) == sorted(full)
+
+
+def test_a_search_without_a_full_training_says_so(table: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="no full training has ended; the same command goes on with a larger"):
+        search(table, tmp_path / "run", "fidelity=halving", "strategy=random", "search.max_cost=1")

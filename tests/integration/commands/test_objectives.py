@@ -13,13 +13,17 @@ from typer.testing import CliRunner
 
 import seminas
 from seminas.commands.main import app
+from seminas.config.search import SearchSettings
 from seminas.errors import UserError
+from seminas.evaluators.base import Evaluator
+from seminas.loop.objectives import read_goals
 from seminas.loop.wandb_media import media
 from seminas.runs.archive import MemoryArchive
 from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.objectives import EXACT, Objectives, hypervolume, scored
 from seminas.runs.results import SearchResult
 from seminas.spaces.nasbench101 import NASBench101
+from seminas.spaces.nasbench201 import NASBench201
 
 TABLE: dict[str, Any] = {"evaluator": {"path": "digits101"}, "logger": []}
 BOTH = ["val_accuracy", "parameters"]
@@ -275,3 +279,24 @@ def test_the_loggers_have_the_hypervolume_and_the_front(tmp_path: Path) -> None:
     assert result.pareto is not None
     assert [row[0] for row in shown["front"].data] == [member["index"] for member in result.pareto]
     assert shown["front"].columns == ["index", "architecture", *BOTH] and "front_chart" in shown
+
+
+class MeasuresAgain(Evaluator[Any]):
+    """Evaluator of two metrics whose values change. Its exact costs are expensive to know."""
+
+    revises = True
+    metrics = (Metric("loss", "minimize"),)
+
+    def exact_costs(self, space: Any) -> Any:
+        self.asked = True
+        return super().exact_costs(space)
+
+
+def test_values_of_different_weights_share_no_front() -> None:
+    space, evaluator = NASBench201(), MeasuresAgain()
+    assert read_goals(SearchSettings(), space, evaluator) is None and not hasattr(evaluator, "asked")
+    assert read_goals(SearchSettings(objectives=["val_accuracy", "macs"]), space, evaluator) is not None
+    with pytest.raises(
+        UserError, match="val_accuracy and exact costs, with an evaluator that measures again"
+    ):
+        read_goals(SearchSettings(objectives=["val_accuracy", "loss"]), space, evaluator)

@@ -1,6 +1,7 @@
 """Test corpora, features, batches and measures of speech."""
 
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from seminas.training.speech.rates import (
     focus_rate,
     most_diagonal,
     phoneme_coverage,
+    rates_in,
     rates_of,
 )
 from seminas.training.speech.recognition import GrammarRecogniser, heard, word_error_rate
@@ -233,7 +235,7 @@ def test_rates_of_known_attention() -> None:
     first[:, 0] = 1
     assert diagonal_focus_rate(first) == pytest.approx(0.051)  # The band has at most 50 frames.
     assert phoneme_coverage(first) == pytest.approx(0.1)
-    assert torch.equal(most_diagonal([uniform[None], torch.stack([uniform, diagonal])])[0], diagonal)
+    assert torch.equal(most_diagonal([uniform[None], torch.stack([uniform, diagonal])]), diagonal)
     padded = torch.zeros(1, 1, 45, 12)
     padded[0, 0, :40, :10] = diagonal
     spoken = Spoken(torch.zeros(1, 45, 80), torch.zeros(1, 45), [padded], torch.tensor([40]))
@@ -281,3 +283,13 @@ def test_frames_become_a_recording_of_the_same_frames(corpus: SpeechData) -> Non
     assert SpeechSettings().sharpening == 1.5
     for number in (1, 2, 5):
         assert len(conversion.samples(frames[:number])) == number * corpus.settings.hop
+
+
+def test_a_network_that_has_diverged_has_no_rates() -> None:
+    assert all(math.isnan(rate) for rate in rates_in(torch.full((6, 4), torch.nan)).values())
+
+
+def test_no_batch_is_empty_if_two_utterances_fill_it() -> None:
+    position = FramePosition([1, 100, 100], 200, seed=0)
+    for position.epoch in range(5):
+        assert all(list(position))

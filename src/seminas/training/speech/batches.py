@@ -99,4 +99,6 @@ class FramePosition(Sampler[list[int]]):
         batches = [order[batch_of == i].tolist() for i in range(self._number)]
         turns = torch.randperm(self._number, generator=generator).tolist()
         for step in range(self.done, len(self)):
-            yield batches[turns[step * self._world_size + self._rank]]
+            i = turns[step * self._world_size + self._rank]
+            # A batch may be empty if the longest utterances fill half of a batch. The one before is not.
+            yield batches[i] or batches[i - 1]

@@ -87,6 +87,7 @@ class SpeechData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches of this process. After a restart they continue at the checkpoint's position."""
+        self.check_batches(self._rank_and_number()[1])
         position = self._position()
         # Lightning restores a loader's position only in the middle of an epoch.
         position.epoch = 0 if self.trainer is None else self.trainer.current_epoch

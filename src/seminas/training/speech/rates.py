@@ -45,19 +45,19 @@ RATES = {
 """Measures by name."""
 
 
-def most_diagonal(attention: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the attention of the decoder layer and head that is most diagonal, and its diagonal focus rate.
+def most_diagonal(attention: Sequence[Tensor]) -> Tensor:
+    """Return the attention of the decoder layer and head that is most diagonal, weights ``[t, s]``.
 
     Args:
         attention: Weights ``[heads, t, s]`` of each decoder layer.
-
-    Returns:
-        Weights ``[t, s]``, and the rate, a scalar.
     """
     every = torch.cat(list(attention))
-    rates = diagonal_focus_rate(every)
-    best = int(rates.argmax())
-    return every[best], rates[best]
+    return every[int(diagonal_focus_rate(every).argmax())]
+
+
+def rates_in(attention: Tensor) -> dict[str, float]:
+    """Return the measures of one attention ``[t, s]`` by name. They are NaN if the network has diverged."""
+    return {name: float(rate(attention).clamp(max=1.0)) for name, rate in RATES.items()}
 
 
 def rates_of(spoken: Spoken, lengths: Tensor) -> list[dict[str, float]]:
@@ -69,6 +69,5 @@ def rates_of(spoken: Spoken, lengths: Tensor) -> list[dict[str, float]]:
     """
     found = []
     for i, (t, s) in enumerate(zip(spoken.lengths.tolist(), lengths.tolist(), strict=True)):
-        attention, _ = most_diagonal([layer[i, :, :t, :s].float() for layer in spoken.attention])
-        found.append({name: min(1.0, float(rate(attention))) for name, rate in RATES.items()})
+        found.append(rates_in(most_diagonal([layer[i, :, :t, :s].float() for layer in spoken.attention])))
     return found

@@ -21,7 +21,7 @@ from seminas.storage.typed import typed
 from seminas.training.data.loading import derived_seed
 from seminas.training.speech.cached import Symbols
 from seminas.training.speech.features import MelFrames
-from seminas.training.speech.rates import RATES, most_diagonal
+from seminas.training.speech.rates import most_diagonal, rates_in
 
 Vocoder = Callable[[Tensor], NDArray[np.float32]]
 """Function from frames ``[t, NUM_MELS]`` to samples from -1 to 1 at the corpus' sample rate."""
@@ -128,9 +128,9 @@ class Voice:
             spoken = self.network.decode(
                 torch.tensor([known]), torch.tensor([len(known)]), torch.tensor([most])
             )
-        attention, _ = most_diagonal([layer[0] for layer in spoken.attention])
+        attention = most_diagonal([layer[0] for layer in spoken.attention])
         names = [self.symbols.names[i - 1] for i in known]
-        rates = {name: min(1.0, float(rate(attention))) for name, rate in RATES.items()}
+        rates = rates_in(attention)
         return Said(spoken.mel[0], attention, names, unknown, rates, bool(spoken.stop[0, -1] > 0))
 
 
