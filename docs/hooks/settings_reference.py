@@ -20,8 +20,8 @@ from seminas.config.schema import COMMANDS, GROUPS, SECTIONS
 
 PLACES = {"images": "data.images", "logger": "logger.NAME"}
 """Key of the section of a group of settings, where it is not the group's name."""
-OPTIONS = ("space", "strategy", "evaluator", "controller", "data", "recipe", "trainer", "model")
-OPTIONS += ("logger", "cluster", "sweep", "experiment")
+OPTIONS = ("space", "strategy", "fidelity", "evaluator", "proxies", "controller", "data", "recipe", "trainer")
+OPTIONS += ("model", "logger", "cluster", "sweep", "experiment")
 """Groups of ``conf/``, in the order of the page."""
 
 

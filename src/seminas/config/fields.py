@@ -156,9 +156,12 @@ class Settings:
     KEY: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Check each field, and then the combination of fields."""
+        """Turn the mappings of nested sections into their objects, check each field, and then the combination."""
         key = _key_of_section.get()
         key = self.KEY if key is None else key
+        for name, nested in nested_settings(type(self)):
+            if isinstance(getattr(self, name), Mapping):
+                setattr(self, name, made(nested, getattr(self, name), f"{key}.{name}".lstrip(".")))
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), rule_of(field)
             if not isinstance(value, Settings) and not rule.accepts(value):
@@ -187,12 +190,8 @@ def made(kind: type[Settings], values: Mapping[str, Any], key: str) -> Any:
     Raises:
         UserError: A value breaks a rule, or values contradict each other.
     """
-    arguments = dict(values)
-    for name, nested in nested_settings(kind):
-        if isinstance(arguments.get(name), Mapping):
-            arguments[name] = made(nested, arguments[name], f"{key}.{name}".lstrip("."))
     with _section(key):
-        return kind(**arguments)
+        return kind(**values)
 
 
 def nested_settings(kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]]:
