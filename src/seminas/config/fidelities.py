@@ -36,3 +36,23 @@ class HyperbandSettings(HalvingSettings):
     """Asynchronous Hyperband: several brackets of successive halving, which begin at different levels."""
 
     _target_: str = "seminas.strategies.hyperband.Hyperband"
+
+
+@dataclass
+class ControllerFidelitySettings(HalvingSettings):
+    """Choice of architecture and epochs together, by the expected improvement for its cost.
+
+    Attributes:
+        reduction: Without effect.
+        begin: Number of epochs of the first architectures. Null means the level before the full one.
+        first: Number of architectures that begin before the process chooses.
+        improvement: Part of the further architectures that the process chooses. The strategy chooses the others.
+        pool: Largest space in which all architectures are candidates of the process. In a larger space, it climbs from
+            random ones, neighbors of the best ones, and architectures from gradient steps of the strategy.
+    """
+
+    _target_: str = "seminas.strategies.fidelity_controller.FidelityController"
+    begin: int | None = setting(None, at_least=1, unit="epochs")
+    first: int = setting(10, at_least=2, unit="architectures")
+    improvement: float = setting(1.0, at_least=0, at_most=1)
+    pool: int = setting(20_000, at_least=0, unit="architectures")

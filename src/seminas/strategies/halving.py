@@ -1,6 +1,6 @@
 """Asynchronous successive halving around any strategy (Li et al., MLSys 2020, algorithm 2)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,13 +108,7 @@ class Halving(Strategy[Any]):
         if promotion is None:
             proposal = self._inner.ask(1, self._begun(pending))
             if proposal.architectures:
-                rung_of = {a: self._first_rung(a) for a in proposal.architectures}
-                return replace(
-                    proposal,
-                    architectures=list(rung_of.values()),
-                    predictions={rung_of[a]: value for a, value in proposal.predictions.items()},
-                    origins={rung_of[a]: origin for a, origin in proposal.origins.items()},
-                )
+                return proposal_of_rungs(proposal, {a: self._first_rung(a) for a in proposal.architectures})
             promotion = self._promotion(pending, reduction=1.0)  # The space has no more architectures.
         if promotion is None:
             return Proposal([])
@@ -169,3 +163,13 @@ class Halving(Strategy[Any]):
     def _begun(self, pending: Collection[Any]) -> dict[Any, None]:
         """Return the pending architectures that the inner strategy has proposed and that have no score yet."""
         return {rung.architecture: None for rung in pending if not rung.trained}
+
+
+def proposal_of_rungs(proposal: Proposal[Any], rung_of: Mapping[Any, Rung[Any]]) -> Proposal[Any]:
+    """Return a proposal of architectures as one of their rungs."""
+    return replace(
+        proposal,
+        architectures=list(rung_of.values()),
+        predictions={rung_of[a]: value for a, value in proposal.predictions.items()},
+        origins={rung_of[a]: origin for a, origin in proposal.origins.items()},
+    )
