@@ -21,11 +21,12 @@ class FidelityController(Halving):
     """Strategy that chooses architecture and epochs by a process that learns from evaluations at all levels.
 
     The first architectures are those of the inner strategy's first round. They begin at ``fidelity.begin``. Then each
-    question goes to the plan with the highest gain for its cost: to train a known architecture on, or to begin a new
-    one at some level. The process and the inner strategy take turns with the choice of new architectures. The inner
-    strategy learns from estimates at the full level, as in ``Halving``.
+    question goes to the plan with the highest gain for its cost (see ``best_plans``): to train a known architecture on,
+    or to begin a new one at some level. The process and the inner strategy take turns with the choice of new
+    architectures. The inner strategy learns from estimates at the full level, as in ``Halving``.
     """
 
+    option = "controller"
     settings: ControllerFidelitySettings
 
     def __init__(
@@ -61,7 +62,8 @@ class FidelityController(Halving):
         start = time.perf_counter()
         begun = dict.fromkeys(a for scores in self._scores for a in scores)
         begun |= dict.fromkeys(rung.architecture for rung in pending)
-        number = len(begun) - self.settings.first
+        first = min(self.settings.first, self.sizes[0]) if self.sizes else self.settings.first
+        number = len(begun) - first
         labeled = {label.architecture for label in self._labels}
         if number < 0 or len(labeled) < 2:
             proposal = self._from_inner(pending, None)

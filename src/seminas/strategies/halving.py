@@ -27,6 +27,8 @@ class Halving(Strategy[Any]):
 
     asks_singly = True
     share_together = 0.0
+    option = "halving"
+    """Name in the config."""
 
     def __init__(
         self,
@@ -50,9 +52,7 @@ class Halving(Strategy[Any]):
         """
         super().__init__(space, seed)
         if len(fidelities) < 2:
-            raise config_error(
-                "fidelity", type(self).__name__.lower(), "none with an evaluator without fidelities"
-            )
+            raise config_error("fidelity", self.option, "none with an evaluator without fidelities")
         self.levels = tuple(fidelities if settings.epochs is None else settings.epochs)
         if not set(self.levels) <= set(fidelities) or self.levels[-1] != fidelities[-1]:
             allowed = f"among {list(fidelities)}, with {fidelities[-1]} as the last one"

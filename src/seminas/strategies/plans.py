@@ -26,21 +26,22 @@ def best_plans(
     Args:
         mean: Mean of the target of each architecture at each level, ``[n, L]``.
         covariance: Covariance of these targets, ``[n, L, L]``.
-        reached: Highest level that each architecture has reached, or -1, ``[n]``. Not the full level.
+        reached: Highest level that each architecture has reached, or -1, ``[n]``. The gain of the full level is 0.
         best: Highest target of a full training so far.
         costs: Cost of a training to each level, in full trainings, increasing to 1.
     """
     full = len(costs) - 1
     paid = np.where(reached >= 0, np.asarray(costs)[reached], 0.0)
     deviation = np.sqrt(np.maximum(covariance[:, full, full], 1e-12))
-    ratios = expected_improvement(mean[:, full], deviation, best) / (1 - paid)
+    left = np.where(paid < 1, 1 - paid, np.inf)
+    ratios = expected_improvement(mean[:, full], deviation, best) / left
     stops = np.full(len(mean), full)
     weights = WEIGHTS / WEIGHTS.sum()
     for level in range(full):
         slope = covariance[:, level, full] / np.sqrt(np.maximum(covariance[:, level, level], 1e-12))
-        left = np.sqrt(np.maximum(covariance[:, full, full] - slope * slope, 1e-12))
+        rest = np.sqrt(np.maximum(covariance[:, full, full] - slope * slope, 1e-12))
         means = mean[:, full, None] + slope[:, None] * NODES
-        gains = expected_improvement(means, np.broadcast_to(left[:, None], means.shape), best)
+        gains = expected_improvement(means, np.broadcast_to(rest[:, None], means.shape), best)
         # The full training follows the nodes with the highest gains, as many as give the highest ratio.
         order = np.argsort(-gains, axis=1, kind="stable")
         gained = np.cumsum(np.take_along_axis(gains * weights, order, axis=1), axis=1)
