@@ -8,20 +8,17 @@ from seminas.errors import config_error
 
 
 @dataclass
-class HalvingSettings(Settings):
-    """Asynchronous successive halving (Li et al., MLSys 2020).
+class FidelitySettings(Settings):
+    """Settings of every scheduler.
 
     Attributes:
         epochs: Numbers of epochs after which an architecture is measured, increasing. The last one is a full training.
             Null means all that the evaluator offers.
-        reduction: η. The best 1/η of the architectures of a level train on to the next level.
     """
 
     KEY: ClassVar[str] = "fidelity"
 
-    _target_: str = "seminas.strategies.halving.Halving"
     epochs: list[int] | None = setting(None, at_least=1, unit="epochs")
-    reduction: float = setting(3.0, above=1)
 
     def check_together(self, key: str) -> None:
         """Refuse epochs that are no increasing list."""
@@ -32,6 +29,18 @@ class HalvingSettings(Settings):
 
 
 @dataclass
+class HalvingSettings(FidelitySettings):
+    """Asynchronous successive halving (Li et al., MLSys 2020).
+
+    Attributes:
+        reduction: η. The best 1/η of the architectures of a level train on to the next level.
+    """
+
+    _target_: str = "seminas.strategies.halving.Halving"
+    reduction: float = setting(3.0, above=1)
+
+
+@dataclass
 class HyperbandSettings(HalvingSettings):
     """Asynchronous Hyperband: several brackets of successive halving, which begin at different levels."""
 
@@ -39,11 +48,10 @@ class HyperbandSettings(HalvingSettings):
 
 
 @dataclass
-class ControllerFidelitySettings(HalvingSettings):
+class ControllerFidelitySettings(FidelitySettings):
     """Choice of architecture and epochs together, by the expected improvement for its cost.
 
     Attributes:
-        reduction: Without effect.
         begin: Number of epochs of the first architectures. Null means the level before the full one.
         first: Number of architectures that begin before the process chooses.
         improvement: Part of the further architectures that the process chooses. The strategy chooses the others.

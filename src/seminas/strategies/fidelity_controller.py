@@ -12,22 +12,21 @@ from seminas.errors import config_error
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung
 from seminas.strategies.base import Proposal, Strategy, summed
-from seminas.strategies.halving import Halving, proposal_of_rungs
 from seminas.strategies.improver import Improver
 from seminas.strategies.plan_improvement import Label, PlanImprovement, fitted_numbers, unfinished
+from seminas.strategies.scheduler import Scheduler, proposal_of_rungs
 
 
-class FidelityController(Halving):
+class FidelityController(Scheduler[ControllerFidelitySettings]):
     """Strategy that chooses architecture and epochs by a process that learns from evaluations at all levels.
 
     The first architectures are those of the inner strategy's first round. They begin at ``fidelity.begin``. Then each
     question goes to the plan with the highest gain for its cost (see ``best_plans``): to train a known architecture on,
     or to begin a new one at some level. The process and the inner strategy take turns with the choice of new
-    architectures. The inner strategy learns from estimates at the full level, as in ``Halving``.
+    architectures. The inner strategy learns from estimates at the full level.
     """
 
     option = "controller"
-    settings: ControllerFidelitySettings
 
     def __init__(
         self,
@@ -37,7 +36,7 @@ class FidelityController(Halving):
         strategy: Strategy[Any],
         fidelities: Sequence[int],
     ) -> None:
-        """Initialize the strategy, see ``Halving``."""
+        """Initialize the strategy, see the base class."""
         super().__init__(space, seed, settings, strategy, fidelities)
         if settings.begin is not None and settings.begin not in self.levels:
             raise config_error("fidelity.begin", settings.begin, f"one of {list(self.levels)}")
@@ -52,7 +51,7 @@ class FidelityController(Halving):
         return self._inner.begins_round(self._begun(pending))
 
     def tell(self, architectures: Sequence[Any], accuracies: Sequence[float | None]) -> None:
-        """Receive the scores of rungs, see ``Halving``."""
+        """Receive the scores of rungs, see the base class."""
         super().tell(architectures, accuracies)
         for rung, accuracy in zip(architectures, accuracies, strict=True):
             if accuracy is not None:
