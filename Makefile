@@ -1,6 +1,6 @@
 # make search: a search on real trainings (ARGS="seed=1" and the like); make test: the short tests;
-# make test-long: the long ones; make campaign: 100 random kills; make test-all: all three; make lint: the linters;
-# make audit: known vulnerabilities of the dependencies; make docs: the site, in site/.
+# make test-long: the long ones; make campaign: those of minutes, and 100 random kills; make test-all: all three;
+# make lint: the linters; make audit: known vulnerabilities of the dependencies; make docs: the site, in site/.
 VENV := .venv
 STAMP := $(VENV)/.installed
 # The first one of version 3.11 or later makes the environment; PYTHON=… names another one.
@@ -34,9 +34,10 @@ test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m "not long" $(PYTEST_ARGS)
 
 test-long: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m "long and not campaign" $(PYTEST_ARGS)
 
 campaign: $(STAMP)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m campaign $(PYTEST_ARGS)
 	cd tests && ../$(VENV)/bin/python -m campaign $(CAMPAIGN_ARGS)
 
 test-all: test test-long campaign

@@ -22,6 +22,12 @@ SAMPLE = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "nasbe
 LEVELS = (4, 12, 36, 108)
 SEARCHES = {
     "seminas": ["strategy=seminas"],
+    "seminas, controller": ["strategy=seminas", "fidelity=controller"],
+    "seminas, controller 36": ["strategy=seminas", "fidelity=controller", "fidelity.epochs=[36,108]"],
+    "seminas, controller 36, turns": [
+        *("strategy=seminas", "fidelity=controller", "fidelity.epochs=[36,108]", "fidelity.improvement=0.5"),
+    ],
+    "random, controller 36": ["strategy=random", "fidelity=controller", "fidelity.epochs=[36,108]"],
     "seminas, halving 36": ["strategy=seminas", "fidelity=halving", "fidelity.epochs=[36,108]"],
     "seminas, hyperband": ["strategy=seminas", "fidelity=hyperband"],
     "random, halving 36": ["strategy=random", "fidelity=halving", "fidelity.epochs=[36,108]"],

@@ -72,7 +72,11 @@ def test_a_sweep_runs_once_and_after_a_kill_it_goes_on_with_what_is_missing(
 @pytest.mark.parametrize(
     ("kills", "strategies"),
     [
-        pytest.param(20, "evolution,local_search,random", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+        pytest.param(
+            20,
+            "evolution,local_search,random",
+            marks=[pytest.mark.long, pytest.mark.campaign, pytest.mark.timeout(900)],
+        ),
     ],
     ids=["20"],
 )

@@ -159,6 +159,7 @@ def test_jobs_in_slurms_queue_outlive_the_sweep_and_are_not_submitted_again(
     until(lambda: slurms(slurm) == {"COMPLETED"})
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_jobs_of_several_tasks_in_slurms_queue_outlive_the_sweep(slurm: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize("claims", [200, pytest.param(3_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("claims", [200, pytest.param(3_000, marks=[pytest.mark.long, pytest.mark.campaign])])
 def test_looking_at_a_sweep_refuses_no_job_its_folder(claims: int, tmp_path: Path) -> None:
     names = [f"job{i}" for i in range(JOBS)]
     sweep = SweepFolder(tmp_path)

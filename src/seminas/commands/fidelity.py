@@ -41,12 +41,12 @@ def with_fidelity(
     Raises:
         UserError: The evaluator does not measure after the epochs of the section.
     """
-    from seminas.strategies.halving import Halving
+    from seminas.strategies.scheduler import Scheduler
 
     if not config.get("fidelity"):
         return strategy
     parts = {**context, "strategy": strategy, "fidelities": evaluator.fidelities}
-    scheduler: Strategy = build_section(config, "fidelity", Halving, **parts)
+    scheduler: Strategy = build_section(config, "fidelity", Scheduler, **parts)
     return scheduler
 
 

@@ -8,20 +8,17 @@ from seminas.errors import config_error
 
 
 @dataclass
-class HalvingSettings(Settings):
-    """Asynchronous successive halving (Li et al., MLSys 2020).
+class FidelitySettings(Settings):
+    """Settings of every scheduler.
 
     Attributes:
         epochs: Numbers of epochs after which an architecture is measured, increasing. The last one is a full training.
             Null means all that the evaluator offers.
-        reduction: η. The best 1/η of the architectures of a level train on to the next level.
     """
 
     KEY: ClassVar[str] = "fidelity"
 
-    _target_: str = "seminas.strategies.halving.Halving"
     epochs: list[int] | None = setting(None, at_least=1, unit="epochs")
-    reduction: float = setting(3.0, above=1)
 
     def check_together(self, key: str) -> None:
         """Refuse epochs that are no increasing list."""
@@ -32,7 +29,38 @@ class HalvingSettings(Settings):
 
 
 @dataclass
+class HalvingSettings(FidelitySettings):
+    """Asynchronous successive halving (Li et al., MLSys 2020).
+
+    Attributes:
+        reduction: η. The best 1/η of the architectures of a level train on to the next level.
+    """
+
+    _target_: str = "seminas.strategies.halving.Halving"
+    reduction: float = setting(3.0, above=1)
+
+
+@dataclass
 class HyperbandSettings(HalvingSettings):
     """Asynchronous Hyperband: several brackets of successive halving, which begin at different levels."""
 
     _target_: str = "seminas.strategies.hyperband.Hyperband"
+
+
+@dataclass
+class ControllerFidelitySettings(FidelitySettings):
+    """Choice of architecture and epochs together, by the expected improvement for its cost.
+
+    Attributes:
+        begin: Number of epochs of the first architectures. Null means the level before the full one.
+        first: Number of architectures that begin before the process chooses.
+        improvement: Part of the further architectures that the process chooses. The strategy chooses the others.
+        pool: Largest space in which all architectures are candidates of the process. In a larger space, it climbs from
+            random ones, neighbors of the best ones, and architectures from gradient steps of the strategy.
+    """
+
+    _target_: str = "seminas.strategies.fidelity_controller.FidelityController"
+    begin: int | None = setting(None, at_least=1, unit="epochs")
+    first: int = setting(10, at_least=2, unit="architectures")
+    improvement: float = setting(1.0, at_least=0, at_most=1)
+    pool: int = setting(20_000, at_least=0, unit="architectures")

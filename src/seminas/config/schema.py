@@ -13,7 +13,7 @@ from seminas.config.evaluators import (
     TableSettings,
     TrainingEvaluatorSettings,
 )
-from seminas.config.fidelities import HalvingSettings, HyperbandSettings
+from seminas.config.fidelities import ControllerFidelitySettings, HalvingSettings, HyperbandSettings
 from seminas.config.fields import Settings, setting
 from seminas.config.loggers import CSVSettings, MLflowSettings, TensorBoardSettings, WandBSettings
 from seminas.config.own_training import CommandEvaluatorSettings, LightningEvaluatorSettings
@@ -66,6 +66,7 @@ GROUPS: dict[str, dict[str, type[Settings]]] = {
         "seminas_evolution": SemiNASEvolutionSettings,
     },
     "fidelity": {
+        "controller": ControllerFidelitySettings,
         "halving": HalvingSettings,
         "hyperband": HyperbandSettings,
     },

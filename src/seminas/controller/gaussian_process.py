@@ -77,7 +77,7 @@ class GaussianProcess:
     def conditioned(self, groups: Groups, targets: NDArray[np.float64]) -> "GaussianProcess":
         """Return the process with the same parameters, conditioned on other architectures and their targets ``[n]``."""
         with threadpool_limits(1):
-            matrix = self._kernel(groups, groups)
+            matrix = self.kernel(groups, groups)
             matrix[np.diag_indices_from(matrix)] += self.parameters[-1] + JITTER
             factor: NDArray[np.float64] = np.linalg.cholesky(matrix).astype(np.float64)
             weights = cho_solve((factor, True), targets)
@@ -89,14 +89,14 @@ class GaussianProcess:
         with threadpool_limits(1):
             for start in range(0, len(groups[0]), CHUNK):
                 part = [group[start : start + CHUNK] for group in groups]
-                matrix = self._kernel(part, self.groups)
+                matrix = self.kernel(part, self.groups)
                 solved = solve_triangular(self.factor, matrix.T, lower=True, check_finite=False)
-                variance = self._diagonal(part) - (solved * solved).sum(axis=0)
+                variance = self.variance(part) - (solved * solved).sum(axis=0)
                 means.append(matrix @ self.weights)
                 deviations.append(np.sqrt(np.maximum(variance, 1e-12)))
         return np.concatenate(means), np.concatenate(deviations)
 
-    def _kernel(self, a: Groups, b: Groups) -> NDArray[np.float64]:
+    def kernel(self, a: Groups, b: Groups) -> NDArray[np.float64]:
         """Return the kernel without noise of all pairs, ``[n, m]``."""
         *linear, variance, length, _ = self.parameters
         d = _distances(a[0] * self.stretch, b[0] * self.stretch, self.scales[0]) / length
@@ -105,7 +105,7 @@ class GaussianProcess:
             matrix += v * _product(x, y, scale)
         return matrix
 
-    def _diagonal(self, groups: Groups) -> NDArray[np.float64]:
+    def variance(self, groups: Groups) -> NDArray[np.float64]:
         """Return the kernel without noise of each architecture with itself, ``[n]``."""
         *linear, variance, _, _ = self.parameters
         parts = zip(linear, groups, self.scales, strict=True)

@@ -6,6 +6,8 @@ from scipy.stats import norm, rankdata
 
 FAR = 10.0
 """Largest distance of a prediction from the range of the labeled architectures' targets, in units of the target."""
+WEIGHT_OF_UNIT = 3.0
+"""Number of values that count as much as the unit of the level before."""
 
 
 def rank_quantiles(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,6 +33,36 @@ def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     z = (accuracies - np.median(accuracies)) / (accuracies.std() or 1.0)
     z = np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
     return standardised(z)
+
+
+def level_targets(
+    values: NDArray[np.float64], levels: NDArray[np.int64], num_levels: int
+) -> NDArray[np.float64]:
+    """Return the targets of values that were measured at several levels, ``[n]``.
+
+    The zero of a level is its median, and its unit is the root mean square of the distances above it. Distances below
+    are compressed by a logarithm. A level with few values takes half of the unit of the level before into account,
+    because longer trainings differ less.
+
+    Args:
+        values: Accuracies, ``[n]``.
+        levels: Level of each value, ``[n]``.
+        num_levels: Number of levels.
+    """
+    targets, unit = np.zeros(len(values)), 0.0
+    for level in range(num_levels):
+        of_level = values[levels == level]
+        if not len(of_level):
+            continue
+        z = of_level - np.median(of_level)
+        above = z[z >= 0]
+        prior = WEIGHT_OF_UNIT * (unit / 2) ** 2
+        unit = (
+            float(np.sqrt((above @ above + prior) / (len(above) + (WEIGHT_OF_UNIT if unit else 0.0)))) or 1.0
+        )
+        z = z / unit
+        targets[levels == level] = np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
+    return targets
 
 
 class Targets:

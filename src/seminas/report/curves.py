@@ -1,4 +1,4 @@
-"""Compute the curves of a study: means over seeds with standard errors, over evaluations, hours or a swept key."""
+"""Compute the curves of a study: means over seeds with standard errors, over evaluations, costs or a swept key."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from seminas.report.statistics import final_value, stacked, standard_error
 from seminas.runs.metric import Metric
 
 MOST_LINES, MOST_TIMES = 16, 200
-"""Maximum number of curves in a figure, and number of points of a curve over hours."""
+"""Maximum number of curves in a figure, and number of points of a curve over costs."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def over_time(settings: Sequence[Setting]) -> Panel | None:
     """
     if all(run.result.num_workers == 1 for setting in settings for run in setting.runs.values()):
         return None
-    return _over_hours(settings, "hours since the start of the search", _hours_of_time)
+    return _over_positions(settings, "hours since the start of the search", _hours_of_time)
 
 
 def over_cost(settings: Sequence[Setting]) -> Panel | None:
@@ -118,7 +118,24 @@ def over_cost(settings: Sequence[Setting]) -> Panel | None:
 
     Return None if the costs are not known.
     """
-    return _over_hours(settings, "hours of training", _hours_of_cost)
+    return _over_positions(settings, "hours of training", _hours_of_cost)
+
+
+def over_trainings(settings: Sequence[Setting]) -> Panel | None:
+    """Return a panel of the best value so far against the cost in full trainings.
+
+    Return None if no search has fidelities.
+    """
+    runs = [run for setting in settings for run in setting.runs.values()]
+    if all(run.result.total_cost is None for run in runs):
+        return None
+    return _over_positions(settings, "cost in full trainings", trainings_of)
+
+
+def trainings_of(run: Run) -> NDArray[np.float64]:
+    """Return the cost of a run after each evaluation, in full trainings, ``[q]``. Without fidelities each costs 1."""
+    costs = [1.0 if record.cost is None else record.cost for record in run.records]
+    return np.cumsum(costs, dtype=np.float64)
 
 
 def _hours_of_time(run: Run) -> NDArray[np.float64]:
@@ -129,19 +146,19 @@ def _hours_of_cost(run: Run) -> NDArray[np.float64]:
     return np.cumsum([record.cost_s for record in run.records], dtype=np.float64) / 3600
 
 
-def _over_hours(
+def _over_positions(
     settings: Sequence[Setting], title: str, positions: Callable[[Run], NDArray[np.float64]]
 ) -> Panel | None:
-    """Return a panel over hours.
+    """Return a panel over positions of the evaluations, such as hours.
 
-    A curve begins where all runs of the setting have a value, and ends with the longest run. Return None if the hours
-    of a run are not known.
+    A curve begins where all runs of the setting have a value, and ends with the longest run. Return None if the
+    positions of a run are not known.
     """
-    hours = [[positions(run) for run in setting.runs.values()] for setting in settings]
-    if any(of_run[-1:].sum() <= 0 for of_setting in hours for of_run in of_setting):
+    ends_of = [[positions(run) for run in setting.runs.values()] for setting in settings]
+    if any(of_run[-1:].sum() <= 0 for of_setting in ends_of for of_run in of_setting):
         return None
     curves = []
-    for setting, ends in zip(settings[:MOST_LINES], hours, strict=False):
+    for setting, ends in zip(settings[:MOST_LINES], ends_of, strict=False):
         lines = [run.best_val for run in setting.runs.values()]
         first = max(end[np.isfinite(line).argmax()] for line, end in zip(lines, ends, strict=True))
         x = np.linspace(first, max(end[-1] for end in ends), MOST_TIMES)

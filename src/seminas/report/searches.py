@@ -10,6 +10,7 @@ from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
 from seminas.report import charts, curves, plots
 from seminas.report.curves import Panel
+from seminas.report.equal_cost import equal_cost_table
 from seminas.report.front_section import front_part
 from seminas.report.further import Further
 from seminas.report.gallery import Gallery
@@ -108,6 +109,7 @@ def search_section(
         [*_plain(row), *fronts.plain.get(row.setting.label, ()), *further.plain(i)]
         for i, row in enumerate(rows)
     ]
+    equal_cost = equal_cost_table(ordered, baseline)
     return Section(
         problem,
         _header(metric),
@@ -116,7 +118,11 @@ def search_section(
         plain,
         drawn,
         notes,
-        [*([further.table(ordered)] if further.metrics else []), *fronts.tables],
+        [
+            *([] if equal_cost is None else [equal_cost]),
+            *([further.table(ordered)] if further.metrics else []),
+            *fronts.tables,
+        ],
         architectures,
     )
 
@@ -156,6 +162,7 @@ def _figures(settings: Sequence[Setting], gallery: Gallery) -> list[Illustration
     caption = "Best so far: mean and standard error over seeds. Points: improvements of single runs."
     figures = [lines("curves", caption, curves.over_evaluations(settings))]
     for name, caption, panel in (
+        ("trainings", "Best so far over the cost in full trainings.", curves.over_trainings(settings)),
         ("cost", "Best so far over the cost of the evaluations.", curves.over_cost(settings)),
         (
             "time",

@@ -26,8 +26,8 @@ class Strategy(ABC, Generic[A]):
     A strategy looks for the highest accuracy. In a search for another metric, accuracies and predictions are scores:
     values of the metric, with the other sign if lower values are better. So they may be any finite numbers.
 
-    A search of rounds asks for all architectures of a round at once. An asynchronous search asks for one architecture
-    whenever a worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with
+    A search of rounds asks for a whole round at once. An asynchronous search asks for one architecture whenever a
+    worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with
     the accuracies of earlier rounds, so it fits a model once in each round. The architectures that ``propose`` gives
     for a round are handed out one by one. Then ``propose_more`` gives further ones. A round ends at the first question
     at which as many accuracies have arrived as the round has architectures. The first, random round ends earlier: when
@@ -49,6 +49,7 @@ class Strategy(ABC, Generic[A]):
             appends further rounds as it grows.
         goals: Several objectives, see ``pursue``. None in a search for one metric.
         further: Values of further metrics of each architecture that arrived, by name. Empty without ``goals``.
+        leads: Architectures that gradient steps gave in this round, candidates of other choices.
     """
 
     takes_objectives = False
@@ -69,6 +70,7 @@ class Strategy(ABC, Generic[A]):
         self.sizes: Sequence[int] | None = None
         self.goals: Goals[A] | None = None
         self.further: dict[A, Mapping[str, float]] = {}
+        self.leads: list[A] = []
         self._noted_round = -1
         self._made_round = -1
         self._made: deque[A] = deque()

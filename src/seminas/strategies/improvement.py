@@ -49,6 +49,13 @@ def views_of(space: SearchSpace[A], architectures: Sequence[A]) -> Views:
     )
 
 
+def targets_of(space: SearchSpace[A], accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the targets of a process for accuracies of architectures of a space, ``[n]`` (see ``Improvement``)."""
+    if space.ordered_features is not None:
+        return standardised(accuracies)
+    return clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
+
+
 class Improvement(Generic[A]):
     """Expected improvement over the best mean of a process that is fitted on the accuracies so far.
 
@@ -74,10 +81,7 @@ class Improvement(Generic[A]):
         kept = informative(accuracies)
         accuracies = accuracies[kept]
         self._num_labels = len(kept)
-        if space.ordered_features is not None:
-            self._targets = standardised(accuracies)
-        else:
-            self._targets = clipped(accuracies) if space.is_chain else rank_quantiles(accuracies)
+        self._targets = targets_of(space, accuracies)
         views = views_of(space, [architectures[i] for i in kept])
         self._trust = trust(views.expected, self._targets)
         self._views = views.trusting(self._trust)

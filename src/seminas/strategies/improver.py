@@ -45,8 +45,18 @@ class Improver(Generic[A]):
             made: Candidates of the strategy. Their source is ``gradient``.
             rng: Random generator.
         """
+        return self.choose_by(self._improvement(labeled, pending), n, pending, made, rng)
+
+    def choose_by(
+        self,
+        improvement: Improvement[A],
+        n: int,
+        pending: Collection[A],
+        made: Sequence[A],
+        rng: np.random.Generator,
+    ) -> tuple[list[A], dict[A, str]]:
+        """Return new architectures with the highest gain of an improvement that was made already, see ``choose``."""
         strategy, known = self._strategy, set(self._strategy.known(pending))
-        improvement = self._improvement(labeled, pending)
         sees_all = strategy.sees_all(self._pool)
         sources: dict[str, Sequence[A]] = {}
         if not sees_all:

@@ -78,8 +78,7 @@ class SemiNAS(ControllerStrategy[A]):
         if part:
             self.round_sizes = SIZES_WITH_PROCESS
         self._improver = Improver(self, settings.pool, settings.sources)
-        self._from_gradient: list[A] = []
-        """Architectures from gradient steps in this round."""
+        self.leads: list[A] = []
         self._last_choice: tuple[_Choice[A], NDArray[np.int64], list[A]] | None = None
         """Candidates of the last fit, each member's order of them, and the chosen ones."""
 
@@ -102,7 +101,7 @@ class SemiNAS(ControllerStrategy[A]):
         Random new architectures follow if these are too few.
         """
         made = self._improved(fit.controller, {**fit.labeled, **fit.pseudo_labeled}, n)
-        self._from_gradient = made
+        self.leads = made
         of_process = round(self._part_of_process * n)
         chosen: list[A] = []
         origins: dict[A, str] = {}
@@ -147,7 +146,7 @@ class SemiNAS(ControllerStrategy[A]):
         """Propose the architectures with the highest expected improvement, or further favorites of the members."""
         if self._part_of_process:
             start = time.perf_counter()
-            chosen, origins = self._improver.choose(n, self.arrived, pending, self._from_gradient, rng)
+            chosen, origins = self._improver.choose(n, self.arrived, pending, self.leads, rng)
             seconds = {"fit_s": time.perf_counter() - start}
             return Proposal(chosen, predictions_of(self.controller_of_round, chosen), seconds, origins)
         return self._favorites(n, pending, rng)

@@ -161,6 +161,7 @@ def test_ones_own_results_become_a_table_and_are_searched(tmp_path: Path) -> Non
     assert set(result["best_architecture"]) == {"depth", "width", "kernel"}
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_two_searches_of_the_page_on_reproducibility_are_equal(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,10 @@ def test_a_table_keeps_its_fidelities(table: Path):
     assert fidelities[9] is read_table(table).column("val") or len(fidelities[9].at()) == 300
 
 
-@pytest.mark.parametrize(("fidelity", "strategy"), [("halving", "evolution"), ("hyperband", "random")])
+@pytest.mark.parametrize(
+    ("fidelity", "strategy"),
+    [("halving", "evolution"), ("hyperband", "random"), ("controller", "random")],
+)
 def test_costs_are_counted_once_and_the_best_is_a_full_training(
     table: Path, tmp_path: Path, fidelity: str, strategy: str
 ):
@@ -76,9 +80,18 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
         epochs[record.key] = record.epochs
 
 
-@pytest.mark.parametrize("cut", [1, 7, 20, 33])
-def test_a_killed_search_goes_on_to_the_same_history(table: Path, tmp_path: Path, cut: int):
-    more = ["fidelity=halving", "strategy=evolution", "search.max_cost=8", "evaluator.num_workers=2"]
+@pytest.mark.parametrize(
+    ("fidelity", "strategy", "cut"),
+    [
+        *(("halving", "evolution", cut) for cut in (1, 7, 20, 33)),
+        *(("controller", "random", c) for c in (7, 20)),
+    ],
+)
+def test_a_killed_search_goes_on_to_the_same_history(
+    table: Path, tmp_path: Path, fidelity: str, strategy: str, cut: int
+):
+    more = [f"fidelity={fidelity}", f"strategy={strategy}", "search.max_cost=8", "evaluator.num_workers=2"]
+    more += ["fidelity.improvement=0.7"] if fidelity == "controller" else []
     search(table, tmp_path / "whole", *more)
     search(table, tmp_path / "killed", *more)
     killed = tmp_path / "killed"
@@ -114,6 +127,7 @@ def test_a_cost_without_fidelities_is_a_number_of_evaluations(table: Path, tmp_p
         (["fidelity=halving", "controller.warm_start=true"], "controller.warm_start=True: must be false"),
         (["fidelity=halving", "fidelity.epochs=[2,9]"], "fidelity.epochs="),
         (["fidelity=halving", "fidelity.epochs=[9,1]"], "fidelity.epochs="),
+        (["fidelity=controller", "fidelity.begin=2"], "fidelity.begin=2: must be one of [1, 3, 9]"),
         (
             ["fidelity=halving", "evaluator.path=digits101", "space=nasbench101"],
             "fidelity=halving: must be none",
@@ -136,6 +150,8 @@ def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_
     assert done.exit_code == 0, done.output
     page = (tmp_path / "page" / "report.html").read_text()
     assert "fidelity none" in page and "fidelity halving" in page
+    assert "at equal cost, in full trainings" in page and re.search(r"after (9\.\d|10\.0)", page)
+    assert list((tmp_path / "page" / "figures").glob("*curves-over-trainings*"))
     history = read_history(tmp_path / "runs" / "halving")
     full = [record.final for record in history if record.final is not None]
     assert 2 <= len(full) < len(history)

@@ -29,6 +29,7 @@ def test_a_job_of_two_ranks_starts_no_second_sweep(tmp_path: Path) -> None:
     assert result(job)["config"]["trainer"]["devices"] == 2
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_jobs_of_two_ranks_are_each_as_alone(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Compare the settings of a problem at equal cost, in full trainings, if some of their searches have fidelities."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seminas.report.curves import trainings_of
+from seminas.report.runs import Run, Setting
+from seminas.report.section import Table, probability, written
+from seminas.report.statistics import baseline_of, mean_sd, p_value
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""Parts of the cost of the cheapest run at which the settings are compared."""
+
+
+def equal_cost_table(settings: Sequence[Setting], baseline: str | None) -> Table | None:
+    """Return a table of the best value so far at some costs, with a paired test. None if no search has fidelities.
+
+    Args:
+        settings: Settings of one problem.
+        baseline: Setting or strategy for the paired test, see ``statistics.table``.
+
+    Raises:
+        UserError: The baseline does not exist.
+    """
+    runs = [run for setting in settings for run in setting.runs.values()]
+    if all(run.result.total_cost is None for run in runs):
+        return None
+    base, metric = baseline_of(settings, baseline), settings[0].metric
+    end = min(float(trainings_of(run)[-1]) for run in runs)
+    rows = []
+    for setting in settings:
+        row = [setting.label]
+        for cost in (share * end for share in SHARES):
+
+            def at_cost(of: Setting, cost: float = cost) -> NDArray[np.float64]:
+                return np.array([_best_at(of.runs[seed], cost) for seed in of.seeds])
+
+            values = at_cost(setting)
+            if np.isnan(values).any():  # A run has no full training yet.
+                row += ["–", "–"]
+                continue
+            tested = base is not None and base is not setting and not np.isnan(at_cost(base)).any()
+            p = p_value(setting, base, at_cost) if base is not None and tested else None
+            row += [written(metric, mean_sd(values)), probability(p)]
+        rows.append(row)
+    costs = [text for share in SHARES for text in (f"after {share * end:.1f}", "p")]
+    return Table(f"Best {metric.title} so far at equal cost, in full trainings", ["setting", *costs], rows)
+
+
+def _best_at(run: Run, cost: float) -> float:
+    """Return the best value of a run within a cost. NaN if no full training has ended by then."""
+    number = int(np.searchsorted(trainings_of(run), cost + 1e-9, side="right"))
+    return float(run.best_val[number - 1]) if number else np.nan

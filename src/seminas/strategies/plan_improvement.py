@@ -1,0 +1,189 @@
+"""Expected improvement for its cost, from accuracies after different numbers of epochs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seminas.controller.fidelity_process import (
+    FidelityProcess,
+    Observations,
+    fit_fidelity_process,
+)
+from seminas.controller.gaussian_process import fit_gaussian_process, informative
+from seminas.controller.targets import level_targets
+from seminas.spaces.base import A, SearchSpace
+from seminas.spaces.rungs import Rung
+from seminas.strategies.improvement import MAX_PENDING, Improvement, Views, targets_of, views_of
+from seminas.strategies.levels import at_full_fidelity
+from seminas.strategies.plans import best_plans
+from seminas.transfer.agreement import trust
+
+MAX_KNOWN = 300
+"""Number of architectures with evaluations that the process reads. Its time is cubic in the evaluations."""
+MAX_FOR_PARAMETERS = 120
+"""Number of architectures from which its parameters are fitted."""
+GROWTH = 1.1
+"""Ratio of the numbers of evaluations after which the parameters are fitted again."""
+
+
+class Plan(NamedTuple):
+    """The first evaluation of a plan, and the plan's gain for its cost."""
+
+    rung: Rung[Any]
+    ratio: float
+
+
+class Label(NamedTuple):
+    """A successful evaluation: an architecture, its level, and its score."""
+
+    architecture: Any
+    level: int
+    score: float
+
+
+class PlanImprovement(Improvement[A]):
+    """Gain of the best plan of each architecture for its cost (see ``best_plans``).
+
+    A pending evaluation counts as if it had given the predicted mean (the kriging believer, as in ``Improvement``).
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[A],
+        labels: Sequence[Label],
+        pending: Collection[Rung[A]],
+        levels: Sequence[int],
+        process: FidelityProcess | None = None,
+    ) -> None:
+        """Condition the process.
+
+        Args:
+            space: Space of the architectures.
+            labels: Successful evaluations, two architectures at least.
+            pending: Evaluations that have not ended.
+            levels: Numbers of epochs, increasing. The last one is a full training.
+            process: Process whose parameters are used. None means to fit them.
+        """
+        self._space, self._levels = space, levels
+        self._costs = [epochs / levels[-1] for epochs in levels]
+        estimates = estimates_of(labels, len(levels))
+        most = MAX_FOR_PARAMETERS if process is None else MAX_KNOWN
+        scores = np.array(list(estimates.values()))
+        architectures = list(estimates)
+        kept = [architectures[i] for i in informative(scores, most)]
+        self._row_of: dict[A, int] = {a: i for i, a in enumerate(kept)}
+        seen = [label for label in labels if label.architecture in self._row_of]
+        self._views = views_of(space, kept)
+        of_estimates = targets_of(space, np.array([estimates[a] for a in kept]))
+        self._trust = trust(self._views.expected, of_estimates)
+        self._views = self._views.trusting(self._trust)
+        self._center = float(self._views.prior.mean())
+        rows = np.array([self._row_of[label.architecture] for label in seen])
+        of_level = np.array([label.level for label in seen])
+        targets = level_targets(np.array([label.score for label in seen]), of_level, len(levels))
+        residuals = targets - (self._views.prior[rows] - self._center)
+        self._reached = np.full(len(kept), -1)
+        np.maximum.at(self._reached, rows, of_level)
+        observations = Observations(rows, of_level, residuals)
+        if process is None:
+            plain = fit_gaussian_process(self._views.groups, of_estimates, space.ordered_features)
+            process = fit_fidelity_process(plain, self._views.groups, observations, len(levels))
+        self.process = process.conditioned(self._views.groups, observations)
+        of_full = targets[of_level == len(levels) - 1]
+        self._best = float(of_full.max()) if len(of_full) else None
+        if pending:
+            self._believe(list(pending)[-MAX_PENDING:])
+        if self._best is None:  # No full training has begun: the best mean of the known architectures.
+            self._best = float(self._mean_and_covariance(self._views, list(self._row_of))[0][:, -1].max())
+
+    def _believe(self, rungs: Sequence[Rung[A]]) -> None:
+        """Condition the process on the means of pending evaluations."""
+        architectures = list(dict.fromkeys(rung.architecture for rung in rungs))
+        new = [a for a in architectures if a not in self._row_of]
+        means, _ = self._mean_and_covariance(
+            views_of(self._space, architectures).trusting(self._trust), architectures
+        )
+        if new:
+            views = views_of(self._space, new).trusting(self._trust)
+            groups = [np.concatenate(pair) for pair in zip(self._views.groups, views.groups, strict=True)]
+            prior, expected = (np.concatenate(pair) for pair in zip(self._views[1:], views[1:], strict=True))
+            self._views = Views(groups, prior, expected)
+            self._row_of |= {a: len(self._row_of) + i for i, a in enumerate(new)}
+        rows = np.array([self._row_of[rung.architecture] for rung in rungs])
+        of_level = np.array([self._levels.index(rung.epochs) for rung in rungs])
+        place = {a: i for i, a in enumerate(architectures)}
+        believed = means[[place[rung.architecture] for rung in rungs], of_level]
+        seen = self.process.observations
+        residuals = believed - (self._views.prior[rows] - self._center)
+        observations = Observations(
+            np.concatenate([seen.rows, rows]),
+            np.concatenate([seen.levels, of_level]),
+            np.concatenate([seen.targets, residuals]),
+        )
+        self.process = self.process.conditioned(self._views.groups, observations)
+        of_full = believed[of_level == len(self._levels) - 1]
+        if len(of_full):
+            self._best = max(float(of_full.max()), -np.inf if self._best is None else self._best)
+
+    def _mean_and_covariance(
+        self, views: Views, architectures: Sequence[A]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean ``[n, L]`` and covariance ``[n, L, L]`` of the targets of architectures."""
+        rows = np.array([self._row_of.get(a, -1) for a in architectures], dtype=np.int64)
+        mean, covariance = self.process.predict(views.groups, rows)
+        return mean + (views.prior - self._center)[:, None], covariance
+
+    def plans(
+        self, views: Views, architectures: Sequence[A]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the ratio and the first level of the best plan of each architecture, ``[n]`` (see ``best_plans``)."""
+        mean, covariance = self._mean_and_covariance(views.trusting(self._trust), architectures)
+        reached = np.array([self._reached_by(a) for a in architectures], dtype=np.int64)
+        assert self._best is not None
+        return best_plans(mean, covariance, reached, self._best, self._costs)
+
+    def _reached_by(self, architecture: A) -> int:
+        row = self._row_of.get(architecture, -1)
+        return int(self._reached[row]) if 0 <= row < len(self._reached) else -1
+
+    def gain(self, views: Views, architectures: Sequence[A] = ()) -> NDArray[np.float64]:
+        """Return the gain of the best plan of each architecture for its cost, ``[n]``."""
+        return self.plans(views, architectures)[0]
+
+    def best_plan(self, architectures: Sequence[A]) -> Plan | None:
+        """Return the best plan of all architectures, or None without architectures."""
+        if not architectures:
+            return None
+        ratios, stops = self.plans(views_of(self._space, architectures), architectures)
+        i = int(ratios.argmax())
+        reached = self._reached_by(architectures[i])
+        trained = 0 if reached < 0 else self._levels[reached]
+        return Plan(Rung(architectures[i], self._levels[int(stops[i])], trained), float(ratios[i]))
+
+
+def estimates_of(labels: Sequence[Label], num_levels: int) -> dict[A, float]:
+    """Return the estimated score of each labeled architecture after a full training (see ``at_full_fidelity``)."""
+    scores: list[dict[A, float | None]] = [{} for _ in range(num_levels)]
+    for label in labels:
+        scores[label.level][label.architecture] = label.score
+    return {a: score for a, score in at_full_fidelity(scores).items() if score is not None}
+
+
+def fitted_numbers(number: int, first: int) -> int:
+    """Return the largest number up to ``number`` of evaluations after which parameters are fitted."""
+    fitted = first
+    while (after := max(fitted + 1, int(fitted * GROWTH))) <= number:
+        fitted = after
+    return fitted
+
+
+def unfinished(
+    labels: Sequence[Label], scores: Sequence[Mapping[A, float | None]], pending: Collection[Rung[A]]
+) -> list[A]:
+    """Return the labeled architectures without a full training, of which no evaluation is pending or has failed."""
+    busy = {rung.architecture for rung in pending}
+    busy |= {a for of_level in scores for a, score in of_level.items() if score is None}
+    busy |= set(scores[-1])
+    return [a for a in dict.fromkeys(label.architecture for label in labels) if a not in busy]

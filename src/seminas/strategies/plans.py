@@ -1,0 +1,52 @@
+"""Plans: when a training is continued, and what that is expected to gain for its cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seminas.controller.gaussian_process import expected_improvement
+
+Floats = NDArray[np.float64]
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+"""Nodes and weights of the Gauss-Hermite quadrature over the target after a short training."""
+
+
+def best_plans(
+    mean: Floats, covariance: Floats, reached: NDArray[np.int64], best: float, costs: Sequence[float]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the gain of each architecture's best plan for its cost, and the first level of the plan, both ``[n]``.
+
+    A plan trains an architecture to a level, and goes on to the full level if the target there exceeds a threshold. Its
+    gain is the expected improvement of the full training, its cost the expected one. The threshold is the one with the
+    highest ratio. The ratio is the index of Weitzman ("Optimal Search for the Best Alternative", Econometrica 1979), by
+    which Pandora's boxes are opened, for boxes with two stages and in the cost-aware form of Xie et al. ("Cost-aware
+    Bayesian Optimization via the Pandora's Box Gittins Index", NeurIPS 2024).
+
+    Args:
+        mean: Mean of the target of each architecture at each level, ``[n, L]``.
+        covariance: Covariance of these targets, ``[n, L, L]``.
+        reached: Highest level that each architecture has reached, or -1, ``[n]``. The gain of the full level is 0.
+        best: Highest target of a full training so far.
+        costs: Cost of a training to each level, in full trainings, increasing to 1.
+    """
+    full = len(costs) - 1
+    paid = np.where(reached >= 0, np.asarray(costs)[reached], 0.0)
+    deviation = np.sqrt(np.maximum(covariance[:, full, full], 1e-12))
+    left = np.where(paid < 1, 1 - paid, np.inf)
+    ratios = expected_improvement(mean[:, full], deviation, best) / left
+    stops = np.full(len(mean), full)
+    weights = WEIGHTS / WEIGHTS.sum()
+    for level in range(full):
+        slope = covariance[:, level, full] / np.sqrt(np.maximum(covariance[:, level, level], 1e-12))
+        rest = np.sqrt(np.maximum(covariance[:, full, full] - slope * slope, 1e-12))
+        means = mean[:, full, None] + slope[:, None] * NODES
+        gains = expected_improvement(means, np.broadcast_to(rest[:, None], means.shape), best)
+        # The full training follows the nodes with the highest gains, as many as give the highest ratio.
+        order = np.argsort(-gains, axis=1, kind="stable")
+        gained = np.cumsum(np.take_along_axis(gains * weights, order, axis=1), axis=1)
+        spent = (costs[level] - paid)[:, None] + np.cumsum(weights[order], axis=1) * (1 - costs[level])
+        of_level = (gained / np.where(spent > 0, spent, np.inf)).max(axis=1)
+        better = (reached < level) & (of_level > ratios)
+        ratios, stops = np.where(better, of_level, ratios), np.where(better, level, stops)
+    return ratios, stops

@@ -1,0 +1,132 @@
+"""Schedulers: strategies around a strategy, which choose the epochs of its architectures."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from seminas.config.fidelities import FidelitySettings
+from seminas.errors import config_error
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.rungs import Rung
+from seminas.strategies.base import Proposal, Strategy, summed
+from seminas.strategies.levels import at_full_fidelity
+
+S = TypeVar("S", bound=FidelitySettings)
+
+
+class Scheduler(Strategy[Any], Generic[S]):
+    """Base class of strategies that propose rungs: architectures of an inner strategy, and their numbers of epochs.
+
+    The inner strategy knows one score for each architecture: its score at the highest level that it has reached,
+    carried to the full level (``at_full_fidelity``). These estimates change when further evaluations end.
+    """
+
+    asks_singly = True
+    share_together = 0.0
+    option: str
+    """Name in the config."""
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        seed: int,
+        settings: S,
+        strategy: Strategy[Any],
+        fidelities: Sequence[int],
+    ) -> None:
+        """Initialize the strategy.
+
+        Args:
+            space: Space of the candidates.
+            seed: Seed of all random numbers.
+            settings: Levels, and how they are chosen.
+            strategy: Strategy that proposes architectures. It must accept other accuracies for known architectures.
+            fidelities: Numbers of epochs after which the evaluator measures, increasing. Empty if it knows none.
+
+        Raises:
+            UserError: The evaluator does not measure after the epochs of the settings.
+        """
+        super().__init__(space, seed)
+        if len(fidelities) < 2:
+            raise config_error("fidelity", self.option, "none with an evaluator without fidelities")
+        self.levels = tuple(fidelities if settings.epochs is None else settings.epochs)
+        if not set(self.levels) <= set(fidelities) or self.levels[-1] != fidelities[-1]:
+            allowed = f"among {list(fidelities)}, with {fidelities[-1]} as the last one"
+            raise config_error("fidelity.epochs", list(self.levels), allowed)
+        self.settings, self._inner = settings, strategy
+        self.round_sizes = strategy.round_sizes
+        self._scores: list[dict[Any, float | None]] = [{} for _ in self.levels]
+        """Score of each architecture at each level, in the order of arrival. None means that its evaluation failed."""
+
+    def start(self, sizes: Sequence[int]) -> None:
+        """Prepare for an asynchronous search. The sizes are those of the inner strategy's rounds."""
+        super().start(sizes)
+        self._inner.start(sizes)
+
+    @property
+    def round(self) -> int:
+        """Number of the next round of the inner strategy."""
+        return self._inner.round
+
+    @property
+    def size_of_round(self) -> int:
+        """Size of the current round of the inner strategy."""
+        return self._inner.size_of_round
+
+    @abstractmethod
+    def _ask_one(self, pending: Collection[Any]) -> Proposal[Any]:
+        """Propose one rung, or none if there is nothing to do."""
+
+    def begin_question(self, pending: Collection[Any], replayed: Any = None) -> None:
+        """Pass a recorded question on to the inner strategy, if the inner strategy has proposed its architecture."""
+        if replayed is not None and not replayed.trained:
+            self._inner.begin_question(self._begun(pending), replayed.architecture)
+
+    def ask(self, n: int, pending: Collection[Any] = ()) -> Proposal[Any]:
+        """Propose ``n`` rungs, or fewer if the space has no more and nothing can be promoted."""
+        proposals = Proposal[Any]([])
+        asked = dict.fromkeys(pending)
+        for _ in range(n):
+            proposal = self._ask_one(asked)
+            if not proposal.architectures:
+                break
+            asked |= dict.fromkeys(proposal.architectures)
+            proposals = Proposal(
+                [*proposals.architectures, *proposal.architectures],
+                {**proposals.predictions, **proposal.predictions},
+                summed(proposals.metrics, proposal.metrics),
+                {**proposals.origins, **proposal.origins},
+            )
+        return proposals
+
+    def propose(self, n: int, rng: np.random.Generator) -> Proposal[Any]:
+        """Propose the first evaluations of a round. An asynchronous search uses ``ask`` alone."""
+        return self.ask(n)
+
+    def tell(self, architectures: Sequence[Any], accuracies: Sequence[float | None]) -> None:
+        """Receive the scores of rungs, and give the inner strategy the estimates at the full level."""
+        for rung, accuracy in zip(architectures, accuracies, strict=True):
+            self._scores[self.levels.index(rung.epochs)][rung.architecture] = accuracy
+            estimates = at_full_fidelity(self._scores)
+            if not self._inner.is_known(rung.architecture):
+                self._inner.tell([rung.architecture], [estimates[rung.architecture]])
+            finished = [a for a in self._inner.told if a in estimates]
+            self._inner.revise(finished, [estimates[a] for a in finished])
+            self._inner.recent.update({a: estimates[a] for a in self._inner.recent})
+
+    def _begun(self, pending: Collection[Any]) -> dict[Any, None]:
+        """Return the pending architectures that the inner strategy has proposed and that have no score yet."""
+        return {rung.architecture: None for rung in pending if not rung.trained}
+
+
+def proposal_of_rungs(proposal: Proposal[Any], rung_of: Mapping[Any, Rung[Any]]) -> Proposal[Any]:
+    """Return a proposal of architectures as one of their rungs."""
+    return replace(
+        proposal,
+        architectures=list(rung_of.values()),
+        predictions={rung_of[a]: value for a, value in proposal.predictions.items()},
+        origins={rung_of[a]: origin for a, origin in proposal.origins.items()},
+    )
