@@ -12,10 +12,10 @@ import torch
 from pictures import SIDE
 from safetensors.torch import load_file
 
-from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
 from seminas.config.spaces import MobileNetSettings
 from seminas.config.trainer import TrainerSettings
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.evaluators.trial import Trial
 from seminas.runs.folder import RunFolder
