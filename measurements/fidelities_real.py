@@ -53,8 +53,11 @@ FULL = {
 TRUTH_SEEDS = (1, 2)
 SEARCHES = {
     "full trainings": [],
-    "halving": ["fidelity=halving"],
-    "halving, wsd": ["fidelity=halving", f"data.recipe.schedule={STABLE}"],
+    "halving": ["fidelity=halving", "evaluator.fidelities=[2,4,8]"],
+    "halving, wsd": [
+        *("fidelity=halving", "evaluator.fidelities=[2,4,8]"),
+        *(f"data.recipe.schedule={STABLE}", "data.recipe.warmup_epochs=1"),
+    ],
 }
 
 
@@ -104,13 +107,15 @@ def ranks(
     column = {key: np.array([float(row[key]) for row in rows[:number]]) for key in rows[0]}
     full = {name: np.mean([column[f"full {name}/{s}"] for s in TRUTH_SEEDS], axis=0) for name in FULL}
     for name, values in full.items():
-        line = f"full training, {name:16} {values.mean():.4f} ± {values.std(ddof=1):.4f}"
-        if name != "one_cycle":
+        line = f"full training, {name:18} {values.mean():.4f} ± {values.std(ddof=1):.4f}"
+        if name == "one_cycle":
+            line += f", median {np.median(values):.4f}"
+        else:
             change = values - full["one_cycle"]
-            line += f"  change {change.mean():+.4f}, p = {wilcoxon(change).pvalue:.3g}"
+            line += f", median {np.median(values):.4f}, change {change.mean():+.4f}, p = {wilcoxon(change).pvalue:.3g}"
         print(f"{line}  ({number} cells, {len(TRUTH_SEEDS)} seeds)")
     for name, (recipe, _) in MEASURES.items():
-        truth = full["one_cycle" if recipe is DEFAULT else "wsd"]
+        truth = full[name if name in full else "wsd"]
         taus = [
             kendalltau(column[f"{name}/{epochs}"], truth).statistic for epochs in (*LEVELS, recipe.epochs)
         ]

@@ -30,7 +30,8 @@ class KeptCheckpoints:
         """Remove the checkpoints of an architecture, or those of fewer epochs than ``below``."""
         for epochs in self._epochs(key):
             if below is None or epochs < below:
-                self.path(key, epochs).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # Without the right to remove it, a search still goes on.
+                    self.path(key, epochs).unlink()
         with contextlib.suppress(OSError):  # It may have a newer checkpoint, or may not exist.
             self._of(key).rmdir()
 

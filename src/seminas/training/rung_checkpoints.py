@@ -99,20 +99,21 @@ class RungCheckpoints(EpochCheckpoints):
         if own is not None:
             self._resumes = True
             return own
-        while self._kept is not None and (epochs := self._kept.newest(self._key, self._plan.latest_start)):
-            path = self._kept.path(self._key, epochs)
-            try:
-                state = read_checkpoint(path)["callbacks"][self.state_key]
-            except UserError as error:
-                log.warning("%s: the training begins again", error)
-                path.unlink(missing_ok=True)
-                continue
-            self._resumes = epochs > self._paid
-            self.began = int(state["began"]) if self._resumes else epochs
-            self.earlier_s = float(state["spent_s"]) if self._resumes else 0.0
-            self.finished = epochs == self._plan.epochs
-            return path
-        return None
+        epochs = 0 if self._kept is None else self._kept.newest(self._key, self._plan.latest_start)
+        if self._kept is None or not epochs:
+            return None
+        path = self._kept.path(self._key, epochs)
+        try:
+            state = read_checkpoint(path)["callbacks"][self.state_key]
+        except (UserError, KeyError) as error:
+            log.warning("%s: the training begins again", error)
+            self._kept.remove(self._key)
+            return None
+        self._resumes = epochs > self._paid
+        self.began = int(state["began"]) if self._resumes else epochs
+        self.earlier_s = float(state["spent_s"]) if self._resumes else 0.0
+        self.finished = epochs == self._plan.epochs
+        return path
 
     def remove(self) -> None:
         """Remove the checkpoints of this training. The one for a longer training stays."""

@@ -79,7 +79,7 @@ def test_costs_are_the_epochs_that_were_trained(
 def test_a_killed_search_trains_nothing_twice(
     tmp_path: Path, begun: list[int], monkeypatch: pytest.MonkeyPatch, schedule: list[str]
 ) -> None:
-    """Kill the search when each fourth epoch begins. It ends as the whole one does, and only these epochs begin again."""
+    """Kill the search when each fourth epoch begins. It ends as the whole one, and only these epochs begin again."""
     arguments = [*schedule, "search.max_cost=3", "evaluator.checkpoint_every_s=0"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     search(whole, *arguments)

@@ -11,9 +11,12 @@ import torch
 from pictures import write_pictures
 
 from learning import DIGITS, SMALL, SPACE, chain, digits_recipe, images_config
+from seminas.config.evaluators import SlurmSettings
 from seminas.config.recipe import STABLE, Recipe
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.errors import UserError
 from seminas.evaluators.promise import Promise
+from seminas.evaluators.training import TrainingEvaluator
 from seminas.evaluators.trial import Trial
 from seminas.spaces.mobilenet import MobileNet
 from seminas.spaces.nasbench101 import NASBench101
@@ -101,6 +104,30 @@ def test_a_short_training_with_a_cooldown_is_a_training_of_so_few_epochs(
     trial(tmp_path, WSD).run(Rung(CELL, 3, 2), ("val",))
     trial(None, replace(WSD, epochs=3)).run(CELL, ("val",))
     assert equal(weights[1], weights[2]) and not equal(weights[0], weights[1])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", ["processes", "ray", "slurm"])
+def test_engines_go_on_from_each_others_checkpoints(tmp_path: Path, engine: str) -> None:
+    """An evaluator ends, and another one goes on with its short trainings, in other processes."""
+    pytest.importorskip({"ray": "ray", "slurm": "submitit"}.get(engine, "torch"))
+    cells = [CELL, chain(CELLS, 1)]
+    rungs = [[Rung(cell, 1) for cell in cells], [Rung(cell, 4, 1) for cell in cells]]
+    settings = TrainingEvaluatorSettings(
+        accelerator="cpu", engine=engine, num_workers=2, slurm=SlurmSettings(executor="local")
+    )
+    results: list[dict[int, Any]] = []
+    for part in rungs:
+        evaluator: TrainingEvaluator[Any] = TrainingEvaluator(CELLS, 0, settings, DIGITS, RECIPE, tmp_path)
+        try:
+            results.append(dict(evaluator.evaluate(part)))  # type: ignore[arg-type]  # Rungs are elements too.
+        finally:
+            evaluator.close()
+    assert [results[0][i].cost for i in (0, 1)] == [0.25, 0.25]
+    assert [results[1][i].cost for i in (0, 1)] == [0.75, 0.75]
+    whole = [trial(None).run(cell, ("val",)).metrics["val"] for cell in cells]
+    assert [results[1][i].value for i in (0, 1)] == whole
 
 
 def test_images_in_folders_go_on_with_the_next_epoch(tmp_path: Path, weights: list[Weights]) -> None:
