@@ -12,12 +12,13 @@ import torch
 from pictures import SIDE
 from safetensors.torch import load_file
 
-from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
 from seminas.config.spaces import MobileNetSettings
 from seminas.config.trainer import TrainerSettings
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.evaluators.trial import Trial
+from seminas.execution.base import Call, Engine
 from seminas.runs.folder import RunFolder
 from seminas.runs.results import TrainingResult
 from seminas.spaces.mobilenet import MobileNet
@@ -158,3 +159,36 @@ def chain(space: NASBench101, length: int) -> Cell:
     """Return a cell of ``length`` convolutions, one after the other."""
     matrix = np.diag(np.ones(length + 1, dtype=np.int64), k=1)
     return space.from_matrix(matrix, ["conv3x3-bn-relu"] * length)
+
+
+class ThisProcess(Engine):
+    """An engine that makes the calls in this process, one after the other, on one thread as a worker does."""
+
+    num_workers = 1
+
+    def __init__(self, target: Any) -> None:
+        super().__init__()
+        self._target = target
+        self.num_calls = 0
+
+    def _begin_waiting(self) -> None:
+        pass
+
+    def _num_running(self) -> int:
+        return 0
+
+    def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            call = self._waiting.popleft()
+            self.num_calls += 1
+            return [(call, getattr(self._target, call.method)(*call.arguments))]
+        finally:
+            torch.set_num_threads(threads)
+
+    def _end_running(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -8,8 +8,8 @@ import time
 import numpy as np
 
 from gpu_parts.clock import Numbers, Sizes, device, ratio
-from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.evaluators.training import TrainingEvaluator
 from seminas.spaces.nasbench101 import NASBench101
 

@@ -64,6 +64,8 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
     on_table = [*search, *paid, "search.max_queries=60"]
     digits = [*search, "data.images._target_=campaign.users.few_digits", "data.recipe.epochs=1"]
     digits += ["search.max_queries=6", "search.num_labeled=6", "strategy=random"]
+    fidelities = [*search, digits[4], "strategy=random", "fidelity=halving", "data.recipe.epochs=4"]
+    fidelities += ["evaluator.num_workers=1", "evaluator.checkpoint_every_s=0", "search.max_cost=5"]
     train = ["seminas-train", seed, *SMALL_NETWORK, "trainer.checkpoint_every=3", "trainer.max_epochs=4"]
     slow = ["evaluator=slow", "evaluator.isolate=true", "strategy=evolution"]
     three = ["evaluator=slow", "evaluator.isolate=3", "strategy=seminas", *SMALL_STRATEGY]
@@ -83,6 +85,10 @@ def scenarios(table: Path, rng: random.Random) -> list[Scenario]:
         ),
         Scenario("search-trainings", [*digits, "evaluator.num_workers=2"], 3),
         Scenario("search-rounds", [*digits, "evaluator.num_workers=2", "search.asynchronous=false"], 2),
+        *(
+            Scenario(f"search-fidelities-{schedule}", [*fidelities, f"data.recipe.schedule={schedule}"], 2)
+            for schedule in ("one_cycle", "warmup_stable_decay")
+        ),
         Scenario(
             "search-asynchronous",
             [*search, "--config-dir", ".", *three, "search.max_queries=60"],

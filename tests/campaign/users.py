@@ -12,6 +12,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.table import TableEvaluator
 from seminas.spaces.base import SearchSpace
+from seminas.training.classifier import Classifier
 from seminas.training.data.memory import digits
 
 
@@ -59,3 +60,14 @@ def few_digits(batch_size: int) -> Any:
     data = digits(DigitsSettings(batch_size=batch_size))
     data.splits = {name: (images[:256], labels[:256]) for name, (images, labels) in data.splits.items()}
     return data
+
+
+def noted_digits(batch_size: int) -> Any:
+    """Return a few digits. Each epoch of a training in this process takes some time, and adds a line to a ledger."""
+
+    def begin_epoch(module: Classifier) -> None:
+        note(Path(os.environ["LEDGERS"], "epochs"), str(module.current_epoch))
+        time.sleep(0.2)
+
+    Classifier.on_train_epoch_start = begin_epoch  # type: ignore[method-assign]
+    return few_digits(batch_size)

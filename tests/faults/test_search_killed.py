@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from learning import ThisProcess
 from seminas.commands import search
-from seminas.execution.base import Call, Engine
 from seminas.runs.folder import RunFolder
 from support import BIN
 
@@ -157,39 +156,6 @@ class Started:
         self.send(sent)
         error = self._process.communicate()[1]
         return self._process.returncode, error
-
-
-class ThisProcess(Engine):
-    """An engine that makes the calls in this process, one after the other, on one thread as a worker does."""
-
-    num_workers = 1
-
-    def __init__(self, target: Any) -> None:
-        super().__init__()
-        self._target = target
-        self.num_calls = 0
-
-    def _begin_waiting(self) -> None:
-        pass
-
-    def _num_running(self) -> int:
-        return 0
-
-    def _ended(self, timeout_s: float | None) -> list[tuple[Call, Any]]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            call = self._waiting.popleft()
-            self.num_calls += 1
-            return [(call, getattr(self._target, call.method)(*call.arguments))]
-        finally:
-            torch.set_num_threads(threads)
-
-    def _end_running(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.mark.long

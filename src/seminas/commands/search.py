@@ -153,6 +153,8 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     write_figures(folder.path, space, archive)
                 observers.finish(result)
             folder.write_result(result)
+            if result.is_final:
+                evaluator.ended()
     return result
 
 

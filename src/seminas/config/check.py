@@ -15,6 +15,7 @@ from seminas.config.fields import Rule, Settings, nested_values, rule_of
 from seminas.config.networks import NETWORKS
 from seminas.config.recipe import Recipe
 from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
 
@@ -111,6 +112,15 @@ def _check_together(values: Config) -> None:
             raise UserError("data.speech: data.images is set as well, one of them will do")
         if evaluator.endswith("training.TrainingEvaluator"):
             raise UserError("evaluator=training: trains on images; with data.speech use evaluator=supernet")
+    kind = BY_TARGET.get(evaluator)
+    if kind is TrainingEvaluatorSettings and isinstance(data, dict) and isinstance(data.get("recipe"), dict):
+        settings = read(values["evaluator"], "evaluator", TrainingEvaluatorSettings)
+        levels = settings.levels(read(data["recipe"], "data.recipe", Recipe))
+        if values.get("fidelity") and len(levels) < 2:
+            chosen = values.get("names", {}).get("fidelity", "halving")
+            if settings.fidelities is None:
+                raise config_error("data.recipe.epochs", levels[-1], f"at least 2 with fidelity={chosen}")
+            raise config_error("evaluator.fidelities", list(levels), f"two or more with fidelity={chosen}")
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

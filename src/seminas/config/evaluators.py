@@ -228,21 +228,6 @@ class EngineSettings(EvaluatorSettings):
 
 
 @dataclass
-class TrainingEvaluatorSettings(EngineSettings):
-    """Real training of each architecture on the images of ``data``, by ``data.recipe``.
-
-    Attributes:
-        checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end
-            of an epoch. A training that was killed or preempted continues from its checkpoint.
-    """
-
-    KEY: ClassVar[str] = "evaluator"
-
-    _target_: str = "seminas.evaluators.training.TrainingEvaluator"
-    checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")
-
-
-@dataclass
 class SupernetEvaluatorSettings(EvaluatorSettings):
     """A supernet that is trained between the rounds, and measures architectures by its weights.
 

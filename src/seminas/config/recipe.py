@@ -10,9 +10,10 @@ from seminas.config.networks import NETWORKS
 from seminas.errors import config_error
 
 INVERSE_SQRT = "inverse_sqrt"
+STABLE = "warmup_stable_decay"
 ENDLESS_SCHEDULES = ("exponential", "constant", INVERSE_SQRT)
 """Schedules of the learning rate that do not depend on the end of the training."""
-SCHEDULES = ("one_cycle", "cosine", *ENDLESS_SCHEDULES)
+SCHEDULES = ("one_cycle", "cosine", STABLE, *ENDLESS_SCHEDULES)
 AUGMENTATIONS = ("paper", "randaugment", "flip")
 
 
@@ -29,6 +30,10 @@ class Recipe(Settings):
         schedule: Schedule of the learning rate: ``one_cycle``, ``cosine`` (falls to zero), ``exponential`` (multiplied
             by ``gamma`` after each epoch), ``constant``, or ``inverse_sqrt`` (rises for ``warmup_steps`` steps and then
             falls with the square root of the steps; Vaswani et al., NeurIPS 2017, section 5.3).
+            ``warmup_stable_decay`` rises for ``warmup_epochs``, stays, and falls to zero in the last epochs (Hu et al.,
+            MiniCPM, 2024; Hägele et al., NeurIPS 2024).
+        decay_share: Share of the epochs in which the ``warmup_stable_decay`` schedule falls. It is rounded to whole
+            epochs, at least one.
         gamma: Factor of the ``exponential`` schedule for each epoch.
         warmup_epochs: Number of epochs of the linear rise before the ``cosine`` schedule.
         warmup_steps: Number of optimizer steps of the linear rise of the ``inverse_sqrt`` schedule.
@@ -57,6 +62,7 @@ class Recipe(Settings):
     per_batch: int | None = setting(None, at_least=1, unit="images")
     schedule: str = setting("one_cycle", choices=SCHEDULES)
     gamma: float = setting(0.97, above=0)
+    decay_share: float = setting(0.2, above=0, at_most=1)
     warmup_epochs: float = setting(0.0, at_least=0, unit="epochs")
     warmup_steps: int = setting(4000, at_least=1, unit="steps")
     momentum: float = setting(0.9, at_least=0, below=1)
@@ -70,6 +76,10 @@ class Recipe(Settings):
     channels_last: bool | None = None
     compile: bool = False
     networks: dict[str, Any] = setting({name: asdict(kind()) for name, kind in NETWORKS.items()})
+
+    def decay_epochs(self, epochs: int) -> int:
+        """Return the number of last epochs in which ``warmup_stable_decay`` falls, of a training of so many epochs."""
+        return max(1, round(self.decay_share * epochs))
 
     def check_together(self, key: str) -> None:
         """Refuse Nesterov's momentum without momentum, and a network skeleton that is not a mapping."""

@@ -60,6 +60,7 @@ _RECIPE: Config = {
     "per_batch": None,
     "schedule": "one_cycle",
     "gamma": 0.97,
+    "decay_share": 0.2,
     "warmup_epochs": 0.0,
     "warmup_steps": 4000,
     "momentum": 0.9,

@@ -11,7 +11,6 @@ from seminas.config.evaluators import (
     ProxyEvaluatorSettings,
     SupernetEvaluatorSettings,
     TableSettings,
-    TrainingEvaluatorSettings,
 )
 from seminas.config.fidelities import ControllerFidelitySettings, HalvingSettings, HyperbandSettings
 from seminas.config.fields import Settings, setting
@@ -38,6 +37,7 @@ from seminas.config.strategies import (
     SemiNASSettings,
 )
 from seminas.config.trainer import TrainerSettings, check_sandwich
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 
 SECTIONS: dict[str, type[Settings]] = {
     "search": SearchSettings,

@@ -13,6 +13,7 @@ from seminas.evaluators.workers import InProcess, Simulated, Workers
 from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.exact import ExactCosts, exact_costs
+from seminas.spaces.rungs import Rung
 
 
 def _say_nothing(text: str) -> None:
@@ -77,6 +78,26 @@ class Evaluator(ABC, Generic[A]):
         if self.simulates_time:
             return Simulated(self.evaluate, self.num_simulated)
         return InProcess(self.evaluate)
+
+    def cost_of(self, element: A | Rung[A]) -> float:
+        """Return the cost of an evaluation in full trainings, before it begins.
+
+        The default is the share of its new epochs. Without fidelities each evaluation costs 1.
+        """
+        return element.share_of(self.fidelities[-1]) if isinstance(element, Rung) else 1.0
+
+    def recorded(self, element: A | Rung[A], score: float | None) -> None:
+        """Note that an evaluation is in the history, of this process or of an earlier one.
+
+        Args:
+            element: The architecture or the rung.
+            score: Its score, of which higher ones are better. None means that the evaluation failed.
+        """
+        return None
+
+    def ended(self) -> None:
+        """Note that the search has ended and its result is written. It may go on later with larger limits."""
+        return None
 
     def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return new values of architectures evaluated earlier, in the order of ``architectures``.

@@ -19,6 +19,7 @@ class Evaluation:
         error: Reason of a failure, in one line. None without a failure.
         traceback: Whole traceback of a failure. None if no exception caused a failure.
         metrics: Values of the evaluator's further metrics by name. Some may be missing.
+        cost: Cost of an evaluation at a fidelity in full trainings. None means ``Evaluator.cost_of``.
     """
 
     value: float | None
@@ -26,6 +27,7 @@ class Evaluation:
     error: str | None = None
     traceback: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    cost: float | None = None
 
     @property
     def val_accuracy(self) -> float | None:

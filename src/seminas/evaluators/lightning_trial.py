@@ -121,7 +121,7 @@ class LightningTrial:
             UserError: The module does not log the metric, or its value is never finite. Or a rank failed.
         """
         if self._settings.num_devices > 1 and not ranks_are_started():
-            return run_on_ranks(self.run, (architecture,), self._settings.num_devices)
+            return run_on_ranks(self.run, (architecture,), self._settings.num_devices)[:2]
         from seminas.training.devices import leave_group_at_exit, share_cores
         from seminas.training.monitored import MonitoredEpochs
         from seminas.training.twins import derived

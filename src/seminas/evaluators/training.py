@@ -1,16 +1,18 @@
 """Evaluator that trains each architecture from scratch. Several trainings can run in parallel."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seminas.config.evaluators import TrainingEvaluatorSettings
 from seminas.config.recipe import Recipe
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line
+from seminas.evaluators.promise import Promise
 from seminas.evaluators.trial import Outcome, Trial
 from seminas.evaluators.workers import OnEngine, Workers
 from seminas.execution.base import LostError
@@ -19,9 +21,11 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, require
 from seminas.spaces.cost import count_parameters
 from seminas.spaces.exact import ExactCosts, exact_costs
+from seminas.spaces.rungs import Rung
+from seminas.training.kept_checkpoints import KeptCheckpoints
 
 TRAININGS = "trainings"
-"""Folder in the run folder with the checkpoints of unfinished trainings."""
+"""Folder in the run folder with the checkpoints of unfinished and of shorter trainings."""
 
 
 class TrainingEvaluator(Evaluator[A]):
@@ -29,6 +33,9 @@ class TrainingEvaluator(Evaluator[A]):
 
     Each architecture has its own seed, which follows from its key and ``seed``. So its accuracy does not depend on the
     order of the trainings or on the process.
+
+    A rung goes on from the checkpoint that a shorter training of the same architecture has kept in the run folder. It
+    computes the same as a training that has not stopped. Without the checkpoint it begins again, and its cost says so.
     """
 
     def __init__(
@@ -56,15 +63,27 @@ class TrainingEvaluator(Evaluator[A]):
                 engine cannot start.
         """
         require(space, BuildsNetworks, "evaluator=training")
+        self.fidelities = settings.levels(recipe)
+        self._space = space
+        trainings = None if folder is None else folder.absolute() / TRAININGS
+        self._kept = None if trainings is None else KeptCheckpoints(trainings)
+        max_gb = settings.max_checkpoint_gb
+        max_bytes = math.inf if max_gb is None else 1e9 * max_gb
+        self._promise = None if self._kept is None else Promise(self._kept, recipe.epochs, max_bytes)
+        self._running: dict[str, float] = {}
+        """Cost of each running evaluation at a fidelity, in full trainings, by the key of its architecture."""
+        self._searches = False
+        """Whether an evaluation has begun. A search that goes on first begins those again that were killed."""
         self._trial = Trial(
             space,
             images,
             recipe,
             seed,
             settings.accelerator,
-            None if folder is None else folder.absolute() / TRAININGS,
+            trainings,
             settings.checkpoint_every_s,
             settings.num_devices,
+            settings.cooldown,
         )
         # Find errors of the networks and of the images now, before the trainings.
         try:
@@ -82,13 +101,47 @@ class TrainingEvaluator(Evaluator[A]):
         fails.
         """
         for i, outcome in self.measure(architectures, ("val",)):
-            yield i, _as_evaluation(outcome)
+            yield i, self._as_evaluation(outcome)
 
     def workers(self) -> Workers[A]:
         """Return the workers of the engine."""
-        return OnEngine(
-            self._engine, "outcome", lambda architecture: (architecture, ("val",)), _as_evaluation
-        )
+        return OnEngine(self._engine, "outcome", self._begun, self._as_evaluation)
+
+    def _begun(self, element: Any) -> tuple[Any, ...]:
+        """Return the arguments of an evaluation that begins."""
+        self._searches = True
+        if isinstance(element, Rung):
+            self._running[self._space.key(element.architecture)] = self.cost_of(element)
+        return element, ("val",)
+
+    def cost_of(self, element: Any) -> float:
+        """Return the cost of an evaluation in full trainings. Epochs of a checkpoint that is there cost nothing."""
+        if not isinstance(element, Rung):
+            return 1.0
+        key = self._space.key(element.architecture)
+        if key in self._running:
+            return self._running[key]
+        start = 0
+        if element.trained and self._kept is not None:
+            newest = self._kept.newest(key, self._trial.plan(element.epochs).latest_start)
+            # A checkpoint of more epochs is of this evaluation itself, which was killed.
+            start = min(newest, self._trial.plan(element.trained).kept)
+        return (element.epochs - start) / self.fidelities[-1]
+
+    def recorded(self, element: Any, score: float | None) -> None:
+        """Remove checkpoints that the search does not need any more, or that are beyond the limit of their size."""
+        if isinstance(element, Rung):
+            key = self._space.key(element.architecture)
+            self._running.pop(key, None)
+            if self._promise is not None:
+                self._promise.add(key, element.epochs, score)
+                if self._searches:
+                    self._promise.limit(self._running)
+
+    def ended(self) -> None:
+        """Remove the checkpoints that a longer search would hardly need."""
+        if self._promise is not None:
+            self._promise.end()
 
     def measure(self, architectures: Sequence[A], splits: Sequence[str]) -> "Iterator[tuple[int, Outcome]]":
         """Train architectures. Yield the position and the outcome of each when its training ends, as ``evaluate``.
@@ -125,11 +178,12 @@ class TrainingEvaluator(Evaluator[A]):
         """Return the exact costs of the networks that are trained: of this recipe, for these images."""
         return exact_costs(space, self._trial.shape)
 
+    def _as_evaluation(self, outcome: Outcome) -> Evaluation:
+        """Return the outcome of a training on the validation images as an evaluation."""
+        cost = None if outcome.epochs is None else outcome.epochs / self.fidelities[-1]
+        value = outcome.accuracies.get("val")
+        return Evaluation(value, outcome.cost_s, outcome.error, outcome.traceback, cost=cost)
+
     def close(self) -> None:
         """End the worker processes. Results of running trainings are lost."""
         self._engine.close()
-
-
-def _as_evaluation(outcome: Outcome) -> Evaluation:
-    """Return the outcome of a training on the validation images as an evaluation."""
-    return Evaluation(outcome.accuracies.get("val"), outcome.cost_s, outcome.error, outcome.traceback)

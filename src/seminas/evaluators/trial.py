@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from seminas.config.recipe import Recipe
 from seminas.evaluators.evaluation import one_line, whole_traceback
-from seminas.evaluators.on_ranks import run_on_ranks
+from seminas.evaluators.on_ranks import Trained, run_on_ranks
 from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
 from seminas.spaces.exact import NetworkShape
+from seminas.spaces.rungs import Rung, plain
 from seminas.training.data.make import make_images, seeded_images
+from seminas.training.kept_checkpoints import KeptCheckpoints
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from seminas.training.epoch_checkpoints import EpochCheckpoints
+    from seminas.training.rung_checkpoints import RungPlan
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Outcome:
         cpu_s: Processor time of the training process, in seconds. Other programs on the machine hardly affect it.
         error: Reason of a failure, in one line. None without a failure.
         traceback: Whole traceback of a failure. None if no exception caused a failure.
+        epochs: Number of epochs that an evaluation at a fidelity has trained. None for a failure, and without
+            fidelities.
     """
 
     accuracies: dict[str, float]
@@ -38,6 +45,7 @@ class Outcome:
     cpu_s: float
     error: str | None = None
     traceback: str | None = None
+    epochs: int | None = None
 
 
 class Trial:
@@ -53,6 +61,7 @@ class Trial:
         folder: Path | None = None,
         checkpoint_every_s: float = math.inf,
         num_devices: int = 1,
+        cooldown: bool = True,
     ) -> None:
         """Initialize the object.
 
@@ -65,11 +74,12 @@ class Trial:
             folder: Folder for the checkpoints of unfinished trainings. None means no checkpoints.
             checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds.
             num_devices: Number of devices of one training. With several, each has a process of its own.
+            cooldown: Whether shorter trainings have a cooldown, see ``RungPlan``.
         """
         self._space, self._images_section, self._recipe = space, images, recipe
         self._seed, self._accelerator = seed, accelerator
         self._folder, self._checkpoint_every_s = folder, checkpoint_every_s
-        self._num_devices = num_devices
+        self._num_devices, self._cooldown = num_devices, cooldown
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the images. Another process loads its own images."""
@@ -77,12 +87,13 @@ class Trial:
 
     def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
         """Return the name of a call. Within one run, calls of the same name have the same result."""
-        return f"{method} {','.join(splits)} {self._space.key(architecture)}"
+        name = f"{method} {','.join(splits)} {self._space.key(plain(architecture))}"
+        return f"{name} {architecture.epochs} epochs" if isinstance(architecture, Rung) else name
 
     @cached_property
     def images(self) -> Any:
         """Images. Each process loads them once."""
-        return make_images(self._images_section)
+        return make_images(self._images_section, seed=self._seed, augmentation=self._recipe.augmentation)
 
     @property
     def shape(self) -> NetworkShape:
@@ -98,43 +109,70 @@ class Trial:
         )
         return network
 
-    def run(self, architecture: Any, splits: Sequence[str]) -> tuple[dict[str, float], float]:
+    def plan(self, epochs: int) -> "RungPlan":
+        """Return how an architecture is measured after a number of epochs."""
+        from seminas.training.rung_checkpoints import RungPlan
+
+        return RungPlan.of(epochs, self._recipe, self._cooldown)
+
+    def _checkpoints(self, element: Any, splits: Sequence[str]) -> "EpochCheckpoints | None":
+        """Return the callback that writes the checkpoints of a training, or None if it writes none."""
+        from seminas.training.epoch_checkpoints import EpochCheckpoints
+        from seminas.training.rung_checkpoints import RungCheckpoints
+
+        name = hashlib.sha256(self.call_name("run", element, splits).encode()).hexdigest()[:32]
+        folder = None if self._folder is None else self._folder / name
+        if isinstance(element, Rung):
+            kept = None if self._folder is None else KeptCheckpoints(self._folder)
+            paid = self.plan(element.trained).kept if element.trained else 0
+            key, plan = self._space.key(element.architecture), self.plan(element.epochs)
+            return RungCheckpoints(folder, self._checkpoint_every_s, key, plan, kept, paid)
+        return None if folder is None else EpochCheckpoints(folder, self._checkpoint_every_s)
+
+    def run(self, element: Any, splits: Sequence[str]) -> Trained:
         """Train an architecture from its own seed, or continue its unfinished training.
 
+        Args:
+            element: The architecture, or a rung with the number of epochs to train. A rung goes on from the checkpoint
+                of a shorter training, if there is one.
+            splits: Splits to measure.
+
         Returns:
-            Its accuracy on each split, a fraction, and the duration of the training in earlier processes, in seconds.
+            Its accuracy on each split, a fraction, the duration of the training in earlier processes, in seconds, and
+            the number of epochs that this evaluation has trained.
 
         Raises:
             UserError: One of several ranks failed.
         """
         if self._num_devices > 1 and not ranks_are_started():
-            return run_on_ranks(self.run, (architecture, splits), self._num_devices)
+            return run_on_ranks(self.run, (element, splits), self._num_devices)
         import pytorch_lightning as pl
         import torch
 
-        from seminas.training.checkpoints import SafeCheckpoints
+        from seminas.training.averaging import MeanWeights
+        from seminas.training.checkpoints import SafeCheckpoints, read_checkpoint
         from seminas.training.classifier import Classifier
-        from seminas.training.data.loading import derived_seed
+        from seminas.training.data.loading import TrainLoader, derived_seed
         from seminas.training.devices import leave_group_at_exit, share_cores
-        from seminas.training.epoch_checkpoints import EpochCheckpoints
+        from seminas.training.rung_checkpoints import RungCheckpoints
 
-        name = hashlib.sha256(self.call_name("run", architecture, splits).encode()).hexdigest()[:32]
-        checkpoints = None
-        if self._folder is not None:
-            checkpoints = EpochCheckpoints(self._folder / name, self._checkpoint_every_s)
+        recipe, architecture = self._recipe, plain(element)
+        checkpoints = self._checkpoints(element, splits)
+        of_rung = checkpoints if isinstance(checkpoints, RungCheckpoints) else None
         seed = derived_seed(self._seed, self._space.key(architecture))
         torch.manual_seed(seed)
-        module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
+        module = Classifier(self.network(architecture), self.images.num_classes, recipe)
         images = self.images
         if self._num_devices > 1:
             leave_group_at_exit()
             share_cores()
             # Their order does not depend on the number of ranks, and no image counts twice.
-            images = seeded_images(self._images_section, seed, self._recipe.augmentation)
+            images = seeded_images(self._images_section, seed, recipe.augmentation)
+        callbacks: list[pl.Callback] = [MeanWeights(decay=recipe.ema)] if recipe.ema else []
         with warnings.catch_warnings(), raising_interrupts():
             warnings.simplefilter("ignore")
             trainer = pl.Trainer(
-                max_epochs=self._recipe.epochs,
+                max_epochs=self.plan(element.epochs).schedule if of_rung else recipe.epochs,
                 accelerator=self._accelerator,
                 devices=number_of_ranks() if self._num_devices > 1 else 1,
                 strategy="ddp" if self._num_devices > 1 else "auto",
@@ -144,11 +182,19 @@ class Trial:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 limit_val_batches=0.0,
-                callbacks=[] if checkpoints is None else [checkpoints],
+                callbacks=callbacks if checkpoints is None else [*callbacks, checkpoints],
                 plugins=[SafeCheckpoints()],
             )
             start = None if checkpoints is None else checkpoints.start_from()
-            trainer.fit(module, images.train_dataloader(), ckpt_path=start, weights_only=True)
+            if of_rung is not None and of_rung.finished and start is not None:
+                module.load_state_dict(read_checkpoint(start)["state_dict"])
+            else:
+                loader = images.train_dataloader()
+                if start is not None and isinstance(
+                    loader, TrainLoader
+                ):  # Lightning restores it only in an epoch.
+                    loader.load_state_dict({"epoch": int(read_checkpoint(start)["epoch"]) + 1, "done": 0})
+                trainer.fit(module, loader, ckpt_path=start, weights_only=True)
             trainer.limit_val_batches = 1.0
             accuracies = {}
             if "val" in splits:
@@ -157,20 +203,22 @@ class Trial:
             if "test" in splits:
                 measured = trainer.test(module, images.test_dataloader(), verbose=False)
                 accuracies["test"] = measured[0]["test_accuracy"]
-        if checkpoints is None:
-            return accuracies, 0.0
-        if is_first_rank():
+        if checkpoints is not None and is_first_rank():
             checkpoints.remove()
-        return accuracies, checkpoints.earlier_s
+        return Trained(
+            accuracies,
+            0.0 if checkpoints is None else checkpoints.earlier_s,
+            None if of_rung is None else element.epochs - of_rung.began,
+        )
 
-    def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
+    def outcome(self, element: Any, splits: Sequence[str]) -> Outcome:
         """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""
         start, cpu_start = time.perf_counter(), time.process_time()
-        accuracies: dict[str, float] = {}
-        earlier_s, error, trace = 0.0, None, None
+        done, error, trace = Trained({}, 0.0), None, None
         try:
-            accuracies, earlier_s = self.run(architecture, splits)
+            done = self.run(element, splits)
         except Exception as raised:
             error, trace = one_line(raised), whole_traceback(raised)
-        cost_s = earlier_s + time.perf_counter() - start
-        return Outcome(accuracies, cost_s, time.process_time() - cpu_start, error, trace)
+        cost_s = done.earlier_s + time.perf_counter() - start
+        cpu_s = time.process_time() - cpu_start
+        return Outcome(done.metrics, cost_s, cpu_s, error, trace, done.epochs)

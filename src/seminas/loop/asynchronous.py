@@ -92,6 +92,9 @@ class _Asynchronous:
         search, archive = self.search, self.archive
         refusal = "this search; choose another hydra.run.dir"
         self.architectures = replay(archive, search.space, search.strategy, self.proposals, refusal)
+        for record, score in zip(archive.records, archive.scores(archive.records), strict=True):
+            assert record.number is not None
+            search.evaluator.recorded(self.architectures[record.number], score)
         if isinstance(search.workers, Simulated) and archive.records:
             search.workers.go_on_from(archive.records[-1].ended_s or 0.0)
         self._end_rounds()
@@ -170,10 +173,10 @@ class _Asynchronous:
 
     def _affords(self, asked: Asked) -> bool:
         """Return whether the cost allows a further evaluation, after all that have ended or been asked for."""
-        search = self.search
+        search, cost_of = self.search, self.search.evaluator.cost_of
         opened = [*self.running.values(), *self.waiting]
-        cost = search.archive.cost + sum(search.cost_of(self._architecture(q)) for q in opened)
-        return search.limits is None or search.limits.affords(cost + search.cost_of(asked.architecture))
+        cost = search.archive.cost + sum(cost_of(self._architecture(q)) for q in opened)
+        return search.limits is None or search.limits.affords(cost + cost_of(asked.architecture))
 
     def _num_free(self) -> int:
         """Return the number of workers for which no question waits."""

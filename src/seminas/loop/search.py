@@ -130,20 +130,19 @@ class Search:
             ended_s=None if only_costs else self.now_s(),
             origin=origin,
             metrics=dict(evaluation.metrics),
-            **self._fidelity(rung),
+            **self._fidelity(rung, evaluation),
         )
-        self.show(self.archive.add(record))
+        stored = self.archive.add(record)
+        self.evaluator.recorded(rung, *self.archive.scores([record]))
+        self.show(stored)
 
-    def cost_of(self, element: Any) -> float:
-        """Return the cost of an evaluation in full trainings."""
-        return element.share_of(self.evaluator.fidelities[-1]) if isinstance(element, Rung) else 1.0
-
-    def _fidelity(self, element: Any) -> dict[str, Any]:
+    def _fidelity(self, element: Any, evaluation: Evaluation) -> dict[str, Any]:
         """Return the fields of a record that only a search with fidelities has."""
         if not isinstance(element, Rung):
             return {}
         partial = element.epochs < self.evaluator.fidelities[-1] or None
-        return {"epochs": element.epochs, "cost": self.cost_of(element), "partial": partial}
+        cost = self.evaluator.cost_of(element) if evaluation.cost is None else evaluation.cost
+        return {"epochs": element.epochs, "cost": cost, "partial": partial}
 
     def show(self, records: Sequence[Record]) -> None:
         """Notify the observer of new records in the history.

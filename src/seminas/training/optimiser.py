@@ -1,5 +1,7 @@
 """Optimizer and learning-rate schedule of a recipe."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -7,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, OneCycleLR, SequentialLR
 
-from seminas.config.recipe import INVERSE_SQRT, Recipe
+from seminas.config.recipe import INVERSE_SQRT, STABLE, Recipe
 
 SECOND_BETA = 0.98
 """Decay of Adam's mean of squared gradients in the training of Transformers."""
@@ -68,6 +70,8 @@ def _scheduled(
     elif recipe.schedule == INVERSE_SQRT:
         rise = recipe.warmup_steps**-1.5
         schedule = LambdaLR(optimizer, lambda step: min((step + 1) ** -0.5, (step + 1) * rise))
+    elif recipe.schedule == STABLE:
+        schedule = LambdaLR(optimizer, _stable(recipe, steps_per_epoch, steps))
     else:
         warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
         schedule = CosineAnnealingLR(optimizer, steps - warmup)
@@ -75,6 +79,23 @@ def _scheduled(
             rise = LinearLR(optimizer, 1 / warmup, 1.0, warmup)
             schedule = SequentialLR(optimizer, [rise, schedule], [warmup])
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _stable(recipe: Recipe, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
+    """Return the factor of the rate for each step, with warm-up, a stable phase and a decay to zero.
+
+    The decay is 1 - sqrt(x), where x is the finished part of the decay (Hägele et al., NeurIPS 2024, equation 2). It
+    fills the last whole epochs. So a training of fewer epochs has the same rates before its own decay begins.
+    """
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    decay = min(steps, recipe.decay_epochs(max(1, round(steps / steps_per_epoch))) * steps_per_epoch)
+
+    def factor(step: int) -> float:
+        finished = min(1.0, max(0, step - (steps - decay)) / decay)
+        risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
+        return risen * (1.0 - math.sqrt(finished))
+
+    return factor
 
 
 def _steps(trainer: pl.Trainer) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Barrier
 import pytest
 import torch
 
-from seminas.config.evaluators import TrainingEvaluatorSettings
+from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.execution.engines import make_engine, visible_gpus
 from seminas.execution.processes import spawning
 
