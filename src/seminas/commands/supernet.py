@@ -58,7 +58,7 @@ def train_supernet(config: Config, folder: RunFolder, quiet: bool) -> SupernetRe
         config["sandwich"],
         config["calibrate"],
     )
-    images = job.make_images()
+    images = job.data()
     images.check_batches(num_local_processes(trainer))
     steps = trainer.max_steps
     if steps < 0:

@@ -61,11 +61,6 @@ class SpeechData(pl.LightningDataModule):
             )
 
     @property
-    def num_skipped(self) -> int:
-        """Number of utterances that cannot be used."""
-        return sum(self.skipped.values())
-
-    @property
     def batches_per_epoch(self) -> int:
         """Number of training batches of each process in an epoch."""
         return len(self._position())

@@ -24,14 +24,14 @@ MEL_LOSS = Metric("val_mel_loss", "minimize")
 class SpeechSupernetJob(SupernetJob):
     """A supernet of text-to-speech networks in a folder.
 
-    ``images`` is the section ``data.speech`` of the config. The metric is the measure that ``data.speech.objective``
+    ``section`` is the section ``data.speech`` of the config. The metric is the measure that ``data.speech.objective``
     names, of decoded validation utterances. Layers have no BatchNorm, so ``calibrate`` changes nothing.
     """
 
     @property
     def metric(self) -> Metric:
         """See the base class."""
-        return Metric(f"val_{self.images['objective']}", "maximize", FRACTION)
+        return Metric(f"val_{self.section['objective']}", "maximize", FRACTION)
 
     @property
     def metrics(self) -> Sequence[Metric]:
@@ -41,12 +41,12 @@ class SpeechSupernetJob(SupernetJob):
 
     def data(self) -> SpeechData:
         """See the base class."""
-        return make_speech(self.images, self.seed)
+        return make_speech(self.section, self.seed)
 
     def supernet(self, data: SpeechData) -> Any:
         """See the base class."""
         space: HasSpeechSupernet[Any] = require(self.space, HasSpeechSupernet, "supernet")
-        return space.build_speech_supernet(len(data.symbols), **self._skeleton())
+        return space.build_speech_supernet(len(data.symbols), **self.recipe.networks.get(self.space.name, {}))
 
     def module_of(self, network: Any, paths: Paths, data: SpeechData) -> pl.LightningModule:
         """See the base class."""
@@ -80,6 +80,3 @@ class SpeechSupernetJob(SupernetJob):
             for name in names:
                 columns[name].append(values[name.removeprefix("val_")].cpu())
         return {name: float(torch.cat(column).mean()) for name, column in columns.items()}
-
-    def _skeleton(self) -> dict[str, Any]:
-        return dict(self.recipe.networks.get(self.space.name, {}))
