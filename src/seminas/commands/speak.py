@@ -30,7 +30,7 @@ def speak(
 ) -> None:
     """Speak a text: write a WAV file, and a picture of its mel frames and its alignment."""
     from seminas.loop.drawing import save_figure
-    from seminas.report.speech import draw_spoken
+    from seminas.training.speech.pictures import draw_spoken
 
     voice, made = _voice(run, vocoder)
     picture = out.with_suffix(".png") if figure is None else figure

@@ -22,6 +22,7 @@ from seminas.execution.processes import number_of_ranks, raising_interrupts, ran
 from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers, log_config
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.recordings import Recording
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters
 from seminas.storage.files import parse_json, write_json
@@ -196,6 +197,10 @@ class SupernetJob:
     def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
         """Return the values of all metrics of architectures with the supernet's weights by name."""
         return [{self.metric.name: accuracy} for accuracy in self.accuracies(architectures, gpu)]
+
+    def recordings(self, architectures: Sequence[Any]) -> list[Recording]:
+        """Return speech of architectures with the supernet's weights. Networks of images have none."""
+        return []
 
     def device(self, gpu: int) -> torch.device:
         """Return the device that measures architectures: a GPU with this number, or the CPU."""

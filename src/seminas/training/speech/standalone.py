@@ -6,11 +6,13 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
+from seminas.runs.recordings import write_recordings
 from seminas.runs.results import SpeechResult
 from seminas.training.export import export_weights
 from seminas.training.speech.data import SpeechData, make_speech
 from seminas.training.speech.description import Description
 from seminas.training.speech.module import MEASURES, SpeechModule
+from seminas.training.speech.recordings import recordings_of
 from seminas.training.standalone import StandaloneJob
 
 
@@ -46,6 +48,11 @@ class SpeechJob(StandaloneJob):
     def module(self, network: nn.Module, data: SpeechData) -> pl.LightningModule:
         """See the base class."""
         return SpeechModule(network, data.settings, self.recipe, self.seed)
+
+    def record(self, network: Any, data: SpeechData) -> None:
+        """See the base class. Write recordings of validation sentences."""
+        key, architecture = self.space.key(self.architecture), self.space.to_json(self.architecture)
+        write_recordings(self.folder, recordings_of(network.eval(), data, key, architecture))
 
     def finish(
         self, trainer: pl.Trainer, network: Any, data: SpeechData, measured: Mapping[str, float]

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from seminas.runs.metric import FRACTION, Metric
+from seminas.runs.recordings import Recording
 from seminas.spaces.capabilities import HasSpeechSupernet, require
 from seminas.spaces.cost import count_parameters
 from seminas.training.data.loading import derived_seed
@@ -16,6 +17,7 @@ from seminas.training.speech.batches import Batch
 from seminas.training.speech.data import SpeechData, make_speech
 from seminas.training.speech.module import SpeechSupernetModule, measures
 from seminas.training.speech.rates import RATES
+from seminas.training.speech.recordings import recordings_of
 from seminas.training.supernet import SupernetJob
 
 MEL_LOSS = Metric("val_mel_loss", "minimize")
@@ -59,9 +61,7 @@ class SpeechSupernetJob(SupernetJob):
     def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
         """See the base class. The pre-net's dropout is the same for all architectures."""
         device = self.device(gpu)
-        data = self.data()
-        network: Any = self.module(data).network
-        network = network.to(device).eval()
+        data, network = self._trained(device)
         batches = [Batch(*(part.to(device) for part in batch)) for batch in data.share("val")]
         found = []
         with mixed_precision(self.trainer, device):
@@ -69,6 +69,23 @@ class SpeechSupernetJob(SupernetJob):
                 path = network.standalone(self.space.path(architecture)).eval()
                 found.append(self._mean(path, batches, data))
         return found
+
+    def recordings(self, architectures: Sequence[Any]) -> list[Recording]:
+        """See the base class. Each architecture speaks some validation sentences."""
+        data, network = self._trained(self.device(0))
+        return [
+            recording
+            for a in architectures
+            for recording in recordings_of(
+                network.standalone(self.space.path(a)).eval(), data, self.space.key(a), self.space.to_json(a)
+            )
+        ]
+
+    def _trained(self, device: torch.device) -> tuple[SpeechData, Any]:
+        """Return the corpus, and the supernet with its current weights in evaluation mode."""
+        data = self.data()
+        network: Any = self.module(data).network
+        return data, network.to(device).eval()
 
     def _mean(self, network: Any, batches: Sequence[Batch], data: SpeechData) -> dict[str, float]:
         """Return the mean of each metric over the utterances of all batches."""

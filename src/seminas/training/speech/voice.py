@@ -1,6 +1,6 @@
 """Speaking with a trained network: the files of a run folder, text to frames, and measures of intelligibility."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,15 +92,32 @@ class Voice:
         """
         known, unknown = self.symbols.of_text(text, self.settings.language, self.settings.max_phonemes)
         most = min(self.settings.max_frames, max(2, round(self._most * len(known))))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(0, text))
-            spoken = self.network.decode(
-                torch.tensor([known]), torch.tensor([len(known)]), torch.tensor([most])
-            )
-        attention = most_diagonal([layer[0] for layer in spoken.attention])
-        names = [self.symbols.names[i - 1] for i in known]
-        rates = rates_in(attention)
-        return Said(spoken.mel[0], attention, names, unknown, rates, bool(spoken.stop[0, -1] > 0))
+        speech = said(self.network, known, self.symbols, most, derived_seed(0, text))
+        return speech._replace(unknown=unknown)
+
+
+def said(network: Any, known: Sequence[int], symbols: Symbols, most: int, seed: int) -> Said:
+    """Return what a network speaks, on the CPU. The same seed gives the same frames.
+
+    Args:
+        network: Network in evaluation mode.
+        known: Indices of the phonemes.
+        symbols: Names of the phonemes.
+        most: Largest number of frames.
+        seed: Seed of the pre-net's dropout.
+    """
+    device = next(network.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        spoken = network.decode(
+            torch.tensor([list(known)], device=device),
+            torch.tensor([len(known)], device=device),
+            torch.tensor([most], device=device),
+        )
+    attention = most_diagonal([layer[0].float().cpu() for layer in spoken.attention])
+    names = [symbols.names[i - 1] for i in known]
+    stopped = bool(spoken.stop[0, -1] > 0)
+    return Said(spoken.mel[0].float().cpu(), attention, names, [], rates_in(attention), stopped)
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
