@@ -1,5 +1,6 @@
 """Test trainings and searches of text-to-speech networks, and their speech."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
+from seminas.runs.recordings import read_recordings
 from seminas.runs.results import SpeechResult
 from seminas.training.speech.data import SpeechData
 from seminas.training.speech.module import SpeechModule, SpeechSupernetModule
@@ -80,6 +82,17 @@ def test_a_training_writes_its_measures_and_a_network_that_speaks(trained: Path,
     heard = runner.invoke(app, ["intelligibility", str(trained)])
     assert "word error rate of the network" in heard.stdout, heard.stderr
     assert "sentences with an error" in heard.stdout
+
+
+def test_a_training_records_validation_sentences(trained: Path, corpus: SpeechData) -> None:
+    recordings = read_recordings(trained)
+    assert [r.spoken.text for r in recordings] == [u.text for u in corpus.splits["val"][:2]]
+    for recording in recordings:
+        samples, rate = soundfile.read(io.BytesIO(recording.audio))
+        assert rate == 22_050
+        assert recording.spoken.seconds == pytest.approx(len(samples) / rate)
+        assert 0 < recording.spoken.rates["diagonal_focus_rate"] <= 1
+        assert 2_000 < len(recording.alignment) < 60_000
 
 
 def test_a_vocoder_of_the_user_makes_the_sound(trained: Path, tmp_path: Path) -> None:
@@ -170,6 +183,10 @@ def test_a_search_with_a_supernet_survives_a_kill(
     resumed = seminas.search(SEARCH, folder=tmp_path / "killed", quiet=True)
     assert [(r.key, r.value) for r in resumed.history] == [(r.key, r.value) for r in whole.history]
     assert resumed.best_key == whole.best_key
+    recordings = read_recordings(tmp_path / "whole")
+    best = sorted(whole.history, key=lambda r: -(r.value or 0))
+    assert [r.spoken.key for r in recordings] == [r.key for r in best for _ in range(2)]
+    assert read_recordings(tmp_path / "killed") == recordings
 
 
 def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Path) -> None:
@@ -226,3 +243,11 @@ def test_training_an_architecture_by_the_command(corpus: SpeechData, tmp_path: P
     assert result.epochs == 1
     found = CliRunner().invoke(app, ["status", str(tmp_path / "run")])
     assert "val_diagonal_focus_rate" in found.stdout
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 0, done.stderr
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<audio controls") == 2
+    assert f"val_diagonal_focus_rate {result.value:.4f}" in page
+    assert "tts, espeak, diagonal_focus_rate, trained alone" in page
+    table = CliRunner().invoke(app, ["report", str(tmp_path), "--format", "csv"])
+    assert f",{result.key},0," in table.stdout, table.stderr
