@@ -229,7 +229,7 @@ class EngineSettings(EvaluatorSettings):
 
 @dataclass
 class TrainingEvaluatorSettings(EngineSettings):
-    """Real training of each architecture on the images of ``data``, by ``data.recipe``.
+    """Real training of each architecture on the images or the speech of ``data``, by ``data.recipe``.
 
     Attributes:
         checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end

@@ -14,10 +14,14 @@ from seminas.config.recipe import Recipe
 from seminas.evaluators.evaluation import one_line, whole_traceback
 from seminas.evaluators.on_ranks import run_on_ranks
 from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
-from seminas.spaces.exact import NetworkShape
+from seminas.runs.metric import ACCURACY, Metric
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.capabilities import BuildsNetworks
+from seminas.spaces.exact import ExactCosts, NetworkShape, exact_costs
 from seminas.training.data.make import make_images, seeded_images
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
     from torch import nn
 
 
@@ -26,7 +30,8 @@ class Outcome:
     """Outcome of one training.
 
     Attributes:
-        accuracies: Accuracy on each requested split, a fraction. Empty if the training failed.
+        accuracies: Value of the metric on each requested split, by default an accuracy, a fraction, and the values of
+            further metrics by name. Empty if the training failed.
         cost_s: Duration of the training and the measurements, in seconds.
         cpu_s: Processor time of the training process, in seconds. Other programs on the machine hardly affect it.
         error: Reason of a failure, in one line. None without a failure.
@@ -41,12 +46,24 @@ class Outcome:
 
 
 class Trial:
-    """Object that trains single architectures. Each worker process holds a copy."""
+    """Object that trains single architectures. Each worker process holds a copy.
+
+    This class trains image classifiers. A subclass for other data overrides the methods from ``data`` to ``costs``.
+
+    Attributes:
+        capability: Protocol that the space must have.
+        metric: Metric of the trainings.
+        metrics: Further metrics.
+    """
+
+    capability: type[Any] = BuildsNetworks
+    metric: Metric = ACCURACY
+    metrics: Sequence[Metric] = ()
 
     def __init__(
         self,
         space: Any,
-        images: Mapping[str, Any],
+        section: Mapping[str, Any],
         recipe: Recipe,
         seed: int,
         accelerator: str,
@@ -58,7 +75,7 @@ class Trial:
 
         Args:
             space: Search space that builds networks.
-            images: Section ``data.images`` of the config.
+            section: Section ``data.images`` of the config, or of other data in a subclass.
             recipe: Settings of the training.
             seed: Seed of the trainings. An architecture's own seed follows from this seed and its key.
             accelerator: Lightning's accelerator.
@@ -66,43 +83,81 @@ class Trial:
             checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds.
             num_devices: Number of devices of one training. With several, each has a process of its own.
         """
-        self._space, self._images_section, self._recipe = space, images, recipe
+        self._space, self._section, self._recipe = space, section, recipe
         self._seed, self._accelerator = seed, accelerator
         self._folder, self._checkpoint_every_s = folder, checkpoint_every_s
         self._num_devices = num_devices
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the images. Another process loads its own images."""
-        return {name: value for name, value in vars(self).items() if name != "images"}
+        """Return the state without the data. Another process loads its own data."""
+        return {name: value for name, value in vars(self).items() if name != "data"}
 
     def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
         """Return the name of a call. Within one run, calls of the same name have the same result."""
         return f"{method} {','.join(splits)} {self._space.key(architecture)}"
 
-    @cached_property
-    def images(self) -> Any:
-        """Images. Each process loads them once."""
-        return make_images(self._images_section)
-
     @property
-    def shape(self) -> NetworkShape:
-        """The parts of a network that do not depend on the architecture."""
-        skeleton = self._recipe.networks.get(self._space.name, {})
-        return NetworkShape(self.images.image_shape, self.images.num_classes, skeleton)
+    def skeleton(self) -> dict[str, Any]:
+        """Further arguments of the space's networks, from the recipe."""
+        return dict(self._recipe.networks.get(self._space.name, {}))
+
+    @cached_property
+    def data(self) -> Any:
+        """The data. Each process loads them once."""
+        return make_images(self._section)
+
+    def data_for(self, seed: int) -> Any:
+        """Return the data of a training with this seed.
+
+        With several devices, their order does not depend on the number of ranks, and no image counts twice.
+        """
+        if self._num_devices > 1:
+            return seeded_images(self._section, seed, self._recipe.augmentation)
+        return self.data
+
+    def batches(self, data: Any, split: str) -> Any:
+        """Return the batches of a split for Lightning's trainer."""
+        return getattr(data, f"{split}_dataloader")()
 
     def network(self, architecture: Any) -> "nn.Module":
         """Return the untrained network of an architecture."""
-        skeleton = self._recipe.networks.get(self._space.name, {})
         network: nn.Module = self._space.build_network(
-            architecture, self.images.num_classes, self.images.in_channels, **skeleton
+            architecture, self.data.num_classes, self.data.in_channels, **self.skeleton
         )
         return network
+
+    def module(self, architecture: Any, seed: int) -> "pl.LightningModule":
+        """Return the module that trains a new network of an architecture."""
+        from seminas.training.classifier import Classifier
+
+        return Classifier(self.network(architecture), self.data.num_classes, self._recipe)
+
+    @property
+    def gradient_clip(self) -> float | None:
+        """Largest norm of the gradient. Trainings of images in a search have no limit."""
+        return None
+
+    def values(self, measured: Mapping[str, float], splits: Sequence[str]) -> dict[str, float]:
+        """Return the value of the metric on each split by the name of the split, and further metrics by name."""
+        return {split: measured[f"{split}_accuracy"] for split in ("val", "test") if split in splits}
+
+    def record(self, architecture: Any, module: Any, data: Any) -> None:
+        """Write what people see or hear of a network that was trained for a test. The default writes nothing."""
+
+    def costs(self, space: SearchSpace[Any]) -> ExactCosts[Any]:
+        """Return the exact costs of the networks that are trained."""
+        shape = NetworkShape(self.data.image_shape, self.data.num_classes, self.skeleton)
+        return exact_costs(space, shape)
+
+    def check(self, architecture: Any) -> None:
+        """Build a network, to find errors of the networks and of the data before the trainings."""
+        self.network(architecture)
 
     def run(self, architecture: Any, splits: Sequence[str]) -> tuple[dict[str, float], float]:
         """Train an architecture from its own seed, or continue its unfinished training.
 
         Returns:
-            Its accuracy on each split, a fraction, and the duration of the training in earlier processes, in seconds.
+            Its ``values``, and the duration of the training in earlier processes, in seconds.
 
         Raises:
             UserError: One of several ranks failed.
@@ -113,7 +168,6 @@ class Trial:
         import torch
 
         from seminas.training.checkpoints import SafeCheckpoints
-        from seminas.training.classifier import Classifier
         from seminas.training.data.loading import derived_seed
         from seminas.training.devices import leave_group_at_exit, share_cores
         from seminas.training.epoch_checkpoints import EpochCheckpoints
@@ -124,13 +178,11 @@ class Trial:
             checkpoints = EpochCheckpoints(self._folder / name, self._checkpoint_every_s)
         seed = derived_seed(self._seed, self._space.key(architecture))
         torch.manual_seed(seed)
-        module = Classifier(self.network(architecture), self.images.num_classes, self._recipe)
-        images = self.images
+        module = self.module(architecture, seed)
         if self._num_devices > 1:
             leave_group_at_exit()
             share_cores()
-            # Their order does not depend on the number of ranks, and no image counts twice.
-            images = seeded_images(self._images_section, seed, self._recipe.augmentation)
+        data = self.data_for(seed)
         with warnings.catch_warnings(), raising_interrupts():
             warnings.simplefilter("ignore")
             trainer = pl.Trainer(
@@ -144,24 +196,26 @@ class Trial:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 limit_val_batches=0.0,
+                gradient_clip_val=self.gradient_clip,
                 callbacks=[] if checkpoints is None else [checkpoints],
                 plugins=[SafeCheckpoints()],
             )
             start = None if checkpoints is None else checkpoints.start_from()
-            trainer.fit(module, images.train_dataloader(), ckpt_path=start, weights_only=True)
+            trainer.fit(module, self.batches(data, "train"), ckpt_path=start, weights_only=True)
             trainer.limit_val_batches = 1.0
-            accuracies = {}
+            measured: dict[str, float] = {}
             if "val" in splits:
-                measured = trainer.validate(module, images.val_dataloader(), verbose=False)
-                accuracies["val"] = measured[0]["val_accuracy"]
+                measured |= trainer.validate(module, self.batches(data, "val"), verbose=False)[0]
             if "test" in splits:
-                measured = trainer.test(module, images.test_dataloader(), verbose=False)
-                accuracies["test"] = measured[0]["test_accuracy"]
+                measured |= trainer.test(module, self.batches(data, "test"), verbose=False)[0]
+        if is_first_rank() and "test" in splits:
+            self.record(architecture, module, data)
+        values = self.values(measured, splits)
         if checkpoints is None:
-            return accuracies, 0.0
+            return values, 0.0
         if is_first_rank():
             checkpoints.remove()
-        return accuracies, checkpoints.earlier_s
+        return values, checkpoints.earlier_s
 
     def outcome(self, architecture: Any, splits: Sequence[str]) -> Outcome:
         """Train an architecture with ``run``, and return the outcome. An exception becomes a failed outcome."""

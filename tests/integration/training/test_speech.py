@@ -37,6 +37,11 @@ SEARCH = [
     *("evaluator.first_steps=4", "evaluator.round_steps=2", "evaluator.trainer.checkpoint_every=1"),
     *("evaluator.trainer.accelerator=cpu", "evaluator.recipe.ema=0.0"),
 ]
+TRAININGS = [
+    *(o for o in OVERRIDES if not o.startswith("trainer")),
+    *("evaluator=training", "strategy=random", "search.num_labeled=2", "search.num_rounds=0"),
+    *("search.max_queries=2", "data.recipe.epochs=2", "evaluator.num_workers=1", "evaluator.accelerator=cpu"),
+]
 
 
 class Killed(BaseException):
@@ -213,7 +218,22 @@ def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Pat
             "has no supernet (methods build_supernet",
         ),
         ("search", ["space=mobilenet", "data=espeak", "evaluator=supernet"], "has no supernet for speech"),
-        ("search", ["space=tts", "data=espeak"], "evaluator=training: trains on images"),
+        (
+            "search",
+            ["space=mobilenet", "data=espeak"],
+            "evaluator=training: space=mobilenet builds no speech",
+        ),
+        ("search", ["space=tts", "data=digits"], "evaluator=training: space=tts builds no networks"),
+        (
+            "search",
+            [*TRAININGS, "evaluator.num_devices=40"],
+            "data.speech.batch_frames=400 on 40 processes: must be smaller",
+        ),
+        (
+            "search",
+            [*TRAININGS, "search.constraints.parameters=10"],
+            "search.constraints.parameters=10: must be at least",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_made(

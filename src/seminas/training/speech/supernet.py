@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from seminas.runs.metric import FRACTION, Metric
+from seminas.runs.metric import Metric
 from seminas.runs.recordings import Recording
 from seminas.spaces.capabilities import HasSpeechSupernet, require
 from seminas.spaces.cost import count_parameters
@@ -16,11 +16,9 @@ from seminas.training.paths import Paths
 from seminas.training.speech.batches import Batch
 from seminas.training.speech.data import SpeechData, make_speech
 from seminas.training.speech.module import SpeechSupernetModule, measures
-from seminas.training.speech.rates import RATES
+from seminas.training.speech.rates import further_metrics, objective_metric
 from seminas.training.speech.recordings import recordings_of
 from seminas.training.supernet import SupernetJob
-
-MEL_LOSS = Metric("val_mel_loss", "minimize")
 
 
 class SpeechSupernetJob(SupernetJob):
@@ -33,13 +31,12 @@ class SpeechSupernetJob(SupernetJob):
     @property
     def metric(self) -> Metric:
         """See the base class."""
-        return Metric(f"val_{self.section['objective']}", "maximize", FRACTION)
+        return objective_metric(self.section["objective"])
 
     @property
     def metrics(self) -> Sequence[Metric]:
         """See the base class. The other measures of attention, and the loss of the frames."""
-        rates = [Metric(f"val_{name}", "maximize", FRACTION) for name in RATES]
-        return [*(metric for metric in rates if metric != self.metric), MEL_LOSS]
+        return further_metrics(self.section["objective"])
 
     def data(self) -> SpeechData:
         """See the base class."""
