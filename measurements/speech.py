@@ -28,7 +28,7 @@ from seminas.config.recipe import Recipe
 from seminas.config.spaces import TTSSettings
 from seminas.config.trainer import TrainerSettings
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.spaces.tts import TTS
 from seminas.training.speech.data import make_speech
 from seminas.training.speech.module import MEASURES

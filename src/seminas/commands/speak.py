@@ -106,7 +106,7 @@ def _config(run: Path) -> Any:
         UserError: The folder holds no such run.
     """
     from seminas.runs.folder import RunFolder
-    from seminas.runs.results import SpeechResult
+    from seminas.runs.speech_results import SpeechResult
 
     result = RunFolder(run).result()
     if not isinstance(result, SpeechResult):

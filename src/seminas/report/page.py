@@ -18,7 +18,8 @@ from seminas.report.runs import Runs, group
 from seminas.report.searches import search_section
 from seminas.report.section import Section, as_csv, html_table
 from seminas.report.trainings import problem_of_training, training_section
-from seminas.runs.results import PredictorResult, SpeechResult
+from seminas.runs.results import PredictorResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.storage.files import write_file
 
 HERE = Path(__file__).parent

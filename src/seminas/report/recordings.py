@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seminas.report.runs import Run
 from seminas.runs.recordings import Recording, read_recordings
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult
 
 MOST_BYTES = 1_500_000
 """Largest size of all recordings and pictures on a page. The rest of a page has up to about 3 MB."""

@@ -22,7 +22,8 @@ from seminas.report.problems import problem_of, with_one_key
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
 from seminas.runs.records import Record
-from seminas.runs.results import PredictorResult, Result, SearchResult, SpeechResult
+from seminas.runs.results import PredictorResult, Result, SearchResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.storage.values import Config
 
 VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")

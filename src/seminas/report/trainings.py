@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from seminas.report.problems import data_of
 from seminas.report.recordings import speech_of_trainings
 from seminas.report.section import Section
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult
 
 
 def problem_of_training(result: SpeechResult) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,21 @@ from typer.testing import CliRunner
 
 import seminas
 from learning import weights
+from seminas.commands import supernet
 from seminas.commands.main import app
+from seminas.config.build import read
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import TTSSettings
+from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
 from seminas.runs.recordings import read_recordings
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
+from seminas.spaces.tts import TTS
 from seminas.training.speech.data import SpeechData
 from seminas.training.speech.module import SpeechModule, SpeechSupernetModule
+from seminas.training.speech.supernet import SpeechSupernetJob
 from seminas.training.speech.voice import Voice
 from seminas.training.standalone import train
 from spoken import CORPUS, OVERRIDES, SMALL, speech_job
@@ -199,6 +207,46 @@ def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Pat
     overrides += ["search.num_labeled=2", "search.num_rounds=0", "search.max_queries=2"]
     result = seminas.search(overrides, folder=tmp_path / "run", quiet=True)
     assert result.metric.name == "val_phoneme_coverage"
+
+
+def test_a_supernet_alone_and_a_search_that_starts_from_it(
+    corpus: SpeechData,
+    configure: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overrides = [*OVERRIDES, "num_measured=3", "trainer.max_steps=6", "trainer.checkpoint_every=2"]
+    config = configure("supernet", *overrides)
+    mean = supernet.run(config, RunFolder(tmp_path / "run"), quiet=True)
+    result = seminas.load_run(tmp_path / "run")
+    assert isinstance(result, SpeechSupernetResult)
+    values = [measured["values"]["val_diagonal_focus_rate"] for measured in result.measured]
+    assert len(set(values)) > 1
+    assert mean == result.value == pytest.approx(np.mean(values))
+    assert set(result.mean) == {
+        *("val_diagonal_focus_rate", "val_focus_rate", "val_phoneme_coverage", "val_mel_loss"),
+    }
+    assert "mean_val_mel_loss" in CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killed_at(5, patched, SpeechSupernetModule)
+        supernet.run(config, RunFolder(tmp_path / "killed"), quiet=True)
+    assert supernet.run(config, RunFolder(tmp_path / "killed"), quiet=True) == mean
+    # A search with these weights measures what the command has measured.
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    steps = ["evaluator.first_steps=0", "evaluator.round_steps=0", f"evaluator.start_from={checkpoint}"]
+    searched = seminas.search([*SEARCH, *steps], folder=tmp_path / "search", quiet=True)
+    space = TTS(TTSSettings(width=16, supernet_width=16))
+    shared = SpeechSupernetJob(
+        space,
+        config["data"]["speech"],
+        read(config["recipe"], "recipe", Recipe),
+        TrainerSettings(accelerator="cpu", devices=1),
+        tmp_path / "measured",
+        0,
+        start_from=checkpoint,
+    )
+    again = shared.values([space.from_json(r.architecture) for r in searched.history])
+    assert [v["val_diagonal_focus_rate"] for v in again] == [r.value for r in searched.history]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from seminas.runs.recordings import write_recordings
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.training.export import export_weights
 from seminas.training.speech.data import SpeechData, make_speech
 from seminas.training.speech.description import Description
