@@ -17,6 +17,7 @@ from seminas.runs.attempts import ATTEMPTS, read_attempts
 from seminas.runs.csv import METRICS, read_metrics
 from seminas.runs.folder import PLAN_FILE, RunFolder
 from seminas.runs.logger_ids import LOGGERS, read_logger_id
+from seminas.runs.recordings import FOLDER, INDEX, read_recordings
 from seminas.runs.records import HISTORY, REVISIONS, Record, read_history
 from seminas.runs.result_file import KINDS, read_result
 from seminas.runs.results import SearchResult
