@@ -79,27 +79,27 @@ class Snapshots(pl.Callback):
     """Callback that exports the network after some times of training, and ends the training after the last time.
 
     Attributes:
-        taken: Seconds of processor time and number of steps at each snapshot.
+        taken: Seconds on the clock, seconds of processor time, and number of steps at each snapshot.
     """
 
-    def __init__(self, job: SpeechJob, minutes: Sequence[float]) -> None:
-        self._job, self._left = job, list(minutes)
-        self._start, self._cpu_start = 0.0, 0.0
-        self.taken: dict[float, tuple[float, int]] = {}
+    def __init__(self, job: SpeechJob, minutes: Sequence[float], processor_time: bool) -> None:
+        self._job, self._left, self._index = job, list(minutes), int(processor_time)
+        self._start = (0.0, 0.0)
+        self.taken: dict[float, tuple[float, float, int]] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock, after the corpus and the network have been made."""
-        self._start, self._cpu_start = time.monotonic(), time.process_time()
+        self._start = time.monotonic(), time.process_time()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
         """Export the network if the time of the next snapshot has come."""
-        if self._left and time.monotonic() - self._start >= 60 * self._left[0]:
+        spent = time.monotonic() - self._start[0], time.process_time() - self._start[1]
+        if self._left and spent[self._index] >= 60 * self._left[0]:
             minutes = self._left.pop(0)
-            cpu_s = time.process_time() - self._cpu_start
             measured = {f"{split}_{name}": 0.0 for split in ("val", "test") for name in MEASURES}
             job = replace(self._job, folder=self._job.folder / f"{minutes:g}")
             job.finish(trainer, module.network, trainer.datamodule, measured)  # type: ignore[attr-defined]
-            self.taken[minutes] = cpu_s, trainer.global_step
+            self.taken[minutes] = *spent, trainer.global_step
             trainer.should_stop = not self._left
 
 
@@ -107,10 +107,13 @@ class Snapshots(pl.Callback):
 def minute(
     folder: Folder,
     minutes: Annotated[list[float] | None, typer.Option(help="Minutes of the snapshots.")] = None,
+    processor_time: Annotated[
+        bool, typer.Option("--processor-time", help="Count the processor time, for a machine that is shared.")
+    ] = False,
 ) -> None:
     """Train one network, and measure the word errors of its state after exactly one minute and after ten minutes.
 
-    The clock starts with the first step, and counts the seconds of the wall. Nothing is validated before the end.
+    The clock starts with the first step. Nothing is validated before the end.
     """
     config = checked(compose("train", [*SPEECH, "recipe.epochs=100000"]), "train")
     space, recipe = TTS(TTSSettings(width=64)), read(config["recipe"], "recipe", Recipe)
@@ -119,7 +122,7 @@ def minute(
     )
     data = job.data()
     pl.seed_everything(job.seed)
-    snapshots = Snapshots(job, minutes or [1, 10])
+    snapshots = Snapshots(job, minutes or [1, 10], processor_time)
     trainer = pl.Trainer(
         max_epochs=recipe.epochs,
         accelerator="cpu",
@@ -132,11 +135,10 @@ def minute(
         enable_model_summary=False,
     )
     trainer.fit(job.module(job.network(data), data), datamodule=data)
-    for after, (cpu_s, steps) in snapshots.taken.items():
+    for after, (clock_s, cpu_s, steps) in snapshots.taken.items():
         errors = word_errors(folder / f"{after:g}", config)
-        print(
-            f"{after:g} min, {steps} steps, {cpu_s:.0f} s of one core: word errors {errors:.3f}", flush=True
-        )
+        print(f"{after:g} min: {steps} steps, {clock_s:.0f} s on the clock, {cpu_s:.0f} s of processor time")
+        print(f"    word errors {errors:.3f}", flush=True)
 
 
 def word_errors(folder: Path, config: Any) -> float:
