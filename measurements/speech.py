@@ -1,23 +1,41 @@
 """Measure trainings and searches of text-to-speech networks on data=espeak, for docs/speech.md.
 
-    python measurements/speech.py train FOLDER          # one network, after one step, a minute, and ten minutes
+    python measurements/speech.py train FOLDER          # one network, after one step, a short time and a long time
+    python measurements/speech.py minute FOLDER         # word errors after exactly one minute and after ten
     python measurements/speech.py search FOLDER         # SemiNAS and random search with one supernet, five seeds
     python measurements/speech.py correlation FOLDER    # ranks by the supernet and by standalone trainings
 
 Each command goes on in its folder when it is repeated.
 """
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pytorch_lightning as pl
 import typer
 from scipy.stats import kendalltau, ttest_rel
 
 import seminas
+from seminas.config.build import read
+from seminas.config.check import checked
+from seminas.config.compose import compose
+from seminas.config.evaluators import SupernetEvaluatorSettings
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import TTSSettings
+from seminas.config.trainer import TrainerSettings
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SpeechResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.spaces.tts import TTS
+from seminas.training.speech.data import make_speech
+from seminas.training.speech.module import MEASURES
+from seminas.training.speech.recognition import GrammarRecogniser, word_error_rate
+from seminas.training.speech.standalone import SpeechJob
+from seminas.training.speech.supernet import SpeechSupernetJob
+from seminas.training.speech.voice import Voice, heard_texts
 
 app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="Folder of the runs.")]
@@ -43,26 +61,91 @@ def train(
     long: Annotated[int, typer.Option(help="Steps of the long training.")] = 1_200,
 ) -> None:
     """Train one network for one step, a short time and a long time, with and without guided attention."""
-    from seminas.training.speech.data import make_speech
-    from seminas.training.speech.recognition import GrammarRecogniser, word_error_rate
-    from seminas.training.speech.voice import Voice, heard_texts
-
-    recogniser = GrammarRecogniser()
     for guide in (1.0, 0.0):
         for steps in (1, short, long):
             overrides = [f"data.speech.guided_attention={guide}", f"trainer.max_steps={steps}"]
             result = trained(
                 folder / f"guide{guide:g}-{steps}", LOW_RESOURCE, "recipe.epochs=1000", *overrides
             )
-            voice = Voice(result.folder)
-            section: Any = result.config["data"]
-            texts = [u.text for u in make_speech(section["speech"], 0).splits["test"]]
-            errors = word_error_rate(heard_texts(voice, texts, recogniser, voice.mel_frames.samples))
+            errors = word_errors(result.folder, result.config)
             measures = ", ".join(f"{name} {value:.3f}" for name, value in result.test.items())
             print(
                 f"guided attention {guide:g}, {steps} steps, {result.wall_s:.0f} s: word errors {errors:.3f}"
             )
             print(f"    {measures}", flush=True)
+
+
+class Snapshots(pl.Callback):
+    """Callback that exports the network after some times of training, and ends the training after the last time.
+
+    Attributes:
+        taken: Seconds on the clock, seconds of processor time, and number of steps at each snapshot.
+    """
+
+    def __init__(self, job: SpeechJob, minutes: Sequence[float], processor_time: bool) -> None:
+        self._job, self._left, self._index = job, list(minutes), int(processor_time)
+        self._start = (0.0, 0.0)
+        self.taken: dict[float, tuple[float, float, int]] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the clock, after the corpus and the network have been made."""
+        self._start = time.monotonic(), time.process_time()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
+        """Export the network if the time of the next snapshot has come."""
+        spent = time.monotonic() - self._start[0], time.process_time() - self._start[1]
+        if self._left and spent[self._index] >= 60 * self._left[0]:
+            minutes = self._left.pop(0)
+            measured = {f"{split}_{name}": 0.0 for split in ("val", "test") for name in MEASURES}
+            job = replace(self._job, folder=self._job.folder / f"{minutes:g}")
+            job.finish(trainer, module.network, trainer.datamodule, measured)  # type: ignore[attr-defined]
+            self.taken[minutes] = *spent, trainer.global_step
+            trainer.should_stop = not self._left
+
+
+@app.command()
+def minute(
+    folder: Folder,
+    minutes: Annotated[list[float] | None, typer.Option(help="Minutes of the snapshots.")] = None,
+    processor_time: Annotated[
+        bool, typer.Option("--processor-time", help="Count the processor time, for a machine that is shared.")
+    ] = False,
+) -> None:
+    """Train one network, and measure the word errors of its state after exactly one minute and after ten minutes.
+
+    The clock starts with the first step. Nothing is validated before the end.
+    """
+    config = checked(compose("train", [*SPEECH, "recipe.epochs=100000"]), "train")
+    space, recipe = TTS(TTSSettings(width=64)), read(config["recipe"], "recipe", Recipe)
+    job = SpeechJob(
+        space, space.parse(LOW_RESOURCE), recipe, TrainerSettings(accelerator="cpu"), folder, config, True
+    )
+    data = job.data()
+    pl.seed_everything(job.seed)
+    snapshots = Snapshots(job, minutes or [1, 10], processor_time)
+    trainer = pl.Trainer(
+        max_epochs=recipe.epochs,
+        accelerator="cpu",
+        callbacks=[snapshots],
+        gradient_clip_val=recipe.gradient_clip,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(job.module(job.network(data), data), datamodule=data)
+    for after, (clock_s, cpu_s, steps) in snapshots.taken.items():
+        errors = word_errors(folder / f"{after:g}", config)
+        print(f"{after:g} min: {steps} steps, {clock_s:.0f} s on the clock, {cpu_s:.0f} s of processor time")
+        print(f"    word errors {errors:.3f}", flush=True)
+
+
+def word_errors(folder: Path, config: Any) -> float:
+    """Return the word error rate of the trained network in a folder on the test sentences."""
+    voice = Voice(folder)
+    texts = [u.text for u in make_speech(config["data"]["speech"], 0).splits["test"]]
+    return word_error_rate(heard_texts(voice, texts, GrammarRecogniser(), voice.mel_frames.samples))
 
 
 def supernet_of(folder: Path) -> Path:
@@ -125,12 +208,6 @@ def correlation(
 
 def _shared(folder: Path, checkpoint: Path, keys: list[str]) -> list[dict[str, float]]:
     """Return all measures of architectures with the weights of a supernet."""
-    from seminas.config.build import read
-    from seminas.config.check import checked
-    from seminas.config.compose import compose
-    from seminas.config.evaluators import SupernetEvaluatorSettings
-    from seminas.training.speech.supernet import SpeechSupernetJob
-
     config = checked(compose("search", [*SPEECH, "evaluator=supernet"]), "search")
     settings = read(config["evaluator"], "evaluator", SupernetEvaluatorSettings)
     space = TTS()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seminas.runs.metric import Metric
     from seminas.runs.records import Record
     from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
+    from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
     from seminas.spaces.base import EnumerableSpace, SearchSpace
     from seminas.spaces.sequence import SequenceSpace
     from seminas.strategies.base import Proposal, Strategy
@@ -40,6 +41,7 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "SpeechResult",
+    "SpeechSupernetResult",
     "Strategy",
     "Study",
     "SupernetResult",
@@ -63,10 +65,10 @@ _MODULES = {
     "seminas.runs.results": (
         "PredictorResult",
         "SearchResult",
-        "SpeechResult",
         "SupernetResult",
         "TrainingResult",
     ),
+    "seminas.runs.speech_results": ("SpeechResult", "SpeechSupernetResult"),
     "seminas.spaces.base": ("EnumerableSpace", "SearchSpace"),
     "seminas.spaces.sequence": ("SequenceSpace",),
     "seminas.strategies.base": ("Proposal", "Strategy"),

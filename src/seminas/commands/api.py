@@ -20,7 +20,8 @@ from seminas.config.messages import no_option, one_line
 from seminas.config.names import override_value
 from seminas.errors import UserError
 from seminas.runs.folder import NO_RUN, RunFolder
-from seminas.runs.results import Result, SearchResult, SpeechResult, TrainingResult
+from seminas.runs.results import Result, SearchResult, TrainingResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.storage.values import Json
 
 PathLike = str | os.PathLike[str]

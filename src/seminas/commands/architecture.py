@@ -5,7 +5,8 @@ from typing import Any
 
 from seminas.errors import UserError, first_line
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SearchResult, SpeechResult, TrainingResult
+from seminas.runs.results import SearchResult, TrainingResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.files import parse_json
 

@@ -65,7 +65,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.loop.metrics import Metrics
     from seminas.loop.objectives import all_metrics, completed_imports, read_goals
     from seminas.loop.observers import Observers, closing_observer
-    from seminas.loop.outcome import search_result
+    from seminas.loop.outcome import record_best, search_result
     from seminas.loop.rounds import run_rounds
     from seminas.loop.screen import Screen
     from seminas.loop.search import Search
@@ -148,6 +148,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     candidates if settings.constraints else None,
                     proxies_s(candidates, archive),
                 )
+                record_best(archive, space, evaluator)
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
                 if not quiet or any(isinstance(logger, LogsFigures | LogsRows) for logger in loggers):
                     write_figures(folder.path, space, archive)

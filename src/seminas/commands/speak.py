@@ -30,7 +30,7 @@ def speak(
 ) -> None:
     """Speak a text: write a WAV file, and a picture of its mel frames and its alignment."""
     from seminas.loop.drawing import save_figure
-    from seminas.report.speech import draw_spoken
+    from seminas.training.speech.pictures import draw_spoken
 
     voice, made = _voice(run, vocoder)
     picture = out.with_suffix(".png") if figure is None else figure
@@ -106,7 +106,7 @@ def _config(run: Path) -> Any:
         UserError: The folder holds no such run.
     """
     from seminas.runs.folder import RunFolder
-    from seminas.runs.results import SpeechResult
+    from seminas.runs.speech_results import SpeechResult
 
     result = RunFolder(run).result()
     if not isinstance(result, SpeechResult):

@@ -12,7 +12,8 @@ from seminas.config.recipe import ENDLESS_SCHEDULES
 from seminas.errors import UserError, config_error, first_line
 from seminas.execution.processes import is_first_rank
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import Result, SpeechResult, TrainingResult
+from seminas.runs.results import Result, TrainingResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks, BuildsSpeechNetworks
 from seminas.storage.values import Config

@@ -107,11 +107,8 @@ def _check_together(values: Config) -> None:
     if evaluator.endswith("training.TrainingEvaluator") and not values.get("data"):
         raise UserError("data: must be set with evaluator=training, such as data=digits")
     data = values.get("data") or {}
-    if isinstance(data, dict) and "speech" in data:
-        if "images" in data:
-            raise UserError("data.speech: data.images is set as well, one of them will do")
-        if evaluator.endswith("training.TrainingEvaluator"):
-            raise UserError("evaluator=training: trains on images; with data.speech use evaluator=supernet")
+    if isinstance(data, dict) and {"images", "speech"} <= set(data):
+        raise UserError("data.speech: data.images is set as well, one of them will do")
     kind = BY_TARGET.get(evaluator)
     if kind is TrainingEvaluatorSettings and isinstance(data, dict) and isinstance(data.get("recipe"), dict):
         settings = read(values["evaluator"], "evaluator", TrainingEvaluatorSettings)

@@ -62,5 +62,5 @@ class ControllerFidelitySettings(FidelitySettings):
     _target_: str = "seminas.strategies.fidelity_controller.FidelityController"
     begin: int | None = setting(None, at_least=1, unit="epochs")
     first: int = setting(10, at_least=2, unit="architectures")
-    improvement: float = setting(1.0, at_least=0, at_most=1)
+    improvement: float = setting(0.4, at_least=0, at_most=1)
     pool: int = setting(20_000, at_least=0, unit="architectures")

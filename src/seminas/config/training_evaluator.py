@@ -11,7 +11,7 @@ from seminas.errors import config_error
 
 @dataclass
 class TrainingEvaluatorSettings(EngineSettings):
-    """Real training of each architecture on the images of ``data``, by ``data.recipe``.
+    """Real training of each architecture on the images or the speech of ``data``, by ``data.recipe``.
 
     Attributes:
         checkpoint_every_s: Smallest time between two checkpoints of a training, in seconds. They are written at the end

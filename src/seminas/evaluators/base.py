@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seminas.evaluators.evaluation import Evaluation, failed, measured
 from seminas.evaluators.workers import InProcess, Simulated, Workers
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.recordings import Recording
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.exact import ExactCosts, exact_costs
 from seminas.spaces.rungs import Rung
@@ -130,6 +131,13 @@ class Evaluator(ABC, Generic[A]):
             candidates: Space of the candidates within the constraints.
         """
         return None
+
+    def recordings(self, architectures: Sequence[A]) -> list[Recording]:
+        """Return speech of architectures' networks for people, if the evaluator has such networks.
+
+        A search calls this method at its end, for its best architectures.
+        """
+        return []
 
     def num_parameters(self, architecture: A) -> int | None:
         """Return the number of trainable parameters of an architecture's network, or None if it is not known."""

@@ -12,6 +12,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.execution.base import LostError
 from seminas.execution.ray_tasks import RayTasks
+from seminas.runs.recordings import Recording
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.capabilities import HasSpeechSupernet, HasSupernet, require
 from seminas.storage.files import write_json
@@ -122,6 +123,10 @@ class SupernetEvaluator(Evaluator[A]):
     def revised(self, architectures: Sequence[A]) -> list[float]:
         """Return the values of architectures with the current weights of the supernet."""
         return [values[self.metric.name] for values in self._measure(architectures)]
+
+    def recordings(self, architectures: Sequence[A]) -> list[Recording]:
+        """Return speech of architectures with the current weights of a supernet of text-to-speech networks."""
+        return self._job.recordings(architectures)
 
     def num_parameters(self, architecture: A) -> int:
         """Return the number of trainable parameters of the architecture's standalone network."""

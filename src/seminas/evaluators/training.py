@@ -13,14 +13,15 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, one_line
 from seminas.evaluators.promise import Promise
+from seminas.evaluators.speech_trial import SpeechTrial
 from seminas.evaluators.trial import Outcome, Trial
 from seminas.evaluators.workers import OnEngine, Workers
 from seminas.execution.base import LostError
 from seminas.execution.engines import make_engine
 from seminas.spaces.base import A, SearchSpace
-from seminas.spaces.capabilities import BuildsNetworks, require
+from seminas.spaces.capabilities import require
 from seminas.spaces.cost import count_parameters
-from seminas.spaces.exact import ExactCosts, exact_costs
+from seminas.spaces.exact import ExactCosts
 from seminas.spaces.rungs import Rung
 from seminas.training.kept_checkpoints import KeptCheckpoints
 
@@ -29,9 +30,11 @@ TRAININGS = "trainings"
 
 
 class TrainingEvaluator(Evaluator[A]):
-    """Evaluator that trains architectures from scratch and measures them on the validation images.
+    """Evaluator that trains architectures from scratch and measures them on the validation data.
 
-    Each architecture has its own seed, which follows from its key and ``seed``. So its accuracy does not depend on the
+    The data decides the metric: the validation accuracy of images, or a measure of attention of speech.
+
+    Each architecture has its own seed, which follows from its key and ``seed``. So its value does not depend on the
     order of the trainings or on the process.
 
     A rung goes on from the checkpoint that a shorter training of the same architecture has kept in the run folder. It
@@ -43,9 +46,10 @@ class TrainingEvaluator(Evaluator[A]):
         space: SearchSpace[A],
         seed: int,
         settings: TrainingEvaluatorSettings,
-        images: Mapping[str, Any],
-        recipe: Recipe,
+        images: Mapping[str, Any] | None = None,
+        recipe: Recipe | None = None,
         folder: Path | None = None,
+        speech: Mapping[str, Any] | None = None,
     ) -> None:
         """Initialize the evaluator. The worker processes start with the first evaluations.
 
@@ -53,16 +57,20 @@ class TrainingEvaluator(Evaluator[A]):
             space: Search space that builds networks.
             seed: Seed of the trainings. An architecture's own seed follows from this seed and its key.
             settings: Settings of the engine and its workers.
-            images: Section ``data.images`` of the config. Each process loads the images once.
+            images: Section ``data.images`` of the config. Each process loads the data once.
             recipe: Settings of the training of each architecture.
             folder: Run folder, for the files of Slurm jobs and for the checkpoints of unfinished trainings. None means
                 no checkpoints. ``engine=slurm`` needs it.
+            speech: Section ``data.speech`` of the config, in place of ``data.images``.
 
         Raises:
-            UserError: The space builds no networks, or cannot build them for these images and this recipe. Or the
-                engine cannot start.
+            UserError: The space builds no networks, or cannot build them for these data and this recipe. Or the engine
+                cannot start.
         """
-        require(space, BuildsNetworks, "evaluator=training")
+        section, kind = (images, Trial) if speech is None else (speech, SpeechTrial)
+        require(space, kind.capability, "evaluator=training")
+        if section is None or recipe is None:
+            raise UserError("evaluator=training: needs data, such as data=digits")
         self.fidelities = settings.levels(recipe)
         self._space = space
         trainings = None if folder is None else folder.absolute() / TRAININGS
@@ -74,9 +82,9 @@ class TrainingEvaluator(Evaluator[A]):
         """Cost of each running evaluation at a fidelity, in full trainings, by the key of its architecture."""
         self._searches = False
         """Whether an evaluation has begun. A search that goes on first begins those again that were killed."""
-        self._trial = Trial(
+        self._trial = kind(
             space,
-            images,
+            section,
             recipe,
             seed,
             settings.accelerator,
@@ -85,9 +93,9 @@ class TrainingEvaluator(Evaluator[A]):
             settings.num_devices,
             settings.cooldown,
         )
-        # Find errors of the networks and of the images now, before the trainings.
+        self.metric, self.metrics = self._trial.metric, self._trial.metrics
         try:
-            self._trial.network(space.sample(1, np.random.default_rng(0))[0])
+            self._trial.check(space.sample(1, np.random.default_rng(0))[0])
         except UserError:
             raise
         except Exception as error:  # For wrong arguments, networks raise exceptions of many types.
@@ -158,7 +166,7 @@ class TrainingEvaluator(Evaluator[A]):
             yield i, outcome
 
     def test(self, architecture: A) -> float | None:
-        """Train an architecture again from its own seed, and return its accuracy on the test images, a fraction.
+        """Train an architecture again from its own seed, and return its value on the test data, a fraction.
 
         Raises:
             UserError: The training failed.
@@ -175,14 +183,17 @@ class TrainingEvaluator(Evaluator[A]):
         return count_parameters(self._trial.network(architecture))
 
     def exact_costs(self, space: SearchSpace[A]) -> ExactCosts[A]:
-        """Return the exact costs of the networks that are trained: of this recipe, for these images."""
-        return exact_costs(space, self._trial.shape)
+        """Return the exact costs of the networks that are trained: of this recipe, for these data."""
+        return self._trial.costs(space)
 
     def _as_evaluation(self, outcome: Outcome) -> Evaluation:
-        """Return the outcome of a training on the validation images as an evaluation."""
+        """Return the outcome of a training on the validation data as an evaluation."""
         cost = None if outcome.epochs is None else outcome.epochs / self.fidelities[-1]
-        value = outcome.accuracies.get("val")
-        return Evaluation(value, outcome.cost_s, outcome.error, outcome.traceback, cost=cost)
+        values = outcome.accuracies
+        further = {metric.name: values[metric.name] for metric in self.metrics if metric.name in values}
+        return Evaluation(
+            values.get("val"), outcome.cost_s, outcome.error, outcome.traceback, further, cost=cost
+        )
 
     def close(self) -> None:
         """End the worker processes. Results of running trainings are lost."""

@@ -14,12 +14,16 @@ from seminas.config.recipe import Recipe
 from seminas.evaluators.evaluation import one_line, whole_traceback
 from seminas.evaluators.on_ranks import Trained, run_on_ranks
 from seminas.execution.processes import is_first_rank, number_of_ranks, raising_interrupts, ranks_are_started
-from seminas.spaces.exact import NetworkShape
+from seminas.runs.metric import ACCURACY, Metric
+from seminas.spaces.base import SearchSpace
+from seminas.spaces.capabilities import BuildsNetworks
+from seminas.spaces.exact import ExactCosts, NetworkShape, exact_costs
 from seminas.spaces.rungs import Rung, plain
 from seminas.training.data.make import make_images, seeded_images
 from seminas.training.kept_checkpoints import KeptCheckpoints
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
     from torch import nn
 
     from seminas.training.epoch_checkpoints import EpochCheckpoints
@@ -31,7 +35,8 @@ class Outcome:
     """Outcome of one training.
 
     Attributes:
-        accuracies: Accuracy on each requested split, a fraction. Empty if the training failed.
+        accuracies: Value of the metric on each requested split, by default an accuracy, a fraction, and the values of
+            further metrics by name. Empty if the training failed.
         cost_s: Duration of the training and the measurements, in seconds.
         cpu_s: Processor time of the training process, in seconds. Other programs on the machine hardly affect it.
         error: Reason of a failure, in one line. None without a failure.
@@ -49,12 +54,24 @@ class Outcome:
 
 
 class Trial:
-    """Object that trains single architectures. Each worker process holds a copy."""
+    """Object that trains single architectures. Each worker process holds a copy.
+
+    This class trains image classifiers. A subclass for other data overrides the methods from ``data`` to ``costs``.
+
+    Attributes:
+        capability: Protocol that the space must have.
+        metric: Metric of the trainings.
+        metrics: Further metrics.
+    """
+
+    capability: type[Any] = BuildsNetworks
+    metric: Metric = ACCURACY
+    metrics: Sequence[Metric] = ()
 
     def __init__(
         self,
         space: Any,
-        images: Mapping[str, Any],
+        section: Mapping[str, Any],
         recipe: Recipe,
         seed: int,
         accelerator: str,
@@ -67,7 +84,7 @@ class Trial:
 
         Args:
             space: Search space that builds networks.
-            images: Section ``data.images`` of the config.
+            section: Section ``data.images`` of the config, or of other data in a subclass.
             recipe: Settings of the training.
             seed: Seed of the trainings. An architecture's own seed follows from this seed and its key.
             accelerator: Lightning's accelerator.
@@ -76,36 +93,47 @@ class Trial:
             num_devices: Number of devices of one training. With several, each has a process of its own.
             cooldown: Whether shorter trainings have a cooldown, see ``RungPlan``.
         """
-        self._space, self._images_section, self._recipe = space, images, recipe
+        self._space, self._section, self._recipe = space, section, recipe
         self._seed, self._accelerator = seed, accelerator
         self._folder, self._checkpoint_every_s = folder, checkpoint_every_s
         self._num_devices, self._cooldown = num_devices, cooldown
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the images. Another process loads its own images."""
-        return {name: value for name, value in vars(self).items() if name != "images"}
+        """Return the state without the data. Another process loads its own data."""
+        return {name: value for name, value in vars(self).items() if name != "data"}
 
     def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
         """Return the name of a call. Within one run, calls of the same name have the same result."""
         name = f"{method} {','.join(splits)} {self._space.key(plain(architecture))}"
         return f"{name} {architecture.epochs} epochs" if isinstance(architecture, Rung) else name
 
-    @cached_property
-    def images(self) -> Any:
-        """Images. Each process loads them once."""
-        return make_images(self._images_section, seed=self._seed, augmentation=self._recipe.augmentation)
-
     @property
-    def shape(self) -> NetworkShape:
-        """The parts of a network that do not depend on the architecture."""
-        skeleton = self._recipe.networks.get(self._space.name, {})
-        return NetworkShape(self.images.image_shape, self.images.num_classes, skeleton)
+    def skeleton(self) -> dict[str, Any]:
+        """Further arguments of the space's networks, from the recipe."""
+        return dict(self._recipe.networks.get(self._space.name, {}))
+
+    @cached_property
+    def data(self) -> Any:
+        """The data. Each process loads them once."""
+        return make_images(self._section, seed=self._seed, augmentation=self._recipe.augmentation)
+
+    def data_for(self, seed: int) -> Any:
+        """Return the data of a training with this seed.
+
+        With several devices, their order does not depend on the number of ranks, and no image counts twice.
+        """
+        if self._num_devices > 1:
+            return seeded_images(self._section, seed, self._recipe.augmentation)
+        return self.data
+
+    def batches(self, data: Any, split: str) -> Any:
+        """Return the batches of a split for Lightning's trainer."""
+        return getattr(data, f"{split}_dataloader")()
 
     def network(self, architecture: Any) -> "nn.Module":
         """Return the untrained network of an architecture."""
-        skeleton = self._recipe.networks.get(self._space.name, {})
         network: nn.Module = self._space.build_network(
-            architecture, self.images.num_classes, self.images.in_channels, **skeleton
+            architecture, self.data.num_classes, self.data.in_channels, **self.skeleton
         )
         return network
 
@@ -129,6 +157,33 @@ class Trial:
             return RungCheckpoints(folder, self._checkpoint_every_s, key, plan, kept, paid)
         return None if folder is None else EpochCheckpoints(folder, self._checkpoint_every_s)
 
+    def module(self, architecture: Any, seed: int) -> "pl.LightningModule":
+        """Return the module that trains a new network of an architecture."""
+        from seminas.training.classifier import Classifier
+
+        return Classifier(self.network(architecture), self.data.num_classes, self._recipe)
+
+    @property
+    def gradient_clip(self) -> float | None:
+        """Largest norm of the gradient. Trainings of images in a search have no limit."""
+        return None
+
+    def values(self, measured: Mapping[str, float], splits: Sequence[str]) -> dict[str, float]:
+        """Return the value of the metric on each split by the name of the split, and further metrics by name."""
+        return {split: measured[f"{split}_accuracy"] for split in ("val", "test") if split in splits}
+
+    def record(self, architecture: Any, module: Any, data: Any) -> None:
+        """Write what people see or hear of a network that was trained for a test. The default writes nothing."""
+
+    def costs(self, space: SearchSpace[Any]) -> ExactCosts[Any]:
+        """Return the exact costs of the networks that are trained."""
+        shape = NetworkShape(self.data.image_shape, self.data.num_classes, self.skeleton)
+        return exact_costs(space, shape)
+
+    def check(self, architecture: Any) -> None:
+        """Build a network, to find errors of the networks and of the data before the trainings."""
+        self.network(architecture)
+
     def run(self, element: Any, splits: Sequence[str]) -> Trained:
         """Train an architecture from its own seed, or continue its unfinished training.
 
@@ -138,8 +193,8 @@ class Trial:
             splits: Splits to measure.
 
         Returns:
-            Its accuracy on each split, a fraction, the duration of the training in earlier processes, in seconds, and
-            the number of epochs that this evaluation has trained.
+            Its ``values``, the duration of the training in earlier processes, in seconds, and the number of epochs that
+            this evaluation has trained.
 
         Raises:
             UserError: One of several ranks failed.
@@ -151,7 +206,6 @@ class Trial:
 
         from seminas.training.averaging import MeanWeights
         from seminas.training.checkpoints import SafeCheckpoints, read_checkpoint
-        from seminas.training.classifier import Classifier
         from seminas.training.data.loading import TrainLoader, derived_seed
         from seminas.training.devices import leave_group_at_exit, share_cores
         from seminas.training.rung_checkpoints import RungCheckpoints
@@ -161,13 +215,11 @@ class Trial:
         of_rung = checkpoints if isinstance(checkpoints, RungCheckpoints) else None
         seed = derived_seed(self._seed, self._space.key(architecture))
         torch.manual_seed(seed)
-        module = Classifier(self.network(architecture), self.images.num_classes, recipe)
-        images = self.images
+        module = self.module(architecture, seed)
         if self._num_devices > 1:
             leave_group_at_exit()
             share_cores()
-            # Their order does not depend on the number of ranks, and no image counts twice.
-            images = seeded_images(self._images_section, seed, recipe.augmentation)
+        data = self.data_for(seed)
         callbacks: list[pl.Callback] = [MeanWeights(decay=recipe.ema)] if recipe.ema else []
         with warnings.catch_warnings(), raising_interrupts():
             warnings.simplefilter("ignore")
@@ -182,6 +234,7 @@ class Trial:
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 limit_val_batches=0.0,
+                gradient_clip_val=self.gradient_clip,
                 callbacks=callbacks if checkpoints is None else [*callbacks, checkpoints],
                 plugins=[SafeCheckpoints()],
             )
@@ -189,24 +242,23 @@ class Trial:
             if of_rung is not None and of_rung.finished and start is not None:
                 module.load_state_dict(read_checkpoint(start)["state_dict"])
             else:
-                loader = images.train_dataloader()
-                if start is not None and isinstance(
-                    loader, TrainLoader
-                ):  # Lightning restores it only in an epoch.
-                    loader.load_state_dict({"epoch": int(read_checkpoint(start)["epoch"]) + 1, "done": 0})
-                trainer.fit(module, loader, ckpt_path=start, weights_only=True)
+                batches = self.batches(data, "train")
+                # Lightning restores the state of a loader only in the middle of an epoch.
+                if start is not None and isinstance(batches, TrainLoader):
+                    batches.load_state_dict({"epoch": int(read_checkpoint(start)["epoch"]) + 1, "done": 0})
+                trainer.fit(module, batches, ckpt_path=start, weights_only=True)
             trainer.limit_val_batches = 1.0
-            accuracies = {}
+            measured: dict[str, float] = {}
             if "val" in splits:
-                measured = trainer.validate(module, images.val_dataloader(), verbose=False)
-                accuracies["val"] = measured[0]["val_accuracy"]
+                measured |= trainer.validate(module, self.batches(data, "val"), verbose=False)[0]
             if "test" in splits:
-                measured = trainer.test(module, images.test_dataloader(), verbose=False)
-                accuracies["test"] = measured[0]["test_accuracy"]
+                measured |= trainer.test(module, self.batches(data, "test"), verbose=False)[0]
+        if is_first_rank() and "test" in splits:
+            self.record(architecture, module, data)
         if checkpoints is not None and is_first_rank():
             checkpoints.remove()
         return Trained(
-            accuracies,
+            self.values(measured, splits),
             0.0 if checkpoints is None else checkpoints.earlier_s,
             None if of_rung is None else element.epochs - of_rung.began,
         )

@@ -10,6 +10,7 @@ from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.loggers import LogsFigures, LogsRows, close_loggers, log_config, log_numbers
 from seminas.runs.metric import metric_of
+from seminas.runs.recordings import log_recordings
 from seminas.runs.records import Record
 from seminas.runs.results import SearchResult
 from seminas.spaces.base import SearchSpace
@@ -91,6 +92,7 @@ class Metrics(Observer):
         assert self._archive is not None
         folder = self._archive.folder
         files = [folder / name for name in FIGURES if (folder / name).exists()]
+        log_recordings(self._loggers, folder, result.num_queries)
         for logger in self._loggers:
             if isinstance(logger, LogsRows):
                 from seminas.loop.wandb_media import media

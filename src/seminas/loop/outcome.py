@@ -11,12 +11,15 @@ from seminas.loop.objectives import front_result
 from seminas.runs.archive import Archive
 from seminas.runs.folder import Timing
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.recordings import write_recordings
 from seminas.runs.records import HISTORY
 from seminas.runs.results import Incumbent, SearchResult
 from seminas.spaces.base import SearchSpace
 from seminas.storage.values import Config
 
 log = logging.getLogger(__name__)
+NUM_RECORDED = 3
+"""Number of best architectures whose speech a search records."""
 
 
 def search_result(
@@ -94,6 +97,19 @@ def search_result(
         num_imported=len(archive.imported),
         **cast(dict[str, Any], front or {}),
     )
+
+
+def record_best(archive: Archive, space: SearchSpace, evaluator: Evaluator) -> None:
+    """Write speech of the best architectures into the run folder, if the evaluator has their networks.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    done = [r for r in archive.records if r.final is not None]
+    done.sort(key=lambda r: (-archive.metric.score(r.final or 0.0), r.index))
+    recordings = evaluator.recordings([space.from_json(r.architecture) for r in done[:NUM_RECORDED]])
+    if recordings:
+        write_recordings(archive.folder, recordings)
 
 
 def _tested(evaluator: Evaluator, architecture: Any, metric: Metric) -> float | None:

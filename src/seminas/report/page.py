@@ -13,10 +13,13 @@ from seminas.errors import UserError
 from seminas.loop.drawing import save_figure
 from seminas.report.predictors import predictor_section
 from seminas.report.problems import problem_of
+from seminas.report.recordings import Room, speech_html
 from seminas.report.runs import Runs, group
 from seminas.report.searches import search_section
 from seminas.report.section import Section, as_csv, html_table
+from seminas.report.trainings import problem_of_training, training_section
 from seminas.runs.results import PredictorResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.storage.files import write_file
 
 HERE = Path(__file__).parent
@@ -25,7 +28,7 @@ HERE = Path(__file__).parent
 def sections(
     runs: Runs, baseline: str | None = None, figures: bool = True, at: Sequence[int] = ()
 ) -> list[Section]:
-    """Return a section for each problem with searches, and then for each problem with compared predictors.
+    """Return a section for each problem with searches, with compared predictors, and with trainings on speech.
 
     Args:
         runs: Runs of the report.
@@ -50,8 +53,13 @@ def sections(
     ranked: dict[str, list[PredictorResult]] = {}
     for result in runs.predictors:
         ranked.setdefault(problem_of(result), []).append(result)
-    return searched + [
-        predictor_section(p, results, figures=figures) for p, results in sorted(ranked.items())
+    trained: dict[str, list[SpeechResult]] = {}
+    for training in runs.trainings:
+        trained.setdefault(problem_of_training(training), []).append(training)
+    return [
+        *searched,
+        *(predictor_section(p, results, figures=figures) for p, results in sorted(ranked.items())),
+        *(training_section(p, results, figures=figures) for p, results in sorted(trained.items())),
     ]
 
 
@@ -80,9 +88,9 @@ def write_report(
     """
     parts = sections(runs, baseline, at=at)
     drawn = sum(bool(part.figures) for part in parts)
-    body = ""
+    body, room = "", Room()
     for number, part in enumerate(parts, start=1):
-        body += _section(part, out / "figures", f"{number}-" if drawn > 1 else "", f"section-{number}")
+        body += _section(part, out / "figures", f"{number}-" if drawn > 1 else "", f"section-{number}", room)
         progress(number, len(parts))
     has_charts = any(figure.charts for part in parts for figure in part.figures)
     page = (
@@ -108,7 +116,7 @@ def _packed(name: str, content: bytes) -> str:
     return f'<script type="text/plain" id="{name}">{packed}</script>'
 
 
-def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
+def _section(section: Section, folder: Path, prefix: str, name: str, room: Room) -> str:
     """Write the figures of a section into a folder, and return its HTML."""
     body = [
         f"<h2>{html.escape(section.title)}</h2>",
@@ -117,6 +125,8 @@ def _section(section: Section, folder: Path, prefix: str, name: str) -> str:
     for table in section.tables:
         body.append(f'<h3>{html.escape(table.title)}</h3><div class="wide">{html_table(table)}</div>')
     body.append(f'<p class="note">{html.escape(" ".join(section.notes))}</p>')
+    if section.speech:
+        body.append(speech_html(section.speech, room))
     for figure in section.figures:
         image = b""
         file_name = re.sub(r"[^\w.-]+", "-", prefix + figure.name)  # The name of a strategy may be any text.

@@ -36,10 +36,7 @@ def problem_of(result: Result) -> str:
         parts.append(f"noise {evaluator.get('noise')}")
     else:
         config: Any = result.config
-        data = config.get("data") or {}
-        source = data.get("images") or data.get("speech") or {}
-        target = str(source.get("_target_", "")).rpartition(".")[2]
-        parts.append(target or str(config["names"]["evaluator"]))
+        parts.append(data_of(config) or str(config["names"]["evaluator"]))
     metric = metric_of(result.config)
     if metric != ACCURACY:
         parts.append(str(metric))
@@ -47,6 +44,13 @@ def problem_of(result: Result) -> str:
     if objectives:
         parts.append(f"objectives {' and '.join(objective.name for objective in objectives)}")
     return ", ".join(parts)
+
+
+def data_of(config: Mapping[str, Any]) -> str:
+    """Return the name of the images or of the corpus of a config, or an empty text."""
+    data = config.get("data") or {}
+    source = data.get("images") or data.get("speech") or {}
+    return str(source.get(TARGET, "")).rpartition(".")[2]
 
 
 def with_one_key(section: str, configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

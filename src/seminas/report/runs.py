@@ -23,6 +23,7 @@ from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
 from seminas.runs.records import Record
 from seminas.runs.results import PredictorResult, Result, SearchResult
+from seminas.runs.speech_results import SpeechResult
 from seminas.storage.values import Config
 
 VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
@@ -129,19 +130,21 @@ class Runs:
     Attributes:
         searches: Finished searches.
         predictors: Results of ``seminas-predictor``.
+        trainings: Results of ``seminas-train`` on speech. The report leaves out trainings on images.
         running: Folders of runs that a process is working on.
         stopped: Folders of runs that were killed or failed before they had a result.
     """
 
     searches: list[Run] = field(default_factory=list)
     predictors: list[PredictorResult] = field(default_factory=list)
+    trainings: list[SpeechResult] = field(default_factory=list)
     running: list[RunFolder] = field(default_factory=list)
     stopped: list[RunFolder] = field(default_factory=list)
 
     def __str__(self) -> str:
         """Return the numbers of finished, running and stopped runs as text."""
         counts = [
-            (len(self.searches) + len(self.predictors), "finished"),
+            (len(self.searches) + len(self.predictors) + len(self.trainings), "finished"),
             (len(self.running), "still running"),
             (len(self.stopped), "stopped before their end"),
         ]
@@ -158,8 +161,8 @@ def read_runs(
         progress: Function that takes the number of run folders that have been read, and the number of all.
 
     Raises:
-        UserError: A folder does not exist, a file in it cannot be read, or the folders hold no finished search or
-            predictor study.
+        UserError: A folder does not exist, a file in it cannot be read, or the folders hold no finished search,
+            predictor study or training on speech.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -176,10 +179,12 @@ def read_runs(
                 runs.searches.append(content)
             elif isinstance(content, PredictorResult):
                 runs.predictors.append(content)
-            elif content is None:  # The report leaves out trainings.
+            elif isinstance(content, SpeechResult):
+                runs.trainings.append(content)
+            elif content is None:  # The report leaves out other trainings.
                 running = run_folder.state().name == "running"
                 (runs.running if running else runs.stopped).append(run_folder)
-    if not runs.searches and not runs.predictors:
+    if not (runs.searches or runs.predictors or runs.trainings):
         raise UserError(
             f"{', '.join(map(str, folders))}: holds no run that has finished ({runs}); "
             "seminas status FOLDER shows what a run does"

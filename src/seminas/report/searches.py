@@ -14,6 +14,7 @@ from seminas.report.equal_cost import equal_cost_table
 from seminas.report.front_section import front_part
 from seminas.report.further import Further
 from seminas.report.gallery import Gallery
+from seminas.report.recordings import speech_of_searches
 from seminas.report.runs import Run, Setting
 from seminas.report.section import Illustration, Section, probability, with_unit, written
 from seminas.report.statistics import Row, table
@@ -124,6 +125,7 @@ def search_section(
             *fronts.tables,
         ],
         architectures,
+        speech_of_searches([run for s in ordered for run in s.runs.values()]) if figures else (),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from seminas.report.recordings import Speech
 from seminas.runs.metric import DIGITS, Metric
 
 Chart = Mapping[str, Any]
@@ -63,6 +64,7 @@ class Section:
         notes: Sentences that explain the numbers.
         tables: Further tables.
         architectures: Architectures of the charts' points (``gallery.py``).
+        speech: Speech of the best architectures, for the page.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Section:
     notes: Sequence[str] = ()
     tables: Sequence[Table] = ()
     architectures: Sequence[Mapping[str, Any]] = ()
+    speech: Sequence[Speech] = ()
 
     @property
     def all_tables(self) -> list[Table]:

@@ -5,7 +5,8 @@ from datetime import timedelta
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import ACCURACY, metric_of
 from seminas.runs.records import HISTORY
-from seminas.runs.results import PredictorResult, SearchResult, SpeechResult, SupernetResult, TrainingResult
+from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
+from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
 
 
 def progress_of(folder: RunFolder) -> dict[str, str]:
@@ -22,6 +23,8 @@ def progress_of(folder: RunFolder) -> dict[str, str]:
         lines |= {name: f"{value:.4f}" for name, value in values.items() if value is not None}
     if isinstance(result, SpeechResult):
         lines |= {f"val_{name}": f"{value:.4f}" for name, value in result.val.items()}
+    if isinstance(result, SpeechSupernetResult):
+        lines |= {f"mean_{name}": f"{value:.4f}" for name, value in result.mean.items()}
     if folder.has_history():
         lines |= _search_progress(folder)
     if isinstance(result, SearchResult) and result.test_value is not None:

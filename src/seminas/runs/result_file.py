@@ -8,10 +8,30 @@ from typing import Any
 from seminas.config.renamed import todays
 from seminas.errors import UserError
 from seminas.runs.metric import ACCURACY, metric_of
-from seminas.runs.results import KINDS, NOT_FINAL, FrontResult, Result, SearchResult
+from seminas.runs.results import (
+    NOT_FINAL,
+    FrontResult,
+    PredictorResult,
+    Result,
+    SearchResult,
+    SupernetResult,
+    TrainingResult,
+)
+from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
 from seminas.storage.files import as_json, parse_json, write_file
 from seminas.storage.typed import typed
 
+KINDS: dict[str, type[Result]] = {
+    kind.KIND: kind
+    for kind in (
+        SearchResult,
+        PredictorResult,
+        TrainingResult,
+        SpeechResult,
+        SupernetResult,
+        SpeechSupernetResult,
+    )
+}
 NAMES_OF_ACCURACY = {
     "best_value": "best_val_accuracy",
     "test_value": "test_accuracy",

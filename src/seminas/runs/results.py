@@ -245,42 +245,6 @@ class TrainingResult(Result):
 
 
 @dataclass(frozen=True)
-class SpeechResult(Result):
-    """The result of ``seminas-train`` on speech.
-
-    Attributes:
-        objective: Name of the measure that chose the weights that are kept, without the name of a split.
-        val, test: Measures of these weights on validation and test utterances by name.
-        architecture: Trained architecture, in the JSON form of its space.
-        key: Key of the architecture.
-        epochs, steps: Length of the training in epochs and in optimizer steps.
-        skipped: Number of utterances that cannot be used, by reason.
-        unknown_phonemes: Number of phonemes in validation and test that no training utterance has.
-        parameters: Number of trainable parameters of the network, with the embedding of phonemes.
-        macs: Number of multiply-adds for a sentence of the mean length.
-    """
-
-    KIND: ClassVar[str] = "speech"
-
-    objective: str
-    val: dict[str, float]
-    test: dict[str, float]
-    architecture: Json
-    key: str
-    epochs: int
-    steps: int
-    skipped: dict[str, int]
-    unknown_phonemes: int
-    parameters: int
-    macs: int
-
-    @property
-    def value(self) -> float:
-        """The objective on the validation utterances, a fraction."""
-        return self.val[self.objective]
-
-
-@dataclass(frozen=True)
 class SupernetResult(Result):
     """The result of ``seminas-supernet``. Accuracies are fractions.
 
@@ -293,8 +257,3 @@ class SupernetResult(Result):
 
     mean_val_accuracy: float
     measured: list[Measured]
-
-
-KINDS: dict[str, type[Result]] = {
-    kind.KIND: kind for kind in (SearchResult, PredictorResult, TrainingResult, SpeechResult, SupernetResult)
-}

@@ -27,11 +27,10 @@ class Strategy(ABC, Generic[A]):
     values of the metric, with the other sign if lower values are better. So they may be any finite numbers.
 
     A search of rounds asks for a whole round at once. An asynchronous search asks for one architecture whenever a
-    worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with
-    the accuracies of earlier rounds, so it fits a model once in each round. The architectures that ``propose`` gives
-    for a round are handed out one by one. Then ``propose_more`` gives further ones. A round ends at the first question
-    at which as many accuracies have arrived as the round has architectures. The first, random round ends earlier: when
-    its architectures have been asked for and half of them have arrived. So many workers evaluate few more random ones.
+    worker is free. It also has rounds, which ``start`` defines. During a round, a strategy proposes with the accuracies
+    of earlier rounds, so it fits a model once in each round. ``ask`` hands out the architectures of ``propose`` one by
+    one, and then those of ``propose_more``. A round ends at the first question at which as many accuracies have arrived
+    as the round has architectures. The first, random round ends when half of it has arrived and all has been asked for.
 
     A proposal is a function of the seed and of the events so far: the questions, and the accuracies in the order of
     their arrival. So an interrupted search can continue exactly: a new strategy first receives the recorded events.

@@ -16,6 +16,7 @@ from seminas.config.trainer import TrainerSettings
 from seminas.execution.processes import raising_interrupts
 from seminas.runs.folder import RunFolder
 from seminas.runs.loggers import build_loggers, closing_loggers, log_config, log_numbers
+from seminas.runs.recordings import log_recordings
 from seminas.runs.results import Result, TrainingResult
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.cost import count_macs, count_parameters
@@ -110,6 +111,9 @@ class StandaloneJob:
             **RunFolder(self.folder).timing(),
         }
 
+    def record(self, network: Any, data: Any) -> None:
+        """Write what people see or hear of the trained network into the folder. The default writes nothing."""
+
     def finish(self, trainer: pl.Trainer, network: Any, data: Any, measured: Mapping[str, float]) -> Result:
         """Export the trained network, and return the result.
 
@@ -157,6 +161,9 @@ def train(job: StandaloneJob) -> None:
         measured = _measured(job, module, data, has_validation)
         final = {f"final/{name}": measured.get(name) for name in job.final}
         log_numbers(loggers, final, trainer.global_step)
+        if trainer.is_global_zero:
+            job.record(network, data)
+            log_recordings(loggers, job.folder, trainer.global_step)
     if not trainer.is_global_zero:
         return
     RunFolder(job.folder).write_result(job.finish(trainer, network, data, measured))

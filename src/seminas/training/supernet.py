@@ -22,11 +22,11 @@ from seminas.execution.processes import number_of_ranks, raising_interrupts, ran
 from seminas.execution.ranks import launch
 from seminas.runs.loggers import closing_loggers, log_config
 from seminas.runs.metric import ACCURACY, Metric
+from seminas.runs.recordings import Recording
 from seminas.spaces.capabilities import HasSupernet, require
 from seminas.spaces.cost import count_parameters
 from seminas.storage.files import parse_json, write_json
 from seminas.training.checkpoints import last_checkpoint, read_checkpoint, trained_steps
-from seminas.training.data.images import Images
 from seminas.training.data.loading import derived_seed
 from seminas.training.data.make import seeded_images
 from seminas.training.devices import mixed_precision, num_local_processes, uses_channels_last
@@ -46,7 +46,7 @@ class SupernetJob:
 
     Attributes:
         space: ``SearchSpace`` with a supernet (``HasSupernet``).
-        images: Section ``data.images`` of the config.
+        section: Section of the config with the data: ``data.images``, or ``data.speech`` in the subclass for speech.
         recipe: Settings of the optimizer, the schedule and the augmentation.
         trainer: Settings of Lightning's trainer and its devices.
         folder: Folder of checkpoints and logs.
@@ -58,7 +58,7 @@ class SupernetJob:
     """
 
     space: Any
-    images: Mapping[str, Any]
+    section: Mapping[str, Any]
     recipe: Recipe
     trainer: TrainerSettings
     folder: Path
@@ -67,10 +67,6 @@ class SupernetJob:
     calibrate: bool = True
     start_from: Path | None = None
     pool: list[Any] = field(default_factory=list)
-
-    def make_images(self) -> Images:
-        """Return the images. Their order and augmentation follow from the seed."""
-        return seeded_images(self.images, self.seed, self.recipe.augmentation)
 
     @property
     def metric(self) -> Metric:
@@ -83,8 +79,8 @@ class SupernetJob:
         return ()
 
     def data(self) -> Any:
-        """Return the data module of the training."""
-        return self.make_images()
+        """Return the data module of the training. Its order and augmentation follow from the seed."""
+        return seeded_images(self.section, self.seed, self.recipe.augmentation)
 
     def module(self, data: Any) -> pl.LightningModule:
         """Return the module with the weights of the first existing source.
@@ -202,6 +198,10 @@ class SupernetJob:
         """Return the values of all metrics of architectures with the supernet's weights by name."""
         return [{self.metric.name: accuracy} for accuracy in self.accuracies(architectures, gpu)]
 
+    def recordings(self, architectures: Sequence[Any]) -> list[Recording]:
+        """Return speech of architectures with the supernet's weights. Networks of images have none."""
+        return []
+
     def device(self, gpu: int) -> torch.device:
         """Return the device that measures architectures: a GPU with this number, or the CPU."""
         on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
@@ -215,7 +215,7 @@ class SupernetJob:
         statistics of each architecture.
         """
         device = self.device(gpu)
-        images = self.make_images()
+        images = self.data()
         network: Any = self.module(images).network.to(device)
         layout = torch.channels_last if uses_channels_last(self.recipe, device) else torch.preserve_format
         network = network.to(memory_format=layout)

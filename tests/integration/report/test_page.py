@@ -5,7 +5,6 @@ import gzip
 import html
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,6 @@ import pytest
 from reported import MACS, write_run
 from seminas.report import page
 from seminas.report.runs import read_runs
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
 
 MARKUP = "<b>seminas</b></script><script>throw 1</script>"
 
@@ -32,17 +27,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in folder.rglob("*.json*"):  # A name is a text, and must not become markup.
         file.write_text(file.read_text().replace('"seminas"', json.dumps(MARKUP)))
     return page.write_report(read_runs([folder]), folder / "report")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        try:  # The browser of playwright install chromium, or the one of the system.
-            started = playwright.chromium.launch(executable_path=CHROMIUM)
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium ({str(error).splitlines()[0]}): playwright install chromium")
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """Test trainings and searches of text-to-speech networks, and their speech."""
 
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,21 @@ from typer.testing import CliRunner
 
 import seminas
 from learning import weights
+from seminas.commands import supernet
 from seminas.commands.main import app
+from seminas.config.build import read
+from seminas.config.recipe import Recipe
+from seminas.config.spaces import TTSSettings
+from seminas.config.trainer import TrainerSettings
 from seminas.errors import UserError
 from seminas.execution.ranks import launch
 from seminas.runs.folder import RunFolder
-from seminas.runs.results import SpeechResult
+from seminas.runs.recordings import read_recordings
+from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
+from seminas.spaces.tts import TTS
 from seminas.training.speech.data import SpeechData
 from seminas.training.speech.module import SpeechModule, SpeechSupernetModule
+from seminas.training.speech.supernet import SpeechSupernetJob
 from seminas.training.speech.voice import Voice
 from seminas.training.standalone import train
 from spoken import CORPUS, OVERRIDES, SMALL, speech_job
@@ -34,6 +44,11 @@ SEARCH = [
     ),
     *("evaluator.first_steps=4", "evaluator.round_steps=2", "evaluator.trainer.checkpoint_every=1"),
     *("evaluator.trainer.accelerator=cpu", "evaluator.recipe.ema=0.0"),
+]
+TRAININGS = [
+    *(o for o in OVERRIDES if not o.startswith("trainer")),
+    *("evaluator=training", "strategy=random", "search.num_labeled=2", "search.num_rounds=0"),
+    *("search.max_queries=2", "data.recipe.epochs=2", "evaluator.num_workers=1", "evaluator.accelerator=cpu"),
 ]
 
 
@@ -80,6 +95,17 @@ def test_a_training_writes_its_measures_and_a_network_that_speaks(trained: Path,
     heard = runner.invoke(app, ["intelligibility", str(trained)])
     assert "word error rate of the network" in heard.stdout, heard.stderr
     assert "sentences with an error" in heard.stdout
+
+
+def test_a_training_records_validation_sentences(trained: Path, corpus: SpeechData) -> None:
+    recordings = read_recordings(trained)
+    assert [r.spoken.text for r in recordings] == [u.text for u in corpus.splits["val"][:2]]
+    for recording in recordings:
+        samples, rate = soundfile.read(io.BytesIO(recording.audio))
+        assert rate == 22_050
+        assert recording.spoken.seconds == pytest.approx(len(samples) / rate)
+        assert 0 < recording.spoken.rates["diagonal_focus_rate"] <= 1
+        assert 2_000 < len(recording.alignment) < 60_000
 
 
 def test_a_vocoder_of_the_user_makes_the_sound(trained: Path, tmp_path: Path) -> None:
@@ -170,6 +196,10 @@ def test_a_search_with_a_supernet_survives_a_kill(
     resumed = seminas.search(SEARCH, folder=tmp_path / "killed", quiet=True)
     assert [(r.key, r.value) for r in resumed.history] == [(r.key, r.value) for r in whole.history]
     assert resumed.best_key == whole.best_key
+    recordings = read_recordings(tmp_path / "whole")
+    best = sorted(whole.history, key=lambda r: -(r.value or 0))
+    assert [r.spoken.key for r in recordings] == [r.key for r in best for _ in range(2)]
+    assert read_recordings(tmp_path / "killed") == recordings
 
 
 def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Path) -> None:
@@ -177,6 +207,46 @@ def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Pat
     overrides += ["search.num_labeled=2", "search.num_rounds=0", "search.max_queries=2"]
     result = seminas.search(overrides, folder=tmp_path / "run", quiet=True)
     assert result.metric.name == "val_phoneme_coverage"
+
+
+def test_a_supernet_alone_and_a_search_that_starts_from_it(
+    corpus: SpeechData,
+    configure: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overrides = [*OVERRIDES, "num_measured=3", "trainer.max_steps=6", "trainer.checkpoint_every=2"]
+    config = configure("supernet", *overrides)
+    mean = supernet.run(config, RunFolder(tmp_path / "run"), quiet=True)
+    result = seminas.load_run(tmp_path / "run")
+    assert isinstance(result, SpeechSupernetResult)
+    values = [measured["values"]["val_diagonal_focus_rate"] for measured in result.measured]
+    assert len(set(values)) > 1
+    assert mean == result.value == pytest.approx(np.mean(values))
+    assert set(result.mean) == {
+        *("val_diagonal_focus_rate", "val_focus_rate", "val_phoneme_coverage", "val_mel_loss"),
+    }
+    assert "mean_val_mel_loss" in CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killed_at(5, patched, SpeechSupernetModule)
+        supernet.run(config, RunFolder(tmp_path / "killed"), quiet=True)
+    assert supernet.run(config, RunFolder(tmp_path / "killed"), quiet=True) == mean
+    # A search with these weights measures what the command has measured.
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    steps = ["evaluator.first_steps=0", "evaluator.round_steps=0", f"evaluator.start_from={checkpoint}"]
+    searched = seminas.search([*SEARCH, *steps], folder=tmp_path / "search", quiet=True)
+    space = TTS(TTSSettings(width=16, supernet_width=16))
+    shared = SpeechSupernetJob(
+        space,
+        config["data"]["speech"],
+        read(config["recipe"], "recipe", Recipe),
+        TrainerSettings(accelerator="cpu", devices=1),
+        tmp_path / "measured",
+        0,
+        start_from=checkpoint,
+    )
+    again = shared.values([space.from_json(r.architecture) for r in searched.history])
+    assert [v["val_diagonal_focus_rate"] for v in again] == [r.value for r in searched.history]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +266,22 @@ def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Pat
             "has no supernet (methods build_supernet",
         ),
         ("search", ["space=mobilenet", "data=espeak", "evaluator=supernet"], "has no supernet for speech"),
-        ("search", ["space=tts", "data=espeak"], "evaluator=training: trains on images"),
+        (
+            "search",
+            ["space=mobilenet", "data=espeak"],
+            "evaluator=training: space=mobilenet builds no speech",
+        ),
+        ("search", ["space=tts", "data=digits"], "evaluator=training: space=tts builds no networks"),
+        (
+            "search",
+            [*TRAININGS, "evaluator.num_devices=40"],
+            "data.speech.batch_frames=400 on 40 processes: must be smaller",
+        ),
+        (
+            "search",
+            [*TRAININGS, "search.constraints.parameters=10"],
+            "search.constraints.parameters=10: must be at least",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_made(
@@ -226,3 +311,11 @@ def test_training_an_architecture_by_the_command(corpus: SpeechData, tmp_path: P
     assert result.epochs == 1
     found = CliRunner().invoke(app, ["status", str(tmp_path / "run")])
     assert "val_diagonal_focus_rate" in found.stdout
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 0, done.stderr
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<audio controls") == 2
+    assert f"val_diagonal_focus_rate {result.value:.4f}" in page
+    assert "tts, espeak, diagonal_focus_rate, trained alone" in page
+    table = CliRunner().invoke(app, ["report", str(tmp_path), "--format", "csv"])
+    assert f",{result.key},0," in table.stdout, table.stderr

@@ -66,9 +66,9 @@ def test_every_process_draws_the_same_path(space: MobileNet) -> None:
 
 def test_a_step_changes_its_path_alone(root: Path, tmp_path: Path, space: MobileNet) -> None:
     work = job(root, tmp_path, space)
-    before = {k: v.clone() for k, v in work.module(work.make_images()).network.state_dict().items()}
+    before = {k: v.clone() for k, v in work.module(work.data()).network.state_dict().items()}
     work.train(1)
-    after = work.module(work.make_images()).network.state_dict()
+    after = work.module(work.data()).network.state_dict()
     path = Paths(space, 0).at(0)
     for name, value in after.items():
         parts = name.split(".")
@@ -83,7 +83,7 @@ def test_training_in_parts_is_training_at_once(root: Path, tmp_path: Path, space
     whole.train(5)
     for steps in (2, 5):
         parts.train(steps)
-    a, b = (w.module(w.make_images()).network.state_dict() for w in (whole, parts))
+    a, b = (w.module(w.data()).network.state_dict() for w in (whole, parts))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert whole.step() == parts.step() == 5
 
@@ -91,7 +91,7 @@ def test_training_in_parts_is_training_at_once(root: Path, tmp_path: Path, space
 def test_statistics_are_those_of_the_batches(root: Path, tmp_path: Path, space: MobileNet) -> None:
     work = job(root, tmp_path, space)
     work.train(6)
-    images = work.make_images()
+    images = work.data()
     network = work.module(images).network
     path = space.path(space.sample(1, np.random.default_rng(5))[0])
     alone = network.standalone(path)

@@ -17,9 +17,10 @@ from seminas.runs.attempts import ATTEMPTS, read_attempts
 from seminas.runs.csv import METRICS, read_metrics
 from seminas.runs.folder import PLAN_FILE, RunFolder
 from seminas.runs.logger_ids import LOGGERS, read_logger_id
+from seminas.runs.recordings import FOLDER, INDEX, read_recordings
 from seminas.runs.records import HISTORY, REVISIONS, Record, read_history
-from seminas.runs.result_file import read_result
-from seminas.runs.results import KINDS, SearchResult
+from seminas.runs.result_file import KINDS, read_result
+from seminas.runs.results import SearchResult
 from seminas.runs.wandb_file import read_records
 from seminas.sweeps.folder import JOBS_FILE, SUBMITTED_FILE, SweepFolder
 from seminas.training.checkpoints import read_checkpoint
@@ -52,6 +53,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "metrics": (METRICS, lambda folder: list(read_metrics(folder, 10))),
     "wandb": ("run.wandb", lambda folder: list(read_records(folder / "run.wandb"))),
     "checkpoint": ("last.ckpt", lambda folder: read_checkpoint(folder / "last.ckpt")),
+    "recordings": (f"{FOLDER}/{INDEX}", read_recordings),
     "jobs": (JOBS_FILE, lambda folder: SweepFolder(folder).planned()),
     "submitted": (SUBMITTED_FILE, lambda folder: SweepFolder(folder).submitted()),
 }
@@ -71,6 +73,7 @@ def test_any_file(reader: str, tmp_path: Path, content: bytes) -> None:
     name, read = READERS[reader]
     if reader == "revisions":
         (tmp_path / HISTORY).write_text(json.dumps(RECORD) + "\n")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(content)
     try:
         read(tmp_path)

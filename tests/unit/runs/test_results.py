@@ -10,6 +10,7 @@ import pytest
 from seminas.errors import UserError
 from seminas.runs.result_file import read_result, write_result
 from seminas.runs.results import PredictorResult, Result, SearchResult, SupernetResult
+from seminas.runs.speech_results import SpeechSupernetResult
 from support import training_result
 
 COMMON: dict[str, Any] = {"space": "nasbench101", "seed": 3, "wall_s": 1.5, "config": {"seed": 3}}
@@ -44,6 +45,12 @@ RESULTS: list[Result] = [
     training_result(**COMMON),
     SupernetResult(
         **COMMON, mean_val_accuracy=0.3, measured=[{"key": "k", "architecture": [1], "val_accuracy": 0.3}]
+    ),
+    SpeechSupernetResult(
+        **COMMON,
+        metric_name="val_focus_rate",
+        mean={"val_focus_rate": 0.3},
+        measured=[{"key": "k", "architecture": [1], "values": {"val_focus_rate": 0.3}}],
     ),
 ]
 

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from seminas.commands.main import app
 from seminas.config.spaces import TTSSettings
 from seminas.errors import UserError
+from seminas.spaces.constrained import constrained
 from seminas.spaces.cost import count_parameters
+from seminas.spaces.exact import Limit, exact_costs
 from seminas.spaces.tts import TTS
 from seminas.spaces.tts.layers import KERNELS, OPERATIONS, decoder_layer, encoder_layer
 from seminas.spaces.tts.network import Supernet, TTSNetwork, build_network
@@ -160,6 +162,42 @@ def test_multiply_adds_are_those_that_pytorch_counts() -> None:
     lstm = space.macs(space.parse(" ".join(["11"] * 12)), 10, 20)
     one = space.macs(space.parse(" ".join(["11"] * 11 + ["1"])), 10, 20)
     assert lstm - one == 20 * (8 - KERNELS["1"]) * 16**2
+
+
+def test_parameters_are_those_of_the_built_networks() -> None:
+    """Every operation at every position, at two widths. The embedding of phonemes is left out."""
+    for width in (16, 64):
+        space = TTS(TTSSettings(width=width))
+        turns = [tuple((i + p) % 11 for p in range(12)) for i in range(11)]
+        stated = exact_costs(space)(turns, ["parameters"])[:, 0]
+        with torch.device("meta"):
+            built = [count_parameters(space.build_speech_network(a, 0)) for a in turns]
+        assert stated.tolist() == built
+    assert exact_costs(TTS())([TTS().parse(LOW_RESOURCE)], ["parameters"])[0, 0] == 17_093_696
+
+
+@pytest.mark.parametrize("limits", [{"parameters": 15e6}, {"parameters": 18e6, "macs": 6e9}])
+def test_a_limited_space_is_the_part_of_the_space_within_the_limits(limits: dict[str, float]) -> None:
+    space = TTS()
+    costs, most = exact_costs(space), np.array(list(limits.values()))
+    limited = constrained(
+        space, costs, {name: Limit(value, f"search.constraints.{name}") for name, value in limits.items()}
+    )
+    drawn = space.sample(4000, np.random.default_rng(0))
+    fits = (costs(drawn, list(limits)) <= most).all(axis=1)
+    share = limited.size / space.size
+    assert 0.02 < share < 0.9
+    assert abs(fits.mean() - share) < 4 * (share * (1 - share) / len(drawn)) ** 0.5
+    inside = limited.sample(200, np.random.default_rng(1))
+    assert (costs(inside, list(limits)) <= most).all()
+    # Exactly the drawn architectures within the limits belong to the space, and so do neighbours.
+    decoded = limited.decode(space.encode(drawn))
+    assert [a is not None for a in decoded] == fits.tolist()
+    near = space.neighbors(inside[0])
+    kept = [a for a, ok in zip(near, (costs(near, list(limits)) <= most).all(axis=1), strict=True) if ok]
+    assert sorted(limited.neighbors(inside[0])) == sorted(kept)
+    with pytest.raises(UserError, match=r"search.constraints.parameters=1000: must be at least 2,408,256"):
+        constrained(space, costs, {"parameters": Limit(1000, "search.constraints.parameters")})
 
 
 def test_arch_show_prints_the_costs_and_draws_the_architecture(tmp_path: Path) -> None:

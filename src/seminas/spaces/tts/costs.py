@@ -1,12 +1,15 @@
-"""Costs of speech networks: multiply-adds for given numbers of phonemes and frames."""
+"""Costs of speech networks as sums over their layers.
 
-from collections.abc import Sequence
+Multiply-adds are for given numbers of phonemes and frames. Parameters are without the embedding of phonemes.
+"""
+
 from typing import Any
 
 from seminas.spaces.capabilities import BuildsSpeechNetworks
 from seminas.spaces.cost import count_parameters
-from seminas.spaces.tts.layers import HEADS, KERNELS
-from seminas.spaces.tts.network import ENCODER_LAYERS, NUM_MELS, PRENET
+from seminas.spaces.exact import CostSum
+from seminas.spaces.tts.layers import HEADS, KERNELS, OPERATIONS
+from seminas.spaces.tts.network import ENCODER_LAYERS, NUM_MELS, POSITIONS, PRENET
 from seminas.spaces.tts.parts import EXPANSION, FEED_FORWARD_KERNEL
 
 
@@ -38,10 +41,46 @@ def attention_macs(width: int, queries: int, memory: int) -> int:
     return 2 * width**2 * (queries + memory) + 2 * width * queries * memory
 
 
-def network_macs(operations: Sequence[str], width: int, phonemes: int, frames: int) -> int:
-    """Return the multiply-adds of a network in one pass over a sentence of so many phonemes and frames."""
-    layers = (layer_macs(o, i >= ENCODER_LAYERS, width, phonemes, frames) for i, o in enumerate(operations))
-    return fixed_macs(width, frames) + sum(layers)
+def summed_macs(width: int, phonemes: int, frames: int) -> CostSum:
+    """Return the multiply-adds of the networks in one pass over a sentence of so many phonemes and frames."""
+    layers = [
+        [layer_macs(o, i >= ENCODER_LAYERS, width, phonemes, frames) for o in OPERATIONS]
+        for i in range(len(POSITIONS))
+    ]
+    return CostSum(layers, fixed_macs(width, frames))
+
+
+def layer_parameters(operation: str, in_decoder: bool, width: int) -> int:
+    """Return the trainable parameters of a layer."""
+    norm, attention = 2 * width, 4 * width**2
+    parameters = norm
+    if operation in KERNELS:
+        parameters += (
+            width**2 * KERNELS[operation] + 2 * width
+        )  # Weight normalisation has a norm for each channel.
+    elif operation in HEADS:
+        hidden = EXPANSION * width
+        parameters += attention + norm + hidden * (FEED_FORWARD_KERNEL * width + 1) + hidden * width + width
+    else:
+        directions = 1 if in_decoder else 2
+        parameters += directions * (
+            8 * width**2 + 8 * width
+        )  # Each of four gates reads two vectors, with two biases.
+        parameters += 0 if in_decoder else 2 * width**2 + width
+    return parameters + (norm + attention if in_decoder else 0)
+
+
+def summed_parameters(width: int) -> CostSum:
+    """Return the trainable parameters of the networks without the embedding of phonemes.
+
+    The embedding has ``width`` parameters for each symbol. The number of symbols belongs to the data.
+    """
+    prenet = NUM_MELS * PRENET + PRENET + PRENET**2 + PRENET + PRENET * width
+    fixed = prenet + 2 * 2 * width + width * (NUM_MELS + 1)
+    layers = [
+        [layer_parameters(o, i >= ENCODER_LAYERS, width) for o in OPERATIONS] for i in range(len(POSITIONS))
+    ]
+    return CostSum(layers, fixed)
 
 
 def described(

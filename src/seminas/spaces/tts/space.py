@@ -2,7 +2,7 @@
 
 from seminas.config.spaces import TTSSettings
 from seminas.spaces.sequence import Choices, SequenceSpace
-from seminas.spaces.tts.costs import network_macs
+from seminas.spaces.tts.costs import summed_macs, summed_parameters
 from seminas.spaces.tts.layers import HEADS, KERNELS, OPERATIONS
 from seminas.spaces.tts.network import POSITIONS, Supernet, TTSNetwork, build_network
 
@@ -20,6 +20,10 @@ class TTS(SequenceSpace):
         self.width, self.supernet_width = settings.width, settings.supernet_width
         self.phonemes, self.frames = settings.phonemes, settings.frames
         super().__init__("tts", {name: list(OPERATIONS) for name in POSITIONS})
+        self._costs = {
+            "macs": summed_macs(self.width, self.phonemes, self.frames),
+            "parameters": summed_parameters(self.width),
+        }
 
     def macs(self, architecture: Choices, phonemes: int | None = None, frames: int | None = None) -> int:
         """Return the multiply-adds of the standalone network in one pass over a sentence.
@@ -28,9 +32,8 @@ class TTS(SequenceSpace):
             architecture: Architecture of this space.
             phonemes, frames: Length of the sentence. None means the lengths of the settings.
         """
-        return network_macs(
-            self.path(architecture), self.width, phonemes or self.phonemes, frames or self.frames
-        )
+        cost = summed_macs(self.width, phonemes or self.phonemes, frames or self.frames)
+        return cost.total(architecture)
 
     def build_speech_network(
         self, architecture: Choices, num_symbols: int, dropout: float = 0.1, prenet_dropout: float = 0.5

@@ -56,7 +56,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Unusable:
-    """An utterance that cannot be used, and the reason, one of ``REASONS``."""
+    """An utterance that cannot be used, and the reason, such as ``NO_TEXT``."""
 
     name: str
     reason: str
@@ -68,7 +68,6 @@ NO_TEXT, NO_WAV, TOO_LONG, NO_PHONEMES = (
     "too long",
     "no phonemes",
 )
-REASONS = (NO_TEXT, NO_WAV, TOO_LONG, NO_PHONEMES)
 
 
 def utterances(transcripts: Sequence[Transcript], settings: SpeechSettings) -> Iterator[Utterance | Unusable]:

@@ -53,6 +53,8 @@ class SpeechData(pl.LightningDataModule):
         self.symbols = Symbols.of(self.splits["train"])
         self._spoken: dict[str, Spoken] = {}
         self.unknown = 0
+        self._train_position: FramePosition | None = None
+        self._restored_epoch = 0
         for name, split in self.splits.items():
             encoded = [self.symbols.encode(utterance.phonemes) for utterance in split]
             self.unknown += sum(len(unknown) for _, unknown in encoded)
@@ -60,10 +62,9 @@ class SpeechData(pl.LightningDataModule):
                 [torch.tensor(known) for known, _ in encoded], [utterance.mel for utterance in split]
             )
 
-    @property
-    def num_skipped(self) -> int:
-        """Number of utterances that cannot be used."""
-        return sum(self.skipped.values())
+    def seeded(self, seed: int) -> "SpeechData":
+        """Return the same utterances for a training with another seed."""
+        return SpeechData(self.splits, self.settings, self.skipped, seed)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -88,10 +89,20 @@ class SpeechData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches of this process. After a restart they continue at the checkpoint's position."""
         self.check_batches(self._rank_and_number()[1])
-        position = self._position()
-        # Lightning restores a loader's position only in the middle of an epoch.
-        position.epoch = 0 if self.trainer is None else self.trainer.current_epoch
+        self._train_position = position = self._position()
+        # Lightning restores a loader's position only in the middle of an epoch. At the end of an epoch, its own number
+        # of finished epochs is one less.
+        current = 0 if self.trainer is None else self.trainer.current_epoch
+        position.epoch = max(current, self._restored_epoch)
         return TrainLoader(self._spoken["train"], position, batch_sampler=position, collate_fn=collated)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of finished epochs for a checkpoint."""
+        return {"epoch": 0 if self._train_position is None else self._train_position.epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the number of finished epochs. Lightning calls this before it asks for the training batches."""
+        self._restored_epoch = int(state_dict["epoch"])
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return this process's share of the validation utterances, in order."""

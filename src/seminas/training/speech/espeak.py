@@ -65,8 +65,17 @@ def check_voice(voice: str, key: str) -> None:
     """
     library, _ = _library()
     with _lock:
-        if library.espeak_SetVoiceByName(voice.encode()):
-            raise UserError(f"{key}={voice}: must be a voice of espeak-ng, such as en-us or en-us+f3")
+        _set_voice(library, voice, key)
+
+
+def _set_voice(library: Any, voice: str, key: str) -> None:
+    """Choose the voice of the next texts. The caller holds the lock.
+
+    Raises:
+        UserError: There is no such voice.
+    """
+    if library.espeak_SetVoiceByName(voice.encode()):
+        raise UserError(f"{key}={voice}: must be a voice of espeak-ng, such as en-us or en-us+f3")
 
 
 def phonemes(text: str, language: str) -> list[str]:
@@ -75,13 +84,12 @@ def phonemes(text: str, language: str) -> list[str]:
     Raises:
         UserError: There is no such language, or no espeak-ng.
     """
-    check_voice(language, "data.speech.language")
-    if not any(character.isalnum() for character in text):
-        return []  # espeak-ng would speak the names of the punctuation marks.
     library, _ = _library()
     found: list[str] = []
     with _lock:
-        library.espeak_SetVoiceByName(language.encode())
+        _set_voice(library, language, "data.speech.language")
+        if not any(character.isalnum() for character in text):
+            return []  # espeak-ng would speak the names of the punctuation marks.
         rest = ctypes.pointer(ctypes.c_char_p(text.encode()))
         while rest.contents.value is not None:
             clause = library.espeak_TextToPhonemes(rest, _UTF8, _IPA | ord(_SEPARATOR) << 8) or b""
@@ -104,7 +112,6 @@ def speak(text: str, voice: str, speed: int) -> tuple[NDArray[np.float32], int]:
     Raises:
         UserError: There is no such voice, or no espeak-ng.
     """
-    check_voice(voice, "data.speech.voices")
     library, rate = _library()
     pieces: list[NDArray[np.int16]] = []
 
@@ -116,8 +123,8 @@ def speak(text: str, voice: str, speed: int) -> tuple[NDArray[np.float32], int]:
     callback = _Callback(collect)
     data = text.encode()
     with _lock:
+        _set_voice(library, voice, "data.speech.voices")
         library.espeak_SetSynthCallback(callback)
-        library.espeak_SetVoiceByName(voice.encode())
         library.espeak_SetParameter(_RATE, speed, 0)
         library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 0, 0, _UTF8, None, None)
         library.espeak_Synchronize()

@@ -1,5 +1,6 @@
 """Mel frames of a recording, and a recording of mel frames (Griffin and Lim, 1984)."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from seminas.config.speech import SpeechSettings
 from seminas.errors import UserError, first_line
 from seminas.spaces.tts.network import NUM_MELS
+from seminas.storage.files import write_file
 
 FLOOR = 1e-5
 """Smallest magnitude before the logarithm."""
@@ -117,10 +119,10 @@ class MelFrames:
         Raises:
             UserError: The file cannot be written.
         """
-        from io import BytesIO
+        write_file(path, self.encoded(samples, "WAV"))
 
-        from seminas.storage.files import write_file
-
+    def encoded(self, samples: NDArray[np.float32], kind: str) -> bytes:
+        """Return samples as a file of 16 bits. ``kind`` is the format, ``WAV`` or ``FLAC``."""
         data = BytesIO()
-        self._soundfile.write(data, samples, self._settings.sample_rate, "PCM_16", format="WAV")
-        write_file(path, data.getvalue())
+        self._soundfile.write(data, samples, self._settings.sample_rate, "PCM_16", format=kind)
+        return data.getvalue()

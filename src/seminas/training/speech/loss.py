@@ -19,12 +19,10 @@ class Losses(NamedTuple):
     Attributes:
         mel: Mean squared error of the frames that exist.
         stop: Cross-entropy of the stop logits of these frames.
-        guide: Mean attention far from the diagonal, weighted by the distance.
     """
 
     mel: Tensor
     stop: Tensor
-    guide: Tensor
 
 
 def losses(spoken: Spoken, batch: Batch, stop_weight: float) -> Losses:
@@ -35,24 +33,31 @@ def losses(spoken: Spoken, batch: Batch, stop_weight: float) -> Losses:
         batch: True frames.
         stop_weight: Weight of a last frame in the loss of the stop logits.
     """
-    frames = torch.arange(batch.mel.shape[1], device=batch.mel.device)
-    mask = frames < batch.mel_lengths[:, None]
+    frames, mask = _frames(batch)
     number = mask.sum()
     error = (spoken.mel - batch.mel).square().mean(dim=2)
     last = (frames == batch.mel_lengths[:, None] - 1).to(spoken.stop)
     stop = functional.binary_cross_entropy_with_logits(
         spoken.stop, last, reduction="none", pos_weight=spoken.stop.new_tensor(stop_weight)
     )
-    return Losses(
-        (error * mask).sum() / number, (stop * mask).sum() / number, _guide(spoken, batch, mask) / number
-    )
+    return Losses((error * mask).sum() / number, (stop * mask).sum() / number)
 
 
-def _guide(spoken: Spoken, batch: Batch, mask: Tensor) -> Tensor:
-    """Return the sum over the frames of attention times a penalty. It is the mean of the first heads."""
+def guide(spoken: Spoken, batch: Batch) -> Tensor:
+    """Return the mean attention far from the diagonal, weighted by the distance, a scalar (Tachibana et al.).
+
+    The attention is the mean of the first heads of all layers.
+    """
+    _, mask = _frames(batch)
     t, s = batch.mel.shape[1], batch.phonemes.shape[1]
     frame = torch.arange(t, device=batch.mel.device)[None, :, None] / batch.mel_lengths[:, None, None]
     phoneme = torch.arange(s, device=batch.mel.device)[None, None, :] / batch.lengths[:, None, None]
     penalty = 1 - torch.exp(-((frame - phoneme) ** 2) / (2 * GUIDE_WIDTH**2))
     weights = torch.stack([layer[:, 0] for layer in spoken.attention]).mean(dim=0)
-    return (weights * penalty * mask[:, :, None]).sum()
+    return (weights * penalty * mask[:, :, None]).sum() / mask.sum()
+
+
+def _frames(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the indices of the frames ``[t]``, and whether each frame exists, ``[n, t]``."""
+    frames = torch.arange(batch.mel.shape[1], device=batch.mel.device)
+    return frames, frames < batch.mel_lengths[:, None]

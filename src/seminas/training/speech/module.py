@@ -15,7 +15,7 @@ from seminas.training.devices import keep_compiled
 from seminas.training.optimiser import adam
 from seminas.training.paths import Paths, average
 from seminas.training.speech.batches import Batch
-from seminas.training.speech.loss import losses
+from seminas.training.speech.loss import guide, losses
 from seminas.training.speech.rates import RATES, rates_of
 
 LONGEST = 1.5
@@ -88,8 +88,11 @@ class SpeechModule(pl.LightningModule):
         """Return the loss of a batch."""
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(derived_seed(self.seed, "step", number, self.global_rank))
-        found = losses(self.predicted(batch, number), batch, self.settings.stop_weight)
-        loss = found.mel + found.stop + self.settings.guided_attention * found.guide
+        spoken = self.predicted(batch, number)
+        found = losses(spoken, batch, self.settings.stop_weight)
+        loss = found.mel + found.stop
+        if self.settings.guided_attention:
+            loss = loss + self.settings.guided_attention * guide(spoken, batch)
         logged = {"train_loss": loss, "train_mel_loss": found.mel, "train_stop_loss": found.stop}
         self.log_dict(logged, on_step=True, on_epoch=False)
         return loss

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from seminas.runs.metric import FRACTION, Metric
 from seminas.spaces.tts.network import Spoken
 
 BAND_SHARE, BAND_FRAMES = 5, 50
@@ -43,6 +44,17 @@ RATES = {
     "phoneme_coverage": phoneme_coverage,
 }
 """Measures by name."""
+MEL_LOSS = Metric("val_mel_loss", "minimize")
+
+
+def objective_metric(objective: str) -> Metric:
+    """Return the metric of the validation utterances that a search maximizes."""
+    return Metric(f"val_{objective}", "maximize", FRACTION)
+
+
+def further_metrics(objective: str) -> list[Metric]:
+    """Return the further metrics of the validation utterances: the other rates, and the loss of the frames."""
+    return [*(objective_metric(name) for name in RATES if name != objective), MEL_LOSS]
 
 
 def most_diagonal(attention: Sequence[Tensor]) -> Tensor:

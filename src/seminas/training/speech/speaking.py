@@ -11,12 +11,9 @@ import sys
 from seminas.errors import UserError
 from seminas.training.speech.espeak import fix_seed, speak
 
-REFUSED = 2
-"""Exit status after an error of the user, whose message is the last line of the standard error output."""
-
 
 def main() -> int:
-    """Speak the sentences, and return the exit status."""
+    """Speak the sentences, and return the exit status: 2 after an error, whose message is the last line of stderr."""
     import soundfile
 
     try:
@@ -26,7 +23,7 @@ def main() -> int:
             soundfile.write(path, samples, rate, "PCM_16")
     except (UserError, RuntimeError) as error:
         print(error, file=sys.stderr)
-        return REFUSED
+        return 2
     return 0
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from seminas.runs.results import SpeechResult
-from seminas.storage.files import write_json
+from seminas.runs.recordings import write_recordings
+from seminas.runs.speech_results import SpeechResult
 from seminas.training.export import export_weights
 from seminas.training.speech.data import SpeechData, make_speech
+from seminas.training.speech.description import Description
 from seminas.training.speech.module import MEASURES, SpeechModule
+from seminas.training.speech.recordings import recordings_of
 from seminas.training.standalone import StandaloneJob
 
 
@@ -47,12 +49,17 @@ class SpeechJob(StandaloneJob):
         """See the base class."""
         return SpeechModule(network, data.settings, self.recipe, self.seed)
 
+    def record(self, network: Any, data: SpeechData) -> None:
+        """See the base class. Write recordings of validation sentences."""
+        key, architecture = self.space.key(self.architecture), self.space.to_json(self.architecture)
+        write_recordings(self.folder, recordings_of(network.eval(), data, key, architecture))
+
     def finish(
         self, trainer: pl.Trainer, network: Any, data: SpeechData, measured: Mapping[str, float]
     ) -> SpeechResult:
         """See the base class. ``network.json`` has all that speaking needs, and the weights are beside it."""
-        lengths = {"phonemes": [len(u.phonemes) for u in data.splits["train"]]}
-        lengths["frames"] = [len(u.mel) for u in data.splits["train"]]
+        train = data.splits["train"]
+        lengths = {"phonemes": [len(u.phonemes) for u in train], "frames": [len(u.mel) for u in train]}
         mean = {name: round(sum(numbers) / len(numbers)) for name, numbers in lengths.items()}
         result = SpeechResult(
             **self.about(trainer, network),
@@ -63,22 +70,21 @@ class SpeechJob(StandaloneJob):
             unknown_phonemes=data.unknown,
             macs=self.space.macs(self.architecture, **mean),  # type: ignore[attr-defined]
         )
-        description = {
-            "space": result.space,
-            "architecture": result.architecture,
-            "key": result.key,
-            "parameters": result.parameters,
-            "macs": result.macs,
-            "space_config": self.config["space"],
-            "networks": self.recipe.networks,
-            "symbols": list(data.symbols.names),
-            "speech": self.config["data"]["speech"],
-            "frames_per_phoneme": max(
+        Description(
+            space=result.space,
+            architecture=result.architecture,
+            key=result.key,
+            parameters=result.parameters,
+            macs=result.macs,
+            space_config=self.config["space"],
+            networks=self.recipe.networks,
+            symbols=list(data.symbols.names),
+            speech=self.config["data"]["speech"],
+            frames_per_phoneme=max(
                 f / p for f, p in zip(lengths["frames"], lengths["phonemes"], strict=True)
             ),
-            "val": result.val,
-            "test": result.test,
-        }
-        write_json(self.folder / "network.json", description, indent=2)
+            val=result.val,
+            test=result.test,
+        ).write(self.folder)
         export_weights(self.folder, network.cpu())
         return result

@@ -1,7 +1,7 @@
 """Speaking with a trained network: the files of a run folder, text to frames, and measures of intelligibility."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,9 @@ from seminas.config.speech import SpeechSettings
 from seminas.errors import UserError, first_line
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsSpeechNetworks, require
-from seminas.storage.files import parse_json
-from seminas.storage.typed import typed
 from seminas.training.data.loading import derived_seed
 from seminas.training.speech.cached import Symbols
+from seminas.training.speech.description import FILE, WEIGHTS, Description
 from seminas.training.speech.features import MelFrames
 from seminas.training.speech.rates import most_diagonal, rates_in
 
@@ -27,27 +26,6 @@ Vocoder = Callable[[Tensor], NDArray[np.float32]]
 """Function from frames ``[t, NUM_MELS]`` to samples from -1 to 1 at the corpus' sample rate."""
 LONGEST = 1.5
 """Most frames of a text: its phonemes times the most frames per phoneme in training, times this factor."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """The parts of ``network.json`` that speaking needs. ``SpeechJob.finish`` writes them.
-
-    Attributes:
-        architecture: Architecture in the JSON form of its space.
-        space_config: Section ``space`` of the config.
-        networks: ``recipe.networks`` of the config.
-        symbols: Phonemes that the network knows.
-        speech: Section ``data.speech`` of the config.
-        frames_per_phoneme: Most frames per phoneme of a training utterance.
-    """
-
-    architecture: Any
-    space_config: dict[str, Any]
-    networks: dict[str, Any]
-    symbols: list[str]
-    speech: dict[str, Any]
-    frames_per_phoneme: float
 
 
 class Said(NamedTuple):
@@ -84,17 +62,8 @@ class Voice:
         Raises:
             UserError: The folder has no trained text-to-speech network, its files are damaged, or a library is missing.
         """
-        path = folder / "network.json"
-        try:
-            values = parse_json(path.read_bytes())
-            known = {f.name for f in fields(Description)}
-            about: Description = typed({k: v for k, v in values.items() if k in known}, Description)
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{folder}: has no trained network; it needs a finished run of seminas-train"
-            ) from error
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise UserError(f"{path}: describes no text-to-speech network ({first_line(error)})") from error
+        about = Description.read(folder)
+        path = folder / FILE
         names = {f.name for f in fields(SpeechSettings)}
         self.settings: SpeechSettings = made(
             SpeechSettings, {k: v for k, v in about.speech.items() if k in names}, f"{path}: speech"
@@ -108,7 +77,7 @@ class Voice:
             self.network: Any = space.build_speech_network(
                 space.from_json(about.architecture), len(self.symbols), **about.networks.get(space.name, {})
             )
-            self.network.load_state_dict(_weights(folder / "network.safetensors"))
+            self.network.load_state_dict(_weights(folder / WEIGHTS))
         except (RuntimeError, ValueError, TypeError, LookupError) as error:
             raise UserError(
                 f"{folder}: its network and its weights do not fit ({first_line(error)})"
@@ -123,15 +92,32 @@ class Voice:
         """
         known, unknown = self.symbols.of_text(text, self.settings.language, self.settings.max_phonemes)
         most = min(self.settings.max_frames, max(2, round(self._most * len(known))))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(0, text))
-            spoken = self.network.decode(
-                torch.tensor([known]), torch.tensor([len(known)]), torch.tensor([most])
-            )
-        attention = most_diagonal([layer[0] for layer in spoken.attention])
-        names = [self.symbols.names[i - 1] for i in known]
-        rates = rates_in(attention)
-        return Said(spoken.mel[0], attention, names, unknown, rates, bool(spoken.stop[0, -1] > 0))
+        speech = said(self.network, known, self.symbols, most, derived_seed(0, text))
+        return speech._replace(unknown=unknown)
+
+
+def said(network: Any, known: Sequence[int], symbols: Symbols, most: int, seed: int) -> Said:
+    """Return what a network speaks, on the CPU. The same seed gives the same frames.
+
+    Args:
+        network: Network in evaluation mode.
+        known: Indices of the phonemes.
+        symbols: Names of the phonemes.
+        most: Largest number of frames.
+        seed: Seed of the pre-net's dropout.
+    """
+    device = next(network.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        spoken = network.decode(
+            torch.tensor([list(known)], device=device),
+            torch.tensor([len(known)], device=device),
+            torch.tensor([most], device=device),
+        )
+    attention = most_diagonal([layer[0].float().cpu() for layer in spoken.attention])
+    names = [symbols.names[i - 1] for i in known]
+    stopped = bool(spoken.stop[0, -1] > 0)
+    return Said(spoken.mel[0].float().cpu(), attention, names, [], rates_in(attention), stopped)
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
