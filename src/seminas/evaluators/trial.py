@@ -238,6 +238,8 @@ class Trial:
                 callbacks=callbacks if checkpoints is None else [*callbacks, checkpoints],
                 plugins=[SafeCheckpoints()],
             )
+            if self._num_devices > 1:
+                data.trainer = trainer  # It says which part of the data belongs to this rank.
             start = None if checkpoints is None else checkpoints.start_from()
             if of_rung is not None and of_rung.finished and start is not None:
                 module.load_state_dict(read_checkpoint(start)["state_dict"])

@@ -195,12 +195,12 @@ def test_a_killed_training_continues_from_its_checkpoint(
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_training_on_two_devices_gives_an_accuracy_and_leaves_no_process(space: NASBench101) -> None:
-    cell, recipe = chain(space, 2), replace(RECIPE, epochs=2)
+    cell, recipe = chain(space, 2), replace(RECIPE, epochs=6)
     evaluator = digits_evaluator(space, recipe, num_workers=1, num_devices=2)
     try:
         ((_, first),) = evaluator.evaluate([cell])
         ((_, second),) = evaluator.evaluate([cell])
     finally:
         evaluator.close()
-    assert first.error is None and first.val_accuracy is not None and 0.2 < first.val_accuracy < 1
+    assert first.error is None and first.val_accuracy is not None and 0.3 < first.val_accuracy < 1
     assert first.val_accuracy == second.val_accuracy
