@@ -8,7 +8,6 @@ from typing import Generic
 import numpy as np
 
 from seminas.errors import UserError
-from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
 from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.proposal import Proposal as Proposal
@@ -84,9 +83,10 @@ class Strategy(ABC, Generic[A]):
             UserError: The strategy takes one objective.
         """
         if not self.takes_objectives:
-            names = ", ".join(goals.objectives.names)
             takes = "random, evolution, gaussian_process, seminas, seminas_evolution and nao take several"
-            raise UserError(f"{KEY}=[{names}]: strategy {type(self).__name__} takes one objective; {takes}")
+            raise UserError(
+                f"{goals.objectives}: strategy {type(self).__name__} takes one objective; {takes}"
+            )
         self.goals = goals
 
     @property

@@ -8,7 +8,6 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
 from seminas.controller.fitted import Controller
 from seminas.errors import UserError
-from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
@@ -57,8 +56,8 @@ class SemiNASEvolution(ControllerStrategy[A]):
         if len(goals.objectives.measured) > 1:
             measured = ", ".join(metric.name for metric in goals.objectives.measured)
             raise UserError(
-                f"{KEY}: strategy SemiNASEvolution takes one measured objective, and {measured} are measured; "
-                "gaussian_process and seminas take several"
+                f"{goals.objectives.key}: strategy SemiNASEvolution takes one measured objective, and {measured} are "
+                "measured; gaussian_process and seminas take several"
             )
 
     def _best_children(self, controller: Controller[A], children: list[A]) -> list[A]:
