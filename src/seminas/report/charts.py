@@ -109,9 +109,7 @@ def ablation(shown: Ablation, gallery: Gallery) -> Chart:
     """Return a chart of the final value over a swept key. A point shows the best architecture of its runs."""
     data = []
     for i, (curve, settings) in enumerate(zip(shown.curves, shown.settings, strict=True)):
-        best = [
-            max(s.runs.values(), key=lambda run: run.metric.score(run.result.best_value)) for s in settings
-        ]
+        best = [max(s.runs.values(), key=lambda run: run.metric.score(run.best[1])) for s in settings]
         bars = {"type": "data", "array": rounded(curve.error), "thickness": 1}
         data.append(
             _named(i, curve.label, curve.x, curve.mean)

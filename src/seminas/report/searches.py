@@ -10,6 +10,7 @@ from seminas.loop.drawing import draw_architecture
 from seminas.loop.figures import predictions
 from seminas.report import charts, curves, plots
 from seminas.report.curves import Panel
+from seminas.report.feasible import feasible_tables, left_out
 from seminas.report.front_section import front_part
 from seminas.report.further import Further
 from seminas.report.gallery import Gallery
@@ -72,7 +73,12 @@ def _notes(metric: Metric) -> tuple[str, ...]:
 
 
 def search_section(
-    problem: str, settings: Sequence[Setting], baseline: str | None, *, figures: bool = True
+    problem: str,
+    settings: Sequence[Setting],
+    baseline: str | None,
+    *,
+    figures: bool = True,
+    infeasible: Sequence[Run] = (),
 ) -> Section:
     """Return the section for the settings of one problem.
 
@@ -81,6 +87,7 @@ def search_section(
         settings: Settings of the problem.
         baseline: Setting or strategy for the paired test, see ``statistics.table``.
         figures: Whether to draw figures.
+        infeasible: Runs of the problem without an evaluation within the limits of measured metrics.
 
     Raises:
         UserError: The baseline does not exist, or the space cannot be built.
@@ -93,7 +100,7 @@ def search_section(
     further = Further.of(ordered)
     drawn: list[Illustration] = []
     architectures: Sequence[Mapping[str, Any]] = ()
-    notes = [*_notes(metric), *fronts.notes]
+    notes = [*_notes(metric), *fronts.notes, *left_out(infeasible)]
     if figures:
         drawn = [*fronts.figures, *_figures(ordered, gallery)]
         architectures = gallery.entries(None)
@@ -116,7 +123,7 @@ def search_section(
         plain,
         drawn,
         notes,
-        [*([further.table(ordered)] if further.metrics else []), *fronts.tables],
+        [*feasible_tables(ordered), *([further.table(ordered)] if further.metrics else []), *fronts.tables],
         architectures,
     )
 
@@ -205,15 +212,15 @@ def _drawings(settings: Sequence[Setting], space: SearchSpace) -> list[Illustrat
     best: dict[str, Run] = {}
     runs = [run for s in settings for run in s.runs.values()]
     metric = settings[0].metric
-    for run in sorted(runs, key=lambda r: -metric.score(r.result.best_value)):
-        best.setdefault(run.result.best_key, run)
+    for run in sorted(runs, key=lambda r: -metric.score(r.best[1])):
+        best.setdefault(run.best[0], run)
     caption = (
         "The architectures that were evaluated, in two principal components of the architectures' features."
     )
     figures = [Illustration("evaluated", caption, plots.evaluated(space, settings))]
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
         drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
-        caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.result.best_value)}"
+        caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.best[1])}"
         if run.result.test_value is not None:
             caption += f", test {metric.text(run.result.test_value)}"
         figures.append(Illustration(f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))

@@ -189,8 +189,11 @@ def _require_libraries(source: str) -> None:
 
 
 def front_of(objectives: Objectives, records: Sequence[Record]) -> tuple[list[Record], NDArray[np.float64]]:
-    """Return the records that no other one dominates, in order, and their scores ``[m, k]``."""
-    done, scores = scored(objectives, records)
+    """Return the records that no other one dominates, in order, and their scores ``[m, k]``.
+
+    Evaluations beyond limits of measured metrics are no results.
+    """
+    done, scores = scored(objectives, [record for record in records if record.final is not None])
     kept = nondominated(scores)
     return [record for record, keep in zip(done, kept, strict=True) if keep], scores[kept]
 
