@@ -41,7 +41,7 @@ def search_result(
         evaluator: Evaluator that gives the test values.
         timing: Time of all attempts.
         num_workers: Number of evaluations that ran at the same time.
-        ended_by: What ended the search.
+        ended_by: What ended the search, see ``SearchResult.ended_by``.
         candidates: Space of the candidates, if constraints exclude some that the evaluator can measure.
         proxies_s: Duration of the computation of zero-cost proxies, in seconds.
         measured_limits: Limits of measured metrics. The best architecture that there is within them is not known.

@@ -16,7 +16,7 @@ from seminas.config.evaluators import SimulatedSettings
 from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
-from seminas.report.objectives import first_front
+from seminas.report.objectives import Member, first_front, front_of_result
 from seminas.report.problems import keys_that_tell, problem_of, telling, with_one_key
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
@@ -63,6 +63,11 @@ class Run:
         """Key and value of the best architecture. Runs without a feasible evaluation are not compared."""
         assert self.result.best_key is not None and self.result.best_value is not None
         return self.result.best_key, self.result.best_value
+
+    @cached_property
+    def front(self) -> list[Member]:
+        """Pareto front of a search with several objectives, in the order of the history."""
+        return front_of_result(self.result)
 
     @cached_property
     def best_val(self) -> NDArray[np.float64]:

@@ -103,12 +103,12 @@ def search_section(
     notes = [*_notes(metric), *fronts.notes, *left_out(infeasible)]
     if figures:
         drawn = [*fronts.figures, *_figures(ordered, gallery)]
-        architectures = gallery.entries(None)
         try:
             space = _space(ordered)
             drawn += _drawings(ordered, space)
             architectures = gallery.entries(space)
         except (UserError, ValueError) as error:
+            architectures = gallery.entries(None)
             log.warning("%s: its architectures are not drawn", error)
             notes.append(f"The architectures are not drawn, because their space cannot be made ({error}).")
     plain = [

@@ -120,7 +120,6 @@ class FrontImprovement(Improvement[A]):
 def gains_of_predictions(
     goals: Goals[A],
     labeled: Mapping[A, float],
-    further: Mapping[A, Mapping[str, float]],
     num_first: int,
     architectures: Sequence[A],
     predicted: Floats,
@@ -130,12 +129,11 @@ def gains_of_predictions(
     Args:
         goals: The objectives, of which the evaluator's metric is the only measured one.
         labeled: Score of each labeled architecture in this metric.
-        further: Values of further metrics of each labeled architecture by name.
         num_first: Number of labeled architectures of the first round, which come first.
         architectures: The architectures.
         predicted: Scores that E models predict for them, ``[E, n]``.
     """
-    scores = goals.scores(list(labeled), list(labeled.values()), further)
+    scores = goals.scores(list(labeled), list(labeled.values()), {})
     reference, front = goals.objectives.reference(scores[:num_first]), scores[nondominated(scores)]
     costs = [exactly(cost) for cost in goals.exact(architectures).T]
     names = goals.objectives.names

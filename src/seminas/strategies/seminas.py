@@ -17,7 +17,6 @@ from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
 from seminas.strategies.fitted import check_transfer
-from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.improver import Improver
 
@@ -141,14 +140,7 @@ class SemiNAS(ControllerStrategy[A]):
         rows = choice.rows_of(made)
         orders = np.argsort(-scores, axis=1, kind="stable")
         if self.goals is not None:
-            gains = gains_of_predictions(
-                self.goals,
-                fit.labeled,
-                self.further,
-                sum(a in fit.labeled for a in self.first_round),
-                candidates,
-                np.stack([fit.controller.targets.accuracies(s) for s in scores]),
-            )
+            gains = self.gains(self.goals, fit.labeled, fit.controller, candidates, scores)
             orders = np.argsort(-gains, axis=1, kind="stable")
             rows = sorted(rows, key=lambda row: -gains[:, row].mean())
         of_gradient = choice.take(n - round(self.settings.favorites * n), rows, taken, kinds)

@@ -13,7 +13,6 @@ from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
 from seminas.strategies.fitted import check_transfer
-from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals
 
 
@@ -65,14 +64,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
         if self.goals is None or not children:
             return ranked(controller, children)
         scores = controller.scores(children)
-        gains = gains_of_predictions(
-            self.goals,
-            self.labeled,
-            self.further,
-            sum(a in self.labeled for a in self.first_round),
-            children,
-            np.stack([controller.targets.accuracies(s) for s in scores]),
-        ).mean(axis=0)
+        gains = self.gains(self.goals, self.labeled, controller, children, scores).mean(axis=0)
         return [children[i] for i in np.argsort(-gains, kind="stable")]
 
     def round_ended(self, architectures: Sequence[A]) -> None:
