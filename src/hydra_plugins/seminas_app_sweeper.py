@@ -25,7 +25,9 @@ class SeminasSweeperConf:
 
     _target_: str = "hydra_plugins.seminas_app_sweeper.SeminasSweeper"
     strategy: Any = "seminas"
+    settings: Any = None
     direction: Any = "maximize"
+    objectives: Any = None
     seed: Any = 0
     max_queries: Any = 50
     n_jobs: Any = 1
@@ -56,7 +58,7 @@ class SeminasSweeper(Sweeper):
         If the user can correct an error, print one line and exit with status 2. Hydra would print a traceback.
 
         Returns:
-            The best value that the app returned, or None.
+            The best value that the app returned, or None. With several objectives, the values on the front.
         """
         from seminas.commands.job import fail
         from seminas.errors import UserError
@@ -70,7 +72,7 @@ class SeminasSweeper(Sweeper):
             print(f"interrupted: the same command with hydra.sweep.dir={folder} goes on", file=sys.stderr)
             sys.exit(130)
 
-    def _run(self, arguments: list[str]) -> float | None:
+    def _run(self, arguments: list[str]) -> float | list[list[float]] | None:
         import numpy as np
 
         from hydra_plugins.seminas_launchers import outlasting
@@ -95,8 +97,7 @@ class SeminasSweeper(Sweeper):
             config=self.config,
         )
         jobs = AppJobs(outlasting(launcher), sweep.outcomes, self._compose)
-        best = sweep.run(jobs.launch, OmegaConf.to_yaml(self.config))
-        return None if best is None else best.value
+        return sweep.run(jobs.launch, OmegaConf.to_yaml(self.config))
 
     def _compose(self, job: Sequence[str]) -> None:
         """Compose the config of a job, which raises an error if its overrides do not fit the app."""

@@ -19,6 +19,8 @@ from seminas.errors import UserError  # noqa: E402
 from seminas.integrations.optuna import SemiNASSampler  # noqa: E402
 from seminas.integrations.optuna.grids import Grid  # noqa: E402
 from seminas.integrations.optuna.parameters import decomposed  # noqa: E402
+from seminas.runs.objectives import hypervolume  # noqa: E402
+from seminas.spaces.sequence import SequenceSpace  # noqa: E402
 
 GP = "gaussian_process"
 
@@ -264,6 +266,9 @@ def test_a_grid_has_the_values_of_its_distribution(suggest: Callable[[Any], Any]
         ({"strategy": 3}, "strategy=3: must be the name of a strategy"),
         ({"seed": -1}, "seed=-1: must be a whole number"),
         ({"seed": 2**32}, "seed=4294967296: must be below 2**32"),
+        ({"settings": {"pol": 3}}, "settings.pol: is unknown; did you mean settings.pool?"),
+        ({"settings": {"pool": -1}}, "settings.pool=-1: must be at least 0"),
+        ({"settings": 3}, "settings=3: must be a mapping from settings"),
         ({"n_startup_trials": 0}, "n_startup_trials=0: must be a whole number, at least 1"),
     ],
 )
@@ -273,10 +278,74 @@ def test_a_wrong_argument_is_one_line(arguments: dict[str, Any], message: str) -
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
 
 
-def test_several_objectives_are_one_line() -> None:
-    study = study_of(directions=["minimize", "maximize"])
-    with pytest.raises(UserError, match="^SemiNASSampler: is for one objective, and this study has 2"):
-        study.optimize(lambda trial: (trial.suggest_int("a", 0, 9), 1), n_trials=1)
+def trade_off(trial: Any) -> tuple[float, float]:
+    """Two values of which the sum is at least 20. It is 20 on the diagonal of the square of x and y."""
+    x, y = (trial.suggest_int(name, 0, 20) for name in "xy")
+    far = (x - y) ** 2
+    return float(x + far), float(20 - x + far)
+
+
+def volume(study: Any) -> float:
+    scores = np.array([[-v for v in trial.values] for trial in study.trials])
+    return hypervolume(scores, np.array([-60.0, -60.0]))
+
+
+@pytest.mark.parametrize("strategy", [GP, pytest.param("seminas", marks=pytest.mark.long)])
+def test_several_objectives_have_a_larger_front_than_random_sampling(strategy: str) -> None:
+    study = study_of(strategy, directions=["minimize", "minimize"])
+    random = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.RandomSampler(seed=0))
+    for of_sampler in (study, random):
+        of_sampler.optimize(trade_off, n_trials=25)
+    assert distinct(study) == 25 and volume(study) > volume(random)
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random"])
+def test_strategies_without_a_model_take_several_objectives(strategy: str) -> None:
+    study = study_of(strategy, directions=["minimize", "maximize"])
+    study.optimize(trade_off, n_trials=15)
+    assert distinct(study) == 15
+
+
+def test_the_direction_of_each_objective_counts() -> None:
+    found = []
+    for signs in ((1, 1), (1, -1), (-1, -1)):
+        study = study_of(directions=["minimize" if sign > 0 else "maximize" for sign in signs])
+        study.optimize(lambda t, s=signs: [a * v for a, v in zip(s, trade_off(t), strict=True)], n_trials=14)
+        found.append(params(study))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_study_of_several_objectives_goes_on_with_failed_and_added_trials() -> None:
+    def objective(trial: Any) -> tuple[float, float]:
+        values = trade_off(trial)
+        if trial.params["x"] % 5 == 4:
+            raise MemoryError
+        return values if trial.params["x"] % 5 else (math.inf, 0.0)
+
+    create, between = optuna.trial.create_trial, optuna.distributions.IntUniformDistribution(0, 20)
+    added = create(params={"x": 3, "y": 3}, distributions=dict.fromkeys("xy", between), values=[3.0, 17.0])
+    found = []
+    for parts in ((16,), (4, 7, 5)):
+        study = study_of(seed=3, directions=["minimize", "minimize"])
+        study.add_trial(added)
+        for trials in parts:
+            study.sampler = SemiNASSampler(GP, seed=3)
+            study.optimize(objective, n_trials=trials, catch=(MemoryError,))
+        found.append(params(study))
+    assert found[0] == found[1] and len(found[0]) == 17
+
+
+def test_settings_reach_the_strategy() -> None:
+    made = SemiNASSampler("evolution", seed=0, settings={"population_size": 4})._make_strategy
+    strategy = made(SequenceSpace("any", {"a": [0, 1, 2]}))
+    assert (strategy.settings.population_size, strategy.settings.tournament_size) == (4, 3)
+
+
+def test_a_strategy_of_one_objective_says_so_before_the_first_trial() -> None:
+    study = study_of("bananas", directions=["minimize", "maximize"])
+    line = r"^SemiNASSampler: objectives=\[value_0, value_1\]: strategy Bananas takes one objective"
+    with pytest.raises(UserError, match=line):
+        study.optimize(lambda trial: pytest.fail("a trial has begun"), n_trials=1)
 
 
 def test_without_optuna_the_import_says_what_to_install() -> None:

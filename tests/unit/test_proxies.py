@@ -257,3 +257,17 @@ def test_default_skeletons_are_small() -> None:
     networks = ProxyNetworkSettings().networks
     assert networks["nasbench201"]["channels"] == 8
     assert networks["nasbench101"]["cells_per_stack"] == 1
+
+
+def test_synflow_of_a_deep_network_is_finite() -> None:
+    layers = [nn.Linear(64, 64, bias=False) for _ in range(60)]
+    for layer in layers:
+        nn.init.constant_(layer.weight, 1.0)
+    deep = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 64, bias=False), *layers)
+    nn.init.constant_(deep[1].weight, 1.0)
+    before = [weights.clone() for weights in deep.parameters()]
+    value = measured(deep, torch.zeros(2, 3, 16, 16), ["synflow"])["synflow"]
+    # All paths have the product 1, so R is their number, and each of the 61 layers adds R.
+    assert value == pytest.approx(np.log(61) + np.log(768) + 61 * np.log(64))
+    assert all(torch.equal(a, b) for a, b in zip(before, deep.parameters(), strict=True))
+    assert next(deep.parameters()).dtype == torch.float32

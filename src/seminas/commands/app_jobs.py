@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seminas.config.messages import one_line
 from seminas.errors import UserError
 from seminas.execution.processes import SIGNAL_OF, end_ray, end_with_parent
-from seminas.sweeps.outcomes import Outcome, Outcomes, failure, outcome_of
+from seminas.sweeps.outcomes import Outcome, Outcomes, failure
 
 _NUMBER = re.compile(r"=-?[0-9.]+(e-?[0-9]+)?$")
 
@@ -48,7 +48,7 @@ class RecordedTask:
         except Exception as error:
             self._outcomes.write(number, failure(error))
             raise
-        self._outcomes.write(number, outcome_of(returned))
+        self._outcomes.write(number, self._outcomes.of(returned))
         return returned
 
 
@@ -125,7 +125,7 @@ class AppJobs:
         returns = self._launcher.launch(list(jobs.values()), initial_job_idx=next(iter(jobs)))
         outcomes = {number: self._outcomes.read(number) for number in jobs}
         # Processes of other machines may not share the folder.
-        return {n: outcomes[n] or _returned(one) for n, one in zip(jobs, returns, strict=True)}
+        return {n: outcomes[n] or self._returned(one) for n, one in zip(jobs, returns, strict=True)}
 
     def _alone(self, number: int, job: list[str]) -> dict[int, Outcome]:
         """Return the outcome of a job without other jobs beside it. Launch it unless it has one."""
@@ -141,14 +141,13 @@ class AppJobs:
             reason = failure(error)
             return {number: Outcome(error=f"its process ended ({reason.error})", traceback=reason.traceback)}
 
-
-def _returned(result: JobReturn) -> Outcome:
-    """Return the outcome that a launcher returned."""
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # Hydra prints the overrides of a failed job.
-            return outcome_of(result.return_value)
-    except Exception as error:
-        return failure(error)
+    def _returned(self, result: JobReturn) -> Outcome:
+        """Return the outcome that a launcher returned."""
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # Hydra prints the overrides of a failed job.
+                return self._outcomes.of(result.return_value)
+        except Exception as error:
+            return failure(error)
 
 
 def _consecutive(numbers: Iterable[int]) -> Iterator[list[int]]:

@@ -1,6 +1,6 @@
 """Settings and space of a search in a user's Hydra app, checked before any job runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from seminas.config.compose import CONFIG_DIR
 from seminas.config.swept import Swept, one_of, whole
 from seminas.errors import UserError, config_error, first_line
-from seminas.runs.metric import DIRECTIONS
+from seminas.runs.metric import DIRECTIONS, Metric
 from seminas.spaces.dictionary import DictionarySpace
 
 KEY = "hydra.sweeper"
+OBJECTIVE = "objective"
+"""Name of a sweep's objective without ``hydra.sweeper.objectives``. Several ones are numbered from 0."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class SweepSettings:
 
     Attributes:
         strategy: Name of a config in ``conf/strategy``.
-        direction: ``maximize`` or ``minimize``.
+        settings: Settings of the strategy that differ from its defaults.
+        metrics: The objectives, one or several, in the order in which a job returns their values.
         seed: Seed of the strategy.
         max_queries: Largest number of jobs, over all processes of the sweep.
         n_jobs: Number of jobs that the launcher gets at a time.
@@ -31,7 +34,8 @@ class SweepSettings:
     """
 
     strategy: str
-    direction: str
+    settings: dict[str, Any]
+    metrics: tuple[Metric, ...]
     seed: int
     max_queries: int
     n_jobs: int
@@ -44,26 +48,55 @@ class SweepSettings:
         Raises:
             UserError: A value is not valid.
         """
-        direction, limit = values["direction"], values["max_failures"]
+        limit, settings = values["max_failures"], values["settings"]
         for key, kind, allowed in (
             ("params", Mapping, "a mapping from keys to sweeps"),
             ("space", str, "a YAML file"),
+            ("settings", Mapping, "a mapping from settings of the strategy to values"),
         ):
             if not isinstance(values[key], kind | None):
                 raise config_error(f"{KEY}.{key}", values[key], allowed)
-        if not isinstance(direction, str):
-            raise config_error(
-                f"{KEY}.direction", direction, "maximize or minimize, because an app has one objective"
-            )
         strategies = sorted(path.stem for path in (CONFIG_DIR / "strategy").glob("*.yaml"))
         return cls(
             strategy=one_of(f"{KEY}.strategy", values["strategy"], strategies),
-            direction=one_of(f"{KEY}.direction", direction, DIRECTIONS),
+            settings=dict(OmegaConf.to_container(OmegaConf.create(dict(settings or {})), resolve=True)),  # type: ignore[arg-type]
+            metrics=_metrics(values["direction"], values["objectives"]),
             seed=whole(f"{KEY}.seed", values["seed"], 0),
             max_queries=whole(f"{KEY}.max_queries", values["max_queries"], 1),
             n_jobs=whole(f"{KEY}.n_jobs", values["n_jobs"], 1),
             max_failures=None if limit is None else whole(f"{KEY}.max_failures", limit, 0),
         )
+
+
+def _metrics(direction: object, names: object) -> tuple[Metric, ...]:
+    """Return the objectives of a sweep.
+
+    Args:
+        direction: A direction, or a list with the direction of each objective.
+        names: Name of each objective. None numbers them.
+
+    Raises:
+        UserError: A direction or a name is not valid, or their numbers differ.
+    """
+    if isinstance(direction, Sequence) and not isinstance(direction, str):
+        directions, shown = list(direction), f"[{', '.join(map(str, direction))}]"
+        if not directions or any(one not in DIRECTIONS for one in directions):
+            raise config_error(f"{KEY}.direction", shown, "maximize or minimize for each objective")
+    else:
+        directions = [one_of(f"{KEY}.direction", direction, DIRECTIONS)]
+    number = len(directions)
+    if names is None:
+        names = [OBJECTIVE] if number == 1 else [f"{OBJECTIVE}_{i}" for i in range(number)]
+    if not isinstance(names, Sequence) or isinstance(names, str):
+        raise config_error(f"{KEY}.objectives", names, "a list of names")
+    shown = f"[{', '.join(map(str, names))}]"
+    if len(names) != number or len(set(map(str, names))) != number:
+        allowed = f"{number} distinct names, one for each of {KEY}.direction"
+        raise config_error(f"{KEY}.objectives", shown, allowed)
+    try:
+        return tuple(Metric(name, one) for name, one in zip(names, directions, strict=True))
+    except UserError as error:
+        raise UserError(f"{KEY}.objectives={shown}: {error}") from error
 
 
 def swept_space(swept: Swept, file: str | None, name: str) -> DictionarySpace:

@@ -23,12 +23,17 @@ from seminas.sweeps.outcomes import Outcome, Outcomes
 
 STUDY, RESULTS_FILE, FIXED_FILE, OUTCOMES = "study", "optimization_results.yaml", "fixed.json", "outcomes"
 """Names in the folder of a sweep, and in the folder of its study."""
-METRIC = "objective"
 FIRST = 5
 """A sweep ends if all of its first jobs failed. So many jobs are enough to say that the app does not work."""
 Launch = Callable[[Mapping[int, list[str]]], Mapping[int, Outcome]]
 """A function that runs jobs, given as overrides by number, and returns the outcome of each."""
 log = logging.getLogger(__name__)
+
+
+class _SweptStudy(Study[Any]):
+    """A study whose arguments are settings of the sweeper, as its errors say."""
+
+    _section = f"{KEY}."
 
 
 class AppSweep:
@@ -44,11 +49,11 @@ class AppSweep:
             folder: Folder of the sweep. It need not exist.
         """
         self.settings, self.swept, self.space, self.folder = settings, swept, space, folder
-        self.outcomes = Outcomes((folder / STUDY / OUTCOMES).absolute())
+        self.outcomes = Outcomes((folder / STUDY / OUTCOMES).absolute(), len(settings.metrics))
         self._held: dict[int, tuple[Trial[Any], Outcome]] = {}
-        self._best: Record | None = None
+        self._best: list[Record] = []
 
-    def run(self, launch: Launch, config_yaml: str) -> Record | None:
+    def run(self, launch: Launch, config_yaml: str) -> float | list[list[float]] | None:
         """Run the jobs that are missing.
 
         Args:
@@ -56,10 +61,10 @@ class AppSweep:
             config_yaml: Config of the sweep, which the folder keeps.
 
         Returns:
-            The best evaluation. None if no job has ended well.
+            The best value. None if no job has ended well. With several objectives, the values of each job on the front.
 
         Raises:
-            UserError: The folder belongs to another sweep, an app returns several values, or too many jobs failed.
+            UserError: The folder belongs to another sweep, the strategy takes one objective, or too many jobs failed.
         """
         with self._study() as study:
             self._refuse_other_overrides()
@@ -71,14 +76,14 @@ class AppSweep:
                     log.info(f"The space is exhausted after {len(study.history)} jobs")
                     break
                 ended = launch({trial.number: self.swept.job(trial.choices) for trial in trials})
-                self._refuse_several(ended)
                 for trial in trials:
                     self._tell(study, trial, ended[trial.number])
                 self._check_failures(study)
                 self._write_best(study)
             self._check_failures(study, is_end=True)
             self._write_best(study)
-            return study.best
+            values = [self._values(record) for record in self._best]
+            return values if len(self.settings.metrics) > 1 else values[0][0] if values else None
 
     @contextmanager
     def _study(self) -> Iterator[Study[Any]]:
@@ -88,13 +93,16 @@ class AppSweep:
             UserError: The folder belongs to another sweep, or another process works in it.
         """
         settings = self.settings
-        study: Study[Any] = Study(
+        main, *further = settings.metrics
+        study: Study[Any] = _SweptStudy(
             self.space,
             settings.strategy,
             settings.seed,
             self.folder / STUDY,
-            metric=METRIC,
-            direction=settings.direction,
+            metric=main,
+            metrics=further,
+            objectives=[metric.name for metric in settings.metrics] if further else None,
+            settings=settings.settings or None,
         )
         with study:
             yield study
@@ -117,12 +125,6 @@ class AppSweep:
         if before is None:
             write_json(file, now)
 
-    def _refuse_several(self, ended: Mapping[int, Outcome]) -> None:
-        several = {number: outcome for number, outcome in ended.items() if outcome.is_several}
-        for number, outcome in several.items():
-            self.outcomes.forget(several)
-            raise UserError(f"job {number}: {outcome.error}, because an app has one objective")
-
     def _tell(self, study: Study[Any], trial: Trial[Any], outcome: Outcome) -> None:
         """Tell the study an outcome. Failures are held back until a job ends well, or enough have failed."""
         if outcome.error is not None:
@@ -131,10 +133,24 @@ class AppSweep:
         if outcome.error is not None and study.best is None:
             self._held[trial.number] = (trial, outcome)
             return
-        _tell(study, trial, outcome)
+        self._pass_on(study, trial, outcome)
         for held in self._held.values():
-            _tell(study, *held)
+            self._pass_on(study, *held)
         self._held.clear()
+
+    def _pass_on(self, study: Study[Any], trial: Trial[Any], outcome: Outcome) -> None:
+        if outcome.error is not None:
+            study.tell(trial, error="\n".join(filter(None, (outcome.error, outcome.traceback))))
+        elif outcome.values is None:
+            study.tell(trial, outcome.value)
+        else:
+            names = [metric.name for metric in self.settings.metrics]
+            study.tell(trial, dict(zip(names, outcome.values, strict=True)))
+
+    def _values(self, record: Record) -> list[float]:
+        """Return the value of each objective of a job that ended well."""
+        assert record.value is not None
+        return [record.value, *(record.metrics[metric.name] for metric in self.settings.metrics[1:])]
 
     def _check_failures(self, study: Study[Any], is_end: bool = False) -> None:
         """End the sweep if too many jobs failed.
@@ -157,29 +173,30 @@ class AppSweep:
             raise UserError(f"{KEY}.max_failures={limit}: {number_failed} jobs failed; {errors[-1]}")
 
     def _write_best(self, study: Study[Any]) -> None:
-        """Write the best overrides in the forms of Hydra's other sweepers, if they have changed.
+        """Write the best overrides, or the front, in the forms of Hydra's other sweepers, if they have changed.
 
         Raises:
             UserError: The file cannot be written.
         """
-        best = study.best
-        if best is None or best == self._best:
+        several = len(self.settings.metrics) > 1
+        best = study.front if several else [] if study.best is None else [study.best]
+        if best == self._best:
             return
+        new = [record for record in best if record not in self._best]
         self._best = best
-        params, value = study.trial_of(best).choices, best.value
-        log.info(f"Best value: {value} of job {best.number}, {json.dumps(params)}")
-        results = {
-            "name": "seminas",
-            "best_params": params,
-            "best_value": value,
-            "best_evaluated_params": params,
-            "best_evaluated_result": value,
-        }
+        params = {record.index: study.trial_of(record).choices for record in best}
+        results: dict[str, Any] = {"name": "seminas"}
+        if several:
+            for record in new:
+                named = zip(self.settings.metrics, self._values(record), strict=True)
+                shown = ", ".join(f"{metric.name} {value}" for metric, value in named)
+                log.info(f"On the front: {shown} of job {record.number}, {json.dumps(params[record.index])}")
+            log.info(f"Number of Pareto solutions: {len(best)}")
+            results["solutions"] = [{"params": params[r.index], "values": self._values(r)} for r in best]
+        else:
+            (record,) = best
+            chosen, value = params[record.index], record.value
+            log.info(f"Best value: {value} of job {record.number}, {json.dumps(chosen)}")
+            results |= {"best_params": chosen, "best_value": value}
+            results |= {"best_evaluated_params": chosen, "best_evaluated_result": value}
         write_file(self.folder / RESULTS_FILE, OmegaConf.to_yaml(OmegaConf.create(results)).encode())
-
-
-def _tell(study: Study[Any], trial: Trial[Any], outcome: Outcome) -> None:
-    if outcome.error is None:
-        study.tell(trial, outcome.value)
-    else:
-        study.tell(trial, error="\n".join(filter(None, (outcome.error, outcome.traceback))))

@@ -125,6 +125,8 @@ def export(
         raise UserError(f"{run}: " + ("has no result" if result is None else "is no search"))
     if pareto and result.pareto is None:
         raise UserError(f"--pareto: {run} is a search for one objective, {result.metric.name}")
+    if result.best_value is None:
+        raise UserError(f"{run}: has no architecture within search.constraints")
     best = {"key": result.best_key, "architecture": result.best_architecture}
     members: list[tuple[str, Any]] = [("best", {**best, "values": {result.metric.name: result.best_value}})]
     if pareto and result.pareto is not None:

@@ -52,6 +52,8 @@ def architecture_of(folder: RunFolder) -> Any:
     """
     result = folder.result()
     if isinstance(result, SearchResult):
+        if result.best_key is None:
+            raise UserError(f"{folder}: has no architecture within search.constraints")
         return result.best_architecture
     if isinstance(result, TrainingResult | SpeechResult):
         return result.architecture

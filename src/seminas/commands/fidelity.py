@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from seminas.config.build import build_section
 from seminas.config.search import SearchSettings
-from seminas.errors import config_error
+from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
 
 if TYPE_CHECKING:
     from seminas.evaluators.base import Evaluator
+    from seminas.runs.constraints import MeasuredLimits
     from seminas.strategies.base import Strategy
 
 
@@ -31,6 +32,18 @@ def check_fidelity(config: Config, settings: SearchSettings) -> None:
     for key, (wrong, value, allowed) in refused.items():
         if wrong:
             raise config_error(key, value, f"{allowed} with fidelities; choose fidelity=none")
+
+
+def check_limits(config: Config, limits: "MeasuredLimits | None") -> None:
+    """Refuse limits of measured metrics with fidelities, because a short training may measure another value.
+
+    Raises:
+        UserError: There are such limits and fidelities.
+    """
+    if limits is not None and config.get("fidelity"):
+        raise UserError(
+            f"{limits.setting}: must be a limit of an exact cost with fidelities; choose fidelity=none"
+        )
 
 
 def with_fidelity(

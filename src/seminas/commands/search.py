@@ -1,11 +1,12 @@
 """``seminas-search``: run one search."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from seminas.commands.fidelity import check_fidelity, with_fidelity, within_cost
+from seminas.commands.fidelity import check_fidelity, check_limits, with_fidelity, within_cost
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
 from seminas.commands.transfer import sources_of, with_sources
@@ -35,7 +36,8 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
         quiet: Whether to hide the progress and the result. Failed evaluations are always printed.
 
     Returns:
-        The best value of the metric, by default the validation accuracy, a fraction.
+        The best value of the metric, by default the validation accuracy, a fraction. NaN if no evaluation is within
+        the limits of measured metrics.
 
     Raises:
         UserError: The config or the folder is not valid, or the search cannot continue.
@@ -47,7 +49,7 @@ def run(config: Config, folder: RunFolder, quiet: bool = False) -> float:
     assert result is not None
     if not result.is_final:
         raise KeyboardInterrupt
-    return result.best_value
+    return math.nan if result.best_value is None else result.best_value
 
 
 def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
@@ -58,7 +60,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     """
     from seminas.evaluators.isolated import build_evaluator
     from seminas.loop.asynchronous import is_asynchronous, run_asynchronously
-    from seminas.loop.constraints import within_constraints
+    from seminas.loop.constraints import limited_imports, within_constraints
     from seminas.loop.figures import write_figures
     from seminas.loop.interrupts import noticed_interrupts
     from seminas.loop.limits import Limits, check_target
@@ -88,7 +90,8 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         check_target(settings, evaluator.metric)
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
-        candidates = within_constraints(measurable, evaluator, settings.constraints)
+        candidates, limits = within_constraints(measurable, evaluator, settings.constraints)
+        check_limits(config, limits)
         candidates = with_proxies(config, space, candidates)
         sources = sources_of(config, folder, space)
         candidates = with_sources(config, sources, space, candidates)
@@ -100,10 +103,14 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         check_strategy(config, strategy)
         if goals is not None:
             strategy.pursue(goals)
+        if limits is not None:
+            strategy.respect(limits)
         strategy = with_fidelity(config, strategy, evaluator, context)
-        imported = _imported(settings, folder, candidates, config)
+        imported = _imported(settings, folder, candidates, config, evaluator.metrics)
         if goals is not None:
             imported = completed_imports(imported, goals, candidates)
+        if limits is not None:
+            imported = limited_imports(imported, limits)
         sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
@@ -124,6 +131,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                 Limits(settings),
                 _stopwatch(folder.timing()["wall_s"]),
                 goals=goals,
+                measured_limits=limits,
             )
             num_workers = run.workers.num_workers
             asynchronous = is_asynchronous(
@@ -147,6 +155,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                     run.ended_by,
                     candidates if settings.constraints else None,
                     proxies_s(candidates, archive),
+                    limits,
                 )
                 record_best(archive, space, evaluator)
                 # A sweep may have thousands of quiet jobs. The report draws the figures for them.
@@ -194,7 +203,11 @@ def _round_sizes(
 
 
 def _imported(
-    settings: SearchSettings, folder: RunFolder, candidates: "SearchSpace", config: Config
+    settings: SearchSettings,
+    folder: RunFolder,
+    candidates: "SearchSpace",
+    config: Config,
+    further: Sequence[Metric],
 ) -> list[Record]:
     """Return the evaluations to import. A search that has begun keeps what it imported.
 
@@ -207,7 +220,7 @@ def _imported(
         return []
     if folder.has_history():
         return read_imported(folder.path)
-    return read_imports(settings.import_from, candidates, config)
+    return read_imports(settings.import_from, candidates, config, further)
 
 
 def _archive(folder: RunFolder, imported: list[Record], metric: Metric) -> "Archive":

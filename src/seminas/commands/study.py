@@ -5,15 +5,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import open_dict
 
 from seminas.commands.api import PathLike, as_overrides, composed
-from seminas.config.build import TARGET, build_section, read_section
+from seminas.config.build import TARGET, build_section, plain, read, read_section
 from seminas.config.check import checked
 from seminas.config.controller import ControllerSettings
 from seminas.config.fields import Settings
+from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError, config_error
 from seminas.loop.objectives import all_metrics, make_goals
 from seminas.loop.study import AskTell
@@ -37,6 +38,9 @@ class Study(AskTell[A]):
     study leaves nothing on disk. Use a study in one thread. A ``with`` statement closes it.
     """
 
+    _section: ClassVar[str] = ""
+    """Section of the arguments in errors. They are no settings of a section, unless a subclass says so."""
+
     def __init__(
         self,
         space: SearchSpace[A] | str | Mapping[str, Json],
@@ -48,6 +52,7 @@ class Study(AskTell[A]):
         metrics: Sequence[Metric] = (),
         objectives: Sequence[str] | None = None,
         reference: Mapping[str, float] | None = None,
+        settings: Mapping[str, Json] | None = None,
     ) -> None:
         """Begin a study, or continue the study in a folder.
 
@@ -55,8 +60,7 @@ class Study(AskTell[A]):
             space: A space, the name of a config in ``conf/space`` such as ``nasbench101``, or a dictionary. The
                 dictionary maps the name of each position to its choices: ``{"kernel": [3, 5], "width": [16, 32]}``, or
                 to a mapping, as in YAML: ``{"rate": {"low": 1e-4, "high": 0.1, "log": True}}``.
-            strategy: The name of a config in ``conf/strategy`` with its default settings, or a new strategy for the
-                space.
+            strategy: The name of a config in ``conf/strategy``, or a new strategy for the space.
             seed: Seed of all random numbers. If ``strategy`` is an object, its own seed counts.
             folder: Folder of the study. ``seminas status`` and ``seminas report`` read it. None means memory only.
             metric: Metric that the study optimizes, or its name. The default is the validation accuracy, a fraction.
@@ -65,6 +69,8 @@ class Study(AskTell[A]):
             objectives: Names of several objectives: ``metric``, and some of ``metrics`` and of the exact costs that the
                 space states (``macs``, ``parameters``, ``latency_ms``). None means ``metric`` alone.
             reference: Values of the objectives at the reference point of the hypervolume, see ``search.reference``.
+            settings: Settings of the strategy, if ``strategy`` is a name: ``{"pool": 1000}``, as ``strategy.pool=1000``
+                of ``seminas-search``. Others have their defaults.
 
         Raises:
             UserError: An argument is not valid, the folder belongs to another space, strategy, seed or metric, another
@@ -72,11 +78,10 @@ class Study(AskTell[A]):
         """
         objective = _metric(metric, direction)
         check_metrics(objective, metrics)
-        config = _config(space, strategy, seed)
+        config = _config(space, strategy, seed, settings, f"{self._section}settings")
         candidates: SearchSpace[A] = _space(space, config)
-        goals = make_goals(
-            objectives, reference or {}, candidates, objective, metrics, exact_costs(candidates), "objectives"
-        )
+        costs, key = exact_costs(candidates), f"{self._section}objectives"
+        goals = make_goals(objectives, reference or {}, candidates, objective, metrics, costs, key)
         config |= metrics_section(objective, all_metrics(metrics, goals))
         if goals is not None:
             config["search"] |= {
@@ -119,26 +124,40 @@ def _metric(metric: Metric | str, direction: str | None) -> Metric:
     return Metric(metric, direction)  # type: ignore[arg-type]  # None is an error of one line.
 
 
-def strategy_maker(name: str, seed: int) -> Callable[[SearchSpace[A]], Strategy[A]]:
-    """Return a function that makes a strategy with its default settings for a space. The function may be pickled.
+def strategy_maker(
+    name: str, seed: int, settings: Mapping[str, Json] | None = None
+) -> Callable[[SearchSpace[A]], Strategy[A]]:
+    """Return a function that makes a strategy for a space. The function may be pickled.
 
     Args:
         name: Name of a config in ``conf/strategy``.
         seed: Seed of all random numbers.
+        settings: Settings of the strategy. Others have their defaults.
 
     Raises:
-        UserError: The name is unknown, or the seed is not valid.
+        UserError: The name is unknown, or the seed or a setting is not valid.
     """
-    return partial(_strategy, name, config=_config(None, name, seed))
+    return partial(_strategy, name, config=_config(None, name, seed, settings, "settings"))
 
 
-def _config(space: object, strategy: object, seed: int) -> Config:
+def _config(
+    space: object, strategy: object, seed: int, settings: Mapping[str, Json] | None, key: str
+) -> Config:
     """Return the checked config of a study. Its sections ``space`` and ``strategy`` are those of the given names.
 
+    Args:
+        space: Name of a space. Others have no section.
+        strategy: Name of a strategy, or a strategy.
+        seed: Seed of all random numbers.
+        settings: Settings of a named strategy, or None.
+        key: Name of these settings, for errors.
+
     Raises:
-        UserError: A name is unknown, or the seed is not valid.
+        UserError: A name is unknown, or the seed or a setting is not valid.
     """
     if isinstance(strategy, Strategy):
+        if settings is not None:
+            raise config_error(key, dict(settings), "None with a strategy that is made already")
         if seed not in (0, strategy.seed):
             raise config_error("seed", seed, f"{strategy.seed}, the seed of the strategy")
         seed = strategy.seed
@@ -146,8 +165,27 @@ def _config(space: object, strategy: object, seed: int) -> Config:
     with composed("search", as_overrides({"seed": seed, **named}), None) as (config, _):
         with open_dict(config):
             config.evaluator, config.data, config.names.evaluator = None, None, NAME
+            if settings is not None:
+                config.strategy = _with_settings(config.strategy, str(strategy), settings, key)
         values = checked(config, "search")
     return {**values, "evaluator": {}}  # Reports need the section.
+
+
+def _with_settings(section: Any, name: str, settings: object, key: str) -> Config:
+    """Return the section of a named strategy with other values of some settings.
+
+    Raises:
+        UserError: The strategy has no such setting, or a value is not valid.
+    """
+    if not isinstance(settings, Mapping) or not all(isinstance(setting, str) for setting in settings):
+        raise config_error(key, repr(settings), "a mapping from settings of the strategy to values")
+    values = plain(section, "strategy")
+    kind = BY_TARGET.get(str(values[TARGET]))
+    for setting in settings:
+        if kind is None or setting == TARGET:
+            reason = f"strategy={name} has no settings" if kind is None else "name another strategy"
+            raise UserError(f"{key}.{setting}: is unknown; {reason}")
+    return values if kind is None else vars(read({**values, **settings}, key, kind))
 
 
 def _space(space: object, config: Config) -> Any:

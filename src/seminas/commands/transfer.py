@@ -68,7 +68,7 @@ def _settings(config: Config) -> TransferSettings | None:
 
 
 def _own_columns(config: Config, space: Any) -> Any:
-    """Return the table of the search and the columns of accuracies that it reads, or None without a table."""
+    """Return the table of the search and its columns of accuracies of the same task, or None without a table."""
     if BY_TARGET.get(str(config["evaluator"].get(TARGET))) is not TableSettings:
         return None
     from seminas.tables import find_table
@@ -77,4 +77,5 @@ def _own_columns(config: Config, space: Any) -> Any:
     settings: TableSettings = read(config["evaluator"], "evaluator", TableSettings)
     table = load_table(find_table(settings.path), space)
     columns = [table.column("val", settings.val), table.column("test", settings.test)]
-    return table, [column for column in columns if column is not None]
+    # Accuracies after fewer epochs are of the same task, too.
+    return table, [*(column for column in columns if column is not None), *table.fidelities.values()]

@@ -209,9 +209,14 @@ def nested_values(settings: Settings) -> list[tuple[str, Settings]]:
 
 
 def check_group(key: str, value: object) -> None:
-    """Check that a setting is null or a mapping from names.
+    """Check that a setting is null or a mapping with texts as keys.
 
-    The type of such a setting is ``Any``, because the command line can set a mapping only then.
+    OmegaConf has no type for a mapping of any values that may be null. So the type of such a setting is ``Any``, and
+    OmegaConf checks nothing.
+
+    Args:
+        key: Dotted key of the setting, for the error.
+        value: Value of the setting.
 
     Raises:
         UserError: It is another value.

@@ -10,7 +10,7 @@ from seminas.errors import config_error
 PROXIES = ("synflow", "naswot", "jacobian", "parameters", "macs")
 """Names of the proxies."""
 RANK_MEAN = "rank_mean"
-"""Name of the mean of the ranks of ``proxies.names``."""
+"""Name of the mean of the ranks of the proxies in ``evaluator.ranked``."""
 
 
 @dataclass

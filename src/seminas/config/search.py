@@ -39,7 +39,8 @@ class SearchSettings(Settings):
             runs at the same time, and with a strategy that uses each accuracy at once.
         import_from: Run folders and CSV files with evaluations of the same task. They are labels and no queries. A CSV
             file has a column with the name of the metric, ``val_accuracy`` by default, and the columns of an
-            architecture as for ``seminas data import``.
+            architecture as for ``seminas data import``. Further metrics that the evaluator declares are kept, from
+            columns of their names.
         pseudo_label_ratio: M / N, number of pseudo-labeled architectures in each round for each architecture of the
             first round. Null means the strategy's default: 100 for ``seminas`` and ``seminas_evolution``, 0 for
             ``nao``. Other strategies use no pseudo-labels.
@@ -51,7 +52,9 @@ class SearchSettings(Settings):
             first round, moved by a tenth of the range of this round.
         constraints: Largest allowed values by name, such as ``{macs: 600e6, parameters: 5e6, latency_ms: 20}``. The
             costs ``macs``, ``parameters`` and ``latency_ms`` are known without an evaluation, so a search proposes no
-            architecture beyond these limits.
+            architecture beyond these limits. Another name is a metric that the evaluator declares. Evaluations beyond
+            such a limit count as queries, and not as results. The limit of a metric that is maximized is its smallest
+            allowed value.
         max_failures: Largest number of failed evaluations. With one more failure the search ends with an error.
     """
 
@@ -83,7 +86,7 @@ class SearchSettings(Settings):
             if not math.isfinite(value):
                 raise config_error(f"{key}.reference.{name}", f"{value:g}", "a finite number")
         for name, limit in self.constraints.items():
-            if not math.isfinite(limit) or limit < 0:
+            if not math.isfinite(limit):
                 raise config_error(f"{key}.constraints.{name}", f"{limit:g}", "a finite number of at least 0")
         if self.target is not None and self.target_accuracy is not None:
             raise config_error(f"{key}.target", f"{self.target:g}", f"null with {key}.target_accuracy")

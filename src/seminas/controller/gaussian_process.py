@@ -195,12 +195,23 @@ def fit_gaussian_process(
 
 
 def expected_improvement(
-    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float | NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return E[max(0, y - best)], ``[n]``, for normally distributed y (Jones et al., 1998, equation 15)."""
+    """Return E[max(0, y - best)] for normally distributed y (Jones et al., 1998, equation 15).
+
+    Args:
+        mean: Mean of each y, ``[n]`` or ``[n, 1]``.
+        deviation: Standard deviation of each y, of the same shape.
+        best: A level, or several levels ``[L]`` with means ``[n, 1]``.
+
+    Returns:
+        The expectations, ``[n]`` or ``[n, L]``.
+    """
     deviation = np.maximum(deviation, 1e-12)
     z = (mean - best) / deviation
-    improvement: NDArray[np.float64] = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    # SciPy's density takes several times as long as this one.
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    improvement: NDArray[np.float64] = deviation * (z * norm.cdf(z) + density)
     return improvement
 
 

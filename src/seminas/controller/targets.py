@@ -112,6 +112,11 @@ class Targets:
         accuracies: NDArray[np.float64] = np.interp(targets, self._targets, self._accuracies)
         return accuracies
 
+    def targets(self, accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the target of each accuracy ``[n]``, ``[n]``."""
+        targets: NDArray[np.float64] = np.interp(accuracies, self._accuracies, self._targets)
+        return targets
+
     def knots(self, most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the ends of the linear pieces of the scale, targets ``[m]`` and accuracies ``[m]``, both ascending.
 

@@ -34,7 +34,8 @@ class ProxyEvaluator(Evaluator[A]):
         self.metric = Metric(settings.proxy, "maximize")
         self._ranks = settings.proxy == RANK_MEAN
         networks = settings.networks.with_names(settings.ranked if self._ranks else [settings.proxy])
-        self._proxies: ZeroCost[A] = ZeroCost(space, networks, "evaluator.proxy")
+        named = f"evaluator.ranked={settings.ranked}" if self._ranks else f"evaluator.proxy={settings.proxy}"
+        self._proxies: ZeroCost[A] = ZeroCost(space, networks, "evaluator.proxy", "evaluator.networks", named)
         ranked = ProxySettings(
             names=networks.names, ranked=networks.names, prior=None, sample=settings.sample
         )

@@ -107,8 +107,8 @@ def predictions(runs: Sequence[Sequence[Record]], metric: Metric = ACCURACY) -> 
     for records in runs:
         of_run: dict[int, list[tuple[float, float]]] = {}
         for r in records:
-            if r.prediction is not None and r.final is not None:
-                of_run.setdefault(r.round, []).append((r.prediction, r.final))
+            if r.prediction is not None and r.full is not None:
+                of_run.setdefault(r.round, []).append((r.prediction, r.full))
         for number, pairs in of_run.items():
             rounds.setdefault(number, []).append(pairs)
     if not rounds:

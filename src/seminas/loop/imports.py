@@ -1,6 +1,7 @@
 """Import of evaluations that exist already, from run folders and CSV files. They are labels and no queries."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,44 @@ from seminas.runs.records import Record, read_imported
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.subset import holds
 from seminas.storage.values import Config
-from seminas.tables.csv_file import read_csv
+from seminas.tables.csv_file import CsvFile, read_csv
 from seminas.tables.csv_import import architectures_of
 
 IMPORTED_ROUND = -1
 
 
-def read_imports(sources: Sequence[str], space: SearchSpace, config: Config) -> list[Record]:
+@dataclass(frozen=True)
+class _Found:
+    """A successful evaluation in a source.
+
+    Attributes:
+        where: Place in the source, for errors.
+        architecture: The architecture.
+        value: Value of the metric that the search optimizes.
+        cost_s: Cost in seconds.
+        origin: Run folder or file of the evaluation.
+        metrics: Values of further metrics by name.
+    """
+
+    where: str
+    architecture: Any
+    value: float
+    cost_s: float
+    origin: str
+    metrics: dict[str, float]
+
+
+def read_imports(
+    sources: Sequence[str], space: SearchSpace, config: Config, further: Sequence[Metric] = ()
+) -> list[Record]:
     """Return the successful evaluations in sources. Of several evaluations of an architecture, the first counts.
 
     Args:
-        sources: Run folders of searches, and CSV files. A CSV file has a column with the name of the metric, and the
-            columns that the space needs for an architecture.
+        sources: Run folders of searches, and CSV files. A CSV file has a column with the name of the metric, the
+            columns that the space needs for an architecture, and columns with the names of further metrics.
         space: Space of the candidates of this search.
         config: Config of this search.
+        further: Further metrics of this search. Those that a source has are kept, and others are left out.
 
     Returns:
         Records with negative indices, which say where they come from.
@@ -33,35 +58,39 @@ def read_imports(sources: Sequence[str], space: SearchSpace, config: Config) -> 
     Raises:
         UserError: A source cannot be read, is of another space, or has an architecture that is no candidate.
     """
-    found: dict[str, tuple[Any, float, float, str]] = {}
+    found: dict[str, _Found] = {}
     for source in sources:
         path = Path(source)
         if not path.exists():
             raise config_error("search.import_from", source, "a run folder or a CSV file")
-        lines = _of_run(path, space, config) if path.is_dir() else _of_csv(path, space, metric_of(config))
-        for where, architecture, value, cost_s, origin in lines:
-            if not holds(space, architecture):
-                raise UserError(f"{where}: {space.key(architecture)} is no candidate of this search")
-            found.setdefault(space.key(architecture), (architecture, value, cost_s, origin))
+        if path.is_dir():
+            lines = _of_run(path, space, config, further)
+        else:
+            lines = _of_csv(path, space, metric_of(config), further)
+        for one in lines:
+            if not holds(space, one.architecture):
+                raise UserError(f"{one.where}: {space.key(one.architecture)} is no candidate of this search")
+            found.setdefault(space.key(one.architecture), one)
     return [
         Record(
             index=i - len(found),
             round=IMPORTED_ROUND,
-            architecture=space.to_json(architecture),
+            architecture=space.to_json(one.architecture),
             key=key,
-            value=value,
-            cost_s=cost_s,
-            source=origin,
+            value=one.value,
+            cost_s=one.cost_s,
+            source=one.origin,
+            metrics=one.metrics,
         )
-        for i, (key, (architecture, value, cost_s, origin)) in enumerate(found.items())
+        for i, (key, one) in enumerate(found.items())
     ]
 
 
-def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[str, Any, float, float, str]]:
-    """Yield the place, architecture, value, cost in seconds and origin of each successful evaluation of a run.
+def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Metric]) -> Iterator[_Found]:
+    """Yield each successful evaluation of a run.
 
     Raises:
-        UserError: The folder holds no search, or a search of another space or metric.
+        UserError: The folder holds no search, or a search of another space, or one of its metrics is another one.
     """
     folder = RunFolder(path)
     recorded = folder.config()
@@ -72,15 +101,31 @@ def _of_run(path: Path, space: SearchSpace, config: Config) -> Iterator[tuple[st
     metric, other = metric_of(config), metric_of(recorded, path)
     if other != metric:
         raise UserError(f"{path}: is a search for {other}, so that it cannot be imported for {metric}")
+    kept = {metric.name: metric for metric in further}
+    for declared in recorded.get("metrics") or ():
+        there = _metric(declared, path)
+        if kept.get(there.name, there) != there:
+            raise UserError(f"{path}: has {there}, so that it cannot be imported for {kept[there.name]}")
     for record in [*read_imported(path), *folder.history()]:
-        if record.final is None:
+        if record.full is None:
             continue
         try:
             architecture = space.from_json(record.architecture)
         except ValueError as error:
             raise UserError(f"{path}: evaluation {record.index}: {first_line(error)}") from error
         origin = record.source or str(path)
-        yield f"{path}: evaluation {record.index}", architecture, record.final, record.cost_s, origin
+        metrics = {name: value for name, value in record.metrics.items() if name in kept}
+        where = f"{path}: evaluation {record.index}"
+        yield _Found(where, architecture, record.full, record.cost_s, origin, metrics)
+
+
+def _metric(values: Any, path: Path) -> Metric:
+    """Return a metric that a config declares.
+
+    Raises:
+        UserError: It is no valid metric.
+    """
+    return metric_of({"metric": values}, path)
 
 
 def _set(section: Any) -> dict[str, Any]:
@@ -88,21 +133,34 @@ def _set(section: Any) -> dict[str, Any]:
     return {key: value for key, value in flat(section).items() if value is not None}
 
 
-def _of_csv(path: Path, space: SearchSpace, metric: Metric) -> Iterator[tuple[str, Any, float, float, str]]:
-    """Yield the place, architecture, value, cost (0) and origin of each row of a CSV file.
+def _of_csv(path: Path, space: SearchSpace, metric: Metric, further: Sequence[Metric]) -> Iterator[_Found]:
+    """Yield each row of a CSV file as an evaluation that cost nothing.
 
     Raises:
         UserError: The file cannot be read, a column is missing, or a row is malformed.
     """
     file = read_csv(path)
     file.require([metric.name])
+    present = [m for m in further if m.name in file.header]
     for row, architecture in enumerate(architectures_of(file, space)):
         where = f"{path}: line {file.lines[row]}"
-        try:
-            value = file.number(row, metric.name)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
-        if metric.checked(value) is None:
-            allowed = "a fraction from 0 to 1" if metric.is_fraction else metric.allowed
-            raise UserError(f"{where}: {metric.name}={value:g}: must be {allowed}")
-        yield where, architecture, value, 0.0, str(path)
+        value = _number(file, row, metric, where)
+        # A row may leave a further metric empty.
+        metrics = {m.name: _number(file, row, m, where) for m in present if file.rows[row][m.name].strip()}
+        yield _Found(where, architecture, value, 0.0, str(path), metrics)
+
+
+def _number(file: CsvFile, row: int, metric: Metric, where: str) -> float:
+    """Return the value of a metric in a row.
+
+    Raises:
+        UserError: It is no value of the metric.
+    """
+    try:
+        value = file.number(row, metric.name)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    if metric.checked(value) is None:
+        allowed = "a fraction from 0 to 1" if metric.is_fraction else metric.allowed
+        raise UserError(f"{where}: {metric.name}={value:g}: must be {allowed}")
+    return value

@@ -12,7 +12,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.runs.archive import Archive
 from seminas.runs.metric import Metric
-from seminas.runs.objectives import KEY, front_of, hypervolume, nondominated, read_objectives, scored
+from seminas.runs.objectives import KEY, front_of, hypervolume, nondominated, read_objectives
 from seminas.runs.records import Record
 from seminas.runs.results import FrontMember, FrontResult
 from seminas.spaces.base import A, SearchSpace
@@ -112,7 +112,7 @@ class FrontSoFar:
 
     def add(self, records: Sequence[Record]) -> None:
         """Add evaluations."""
-        _, scores = scored(self._objectives, records)
+        _, scores = front_of(self._objectives, records)
         both = np.concatenate([self._scores, scores])
         self._scores = both[nondominated(both)]
 

@@ -9,6 +9,7 @@ from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import one_line
 from seminas.loop.objectives import front_result
 from seminas.runs.archive import Archive
+from seminas.runs.constraints import MeasuredLimits
 from seminas.runs.folder import Timing
 from seminas.runs.metric import ACCURACY, Metric
 from seminas.runs.recordings import write_recordings
@@ -32,6 +33,7 @@ def search_result(
     ended_by: str = "max_queries",
     candidates: SearchSpace | None = None,
     proxies_s: float = 0.0,
+    measured_limits: MeasuredLimits | None = None,
 ) -> SearchResult:
     """Return the result of a search.
 
@@ -42,15 +44,17 @@ def search_result(
         evaluator: Evaluator that gives the test values.
         timing: Time of all attempts.
         num_workers: Number of evaluations that ran at the same time.
-        ended_by: What ended the search.
+        ended_by: What ended the search, see ``SearchResult.ended_by``.
         candidates: Space of the candidates, if constraints exclude some that the evaluator can measure.
         proxies_s: Duration of the computation of zero-cost proxies, in seconds.
+        measured_limits: Limits of measured metrics. The best architecture that there is within them is not known.
 
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
     """
     best = archive.best
-    if best is None or best.value is None:
+    num_feasible = sum(record.feasible is True for record in archive.records)
+    if best is None and (measured_limits is None or len(archive.failures) == len(archive)):
         if len(archive.failures) < len(archive):
             raise UserError(
                 f"{archive.folder}: no full training has ended; the same command goes on with a larger "
@@ -61,7 +65,7 @@ def search_result(
             f"{archive.folder}: no evaluation succeeded, the last one failed with {error}; "
             f"{HISTORY} has all errors"
         )
-    architecture = space.from_json(best.architecture)
+    architecture = None if best is None else space.from_json(best.architecture)
     front = front_result(archive, space, evaluator)
     ends = [record.ended_s for record in archive.records if record.ended_s is not None]
     makespan_s = max(ends) if ends else archive.cost_s
@@ -74,18 +78,18 @@ def search_result(
         evaluator=config["names"]["evaluator"],
         num_queries=len(archive),
         num_failures=len(archive.failures),
-        best_architecture=best.architecture,
-        best_key=best.key,
-        best_value=best.value,
-        test_value=_tested(evaluator, architecture, archive.metric),
-        parameters=evaluator.num_parameters(architecture),
+        best_architecture=None if best is None else best.architecture,
+        best_key=None if best is None else best.key,
+        best_value=None if best is None else best.value,
+        test_value=None if best is None else _tested(evaluator, architecture, archive.metric),
+        parameters=None if best is None else evaluator.num_parameters(architecture),
         incumbents=incumbents(
             [record.final for record in archive.records],
             lambda i: space.from_json(archive.records[i].architecture),
             evaluator,
             archive.metric,
         ),
-        best_there_is=evaluator.best_there_is() if candidates is None else evaluator.best_of(candidates),
+        best_there_is=_best_there_is(evaluator, candidates) if measured_limits is None else None,
         cost_s=archive.cost_s + proxies_s,
         total_cost=archive.cost if config.get("fidelity") else None,
         proxies_s=proxies_s,
@@ -95,6 +99,7 @@ def search_result(
         utilization=min(1.0, archive.cost_s / (num_workers * makespan_s)) if makespan_s > 0 else None,
         ended_by=ended_by,
         num_imported=len(archive.imported),
+        num_feasible=None if measured_limits is None else num_feasible,
         **cast(dict[str, Any], front or {}),
     )
 
@@ -105,11 +110,15 @@ def record_best(archive: Archive, space: SearchSpace, evaluator: Evaluator) -> N
     Raises:
         UserError: A file cannot be written.
     """
-    done = [r for r in archive.records if r.final is not None]
+    done = [r for r in archive.records if r.final is not None and r.feasible is not False]
     done.sort(key=lambda r: (-archive.metric.score(r.final or 0.0), r.index))
     recordings = evaluator.recordings([space.from_json(r.architecture) for r in done[:NUM_RECORDED]])
     if recordings:
         write_recordings(archive.folder, recordings)
+
+
+def _best_there_is(evaluator: Evaluator, candidates: SearchSpace | None) -> dict[str, float] | None:
+    return evaluator.best_there_is() if candidates is None else evaluator.best_of(candidates)
 
 
 def _tested(evaluator: Evaluator, architecture: Any, metric: Metric) -> float | None:

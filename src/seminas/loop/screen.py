@@ -125,14 +125,19 @@ class Screen(Observer):
 def print_result(result: SearchResult, folder: Path) -> None:
     """Print a search's result as a table, and list the files of its folder."""
     table = Table(show_header=False, title=f"{result.strategy} on {result.space}")
-    table.add_row("best architecture", _written(result.best_architecture))
     metric, test = result.metric, result.test_value
-    table.add_row(metric.title, metric.text(result.best_value))
-    table.add_row(metric.test_title, "not known" if test is None else metric.text(test))
+    if result.best_value is None:
+        table.add_row("best architecture", "none is within search.constraints")
+    else:
+        table.add_row("best architecture", _written(result.best_architecture))
+        table.add_row(metric.title, metric.text(result.best_value))
+        table.add_row(metric.test_title, "not known" if test is None else metric.text(test))
     if result.parameters is not None:
         table.add_row("parameters", f"{result.parameters:,}")
     if result.pareto is not None and result.hypervolume is not None:
         table.add_row("front", f"{len(result.pareto)} architectures, hypervolume {result.hypervolume:.4g}")
+    if result.num_feasible is not None:
+        table.add_row("feasible", f"{result.num_feasible} of {result.num_queries} evaluations")
     failures = f" ({result.num_failures} failed)" if result.num_failures else ""
     table.add_row("evaluations", f"{result.num_queries}{failures}")
     if result.proxies_s:

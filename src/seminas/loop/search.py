@@ -12,11 +12,13 @@ from seminas.errors import UserError
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation, checked
 from seminas.evaluators.workers import Workers
+from seminas.loop.constraints import with_limited
 from seminas.loop.interrupts import Interrupts
 from seminas.loop.limits import Limits
 from seminas.loop.objectives import completed
 from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
+from seminas.runs.constraints import MeasuredLimits
 from seminas.runs.records import Record
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung, plain
@@ -43,6 +45,7 @@ class Search:
         wall_s: Function that returns the duration of the search so far, in seconds, with earlier processes.
         interrupts: Ctrl-C, which ends the search before its plan does.
         goals: Several objectives. None in a search for one metric.
+        measured_limits: Limits of measured metrics. None without such limits.
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
             ``max_cost``, ``interrupt``, or ``space`` if the strategy has no more architectures.
     """
@@ -58,6 +61,7 @@ class Search:
     wall_s: Callable[[], float] = lambda: 0.0
     interrupts: Interrupts | None = None
     goals: Goals | None = None
+    measured_limits: MeasuredLimits | None = None
     ended_by: str = "max_queries"
 
     @cached_property
@@ -112,6 +116,10 @@ class Search:
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         if self.goals is not None:
             evaluation = completed(evaluation, self.goals, architecture)
+        feasible = None
+        if self.measured_limits is not None:
+            evaluation = with_limited(evaluation, self.measured_limits)
+            feasible = None if evaluation.value is None else self.measured_limits.allow(evaluation.metrics)
         rung, architecture = architecture, plain(architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:
@@ -130,6 +138,7 @@ class Search:
             ended_s=None if only_costs else self.now_s(),
             origin=origin,
             metrics=dict(evaluation.metrics),
+            feasible=feasible,
             **self._fidelity(rung, evaluation),
         )
         stored = self.archive.add(record)

@@ -35,16 +35,16 @@ def digest(*parts: Json) -> str:
 
 
 class ProxyCache:
-    """Proxies by the key of their architecture, in memory and in a file.
+    """Proxies by the key of their architecture, in a file and as far as this process has read it.
 
     If two processes compute the same architecture, the first line in the file counts, so all later readers agree.
     """
 
-    def __init__(self, path: Path | None, num_values: int) -> None:
+    def __init__(self, path: Path, num_values: int) -> None:
         """Read the file.
 
         Args:
-            path: File of the cache. It need not exist. None keeps the proxies in memory only.
+            path: File of the cache. It need not exist.
             num_values: Number of values of an architecture. Lines with another number are ignored.
 
         Raises:
@@ -53,12 +53,11 @@ class ProxyCache:
         self._path, self._num_values = path, num_values
         self._entries: dict[str, Entry] = {}
         self._read_bytes = 0
-        if path is not None:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from error
-            self.refresh()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from error
+        self.refresh()
 
     def get(self, key: str) -> Entry | None:
         """Return the proxies of an architecture, or None if they are not known."""
@@ -70,8 +69,6 @@ class ProxyCache:
         Raises:
             UserError: The file cannot be read.
         """
-        if self._path is None:
-            return
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read_bytes)
@@ -91,9 +88,6 @@ class ProxyCache:
         Raises:
             UserError: The file cannot be written or locked.
         """
-        if self._path is None:
-            self._entries |= entries
-            return
         try:
             with FileLock(self._path.with_suffix(".lock")):
                 self.refresh()
@@ -106,7 +100,6 @@ class ProxyCache:
         self.refresh()
 
     def _append(self, lines: bytes) -> None:
-        assert self._path is not None
         with self._path.open("ab+") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)

@@ -18,8 +18,8 @@ WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 """Modules whose weights SynFlow reads, and whose multiply-adds count."""
 PIECEWISE_LINEAR = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.Hardtanh)
 """Activations whose linear regions NASWOT counts."""
-SMALLEST = 1e-30
-"""Smallest SynFlow score. A network without a path from input to output has the score 0."""
+SMALLEST, LARGEST = 1e-30, float(np.finfo(np.float64).max)
+"""Smallest and largest SynFlow score. A network without a path from input to output has the score 0."""
 RIDGE = 1e-2
 """Added to the eigenvalues of the correlations of ``jacobian``, so that the logarithm is finite."""
 SAME = 1e-3
@@ -72,13 +72,24 @@ def _linear(network: nn.Module, images: Tensor, names: Sequence[str]) -> dict[st
 
     torch._foreach_abs_(parameters)
     with _hooked(layers, count):
-        total = network.eval()(torch.ones_like(images[:1])).sum()
+        score = _flow(network, weights, torch.ones_like(images[:1]))
+    if not np.isfinite(score):  # The products of a deep network's weights may be too large for 32 bits.
+        network.double()
+        score = _flow(network, [layer.weight for layer in layers], torch.ones_like(images[:1]).double())
+        network.to(images.dtype)
+    with torch.no_grad():
+        torch._foreach_copy_([parameter.detach() for parameter in network.parameters()], before)
+    score = score if np.isfinite(score) else LARGEST
+    return {"synflow": float(np.log(max(score, SMALLEST))), "macs": float(np.log(max(1, macs[0])))}
+
+
+def _flow(network: nn.Module, weights: Sequence[Tensor], ones: Tensor) -> float:
+    """Return SynFlow's score of a network whose parameters have their absolute values."""
+    total = network.eval()(ones).sum()
     gradients = torch.autograd.grad(total, weights, allow_unused=True) if total.requires_grad else ()
     with torch.no_grad():
         flows = [(w * g).sum() for w, g in zip(weights, gradients, strict=False) if g is not None]
-        score = float(torch.stack(flows).double().sum()) if flows else 0.0
-        torch._foreach_copy_(parameters, before)
-    return {"synflow": float(np.log(max(score, SMALLEST))), "macs": float(np.log(max(1, macs[0])))}
+        return float(torch.stack(flows).double().sum()) if flows else 0.0
 
 
 def _nonlinear(network: nn.Module, images: Tensor, names: Sequence[str]) -> dict[str, float]:

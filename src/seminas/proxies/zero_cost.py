@@ -46,13 +46,17 @@ class ZeroCost(Generic[A]):
         space: SearchSpace[A],
         settings: ProxyNetworkSettings,
         key: str = "proxies",
+        section: str | None = None,
+        named: str | None = None,
     ) -> None:
         """Open the cache, and compute the proxies of one architecture, to find errors.
 
         Args:
             space: Space that builds networks.
             settings: Settings of the networks and the noise.
-            key: Key of the settings, for errors.
+            key: Key of the option that needs the networks, for errors.
+            section: Key of the settings, for errors. None means ``key``.
+            named: Setting that names the proxies with its value, for errors. None means ``names`` of the settings.
 
         Raises:
             UserError: The space builds no networks, a proxy cannot be computed for them, there is no GPU, or the cache
@@ -60,17 +64,16 @@ class ZeroCost(Generic[A]):
         """
         self.builder: Any = require(space, BuildsNetworks, f"{key}=zero_cost" if key == "proxies" else key)
         if settings.device == "cuda" and not torch.cuda.is_available():
-            raise config_error(f"{key}.device", "cuda", "cpu or auto, PyTorch finds no GPU here")
+            raise config_error(f"{section or key}.device", "cuda", "cpu or auto, PyTorch finds no GPU here")
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
         self.space, self.settings, self.names = space, settings, tuple(settings.names)
-        self._key, self.seconds = key, 0.0
+        self._named, self.seconds = named or f"{key}.names={list(settings.names)}", 0.0
         self._counted: set[str] = set()
         self._device = torch.device("cuda:0" if on_gpu else "cpu")
         shape = (settings.batch_size, CHANNELS, settings.resolution, settings.resolution)
         self._images = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
         self._images = self._images.to(self._device)
         self._skeleton: dict[str, Json] = dict(settings.networks.get(space.name, {}))
-        self._cache = ProxyCache(None, len(self.names))
         try:
             # The check of one architecture finds errors now, before anything is paid for.
             name = self._digest()
@@ -78,7 +81,7 @@ class ZeroCost(Generic[A]):
         except UserError:
             raise
         except Exception as error:  # For wrong arguments, networks raise exceptions of many types.
-            raise UserError(f"{key}: space={space.name}: {first_line(error)}") from error
+            raise UserError(f"{section or key}: space={space.name}: {first_line(error)}") from error
         folder = Path(settings.cache).expanduser() if settings.cache else cache_dir() / "proxies"
         self._cache = ProxyCache(folder / f"{space.name}-{name}.jsonl", len(self.names))
 
@@ -111,7 +114,7 @@ class ZeroCost(Generic[A]):
             return measured(self._network(architecture), self._images, self.names)
         except LackError as error:
             key = self.space.key(architecture)
-            raise UserError(f"{self._key}.names={list(self.names)}: {key}: {error}") from error
+            raise UserError(f"{self._named}: {key}: {error}") from error
 
     def _digest(self) -> str:
         """Return a digest of all that decides the proxies of an architecture, for the name of the cache.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seminas.report.curves import Ablation, Panel
 from seminas.report.fronts import Plane
 from seminas.report.gallery import Gallery
-from seminas.report.objectives import Member, front, objectives_of
+from seminas.report.objectives import Member, objectives_of
 from seminas.report.runs import Run, Setting
 from seminas.report.section import Chart
 from seminas.runs.metric import DIGITS
@@ -109,9 +109,7 @@ def ablation(shown: Ablation, gallery: Gallery) -> Chart:
     """Return a chart of the final value over a swept key. A point shows the best architecture of its runs."""
     data = []
     for i, (curve, settings) in enumerate(zip(shown.curves, shown.settings, strict=True)):
-        best = [
-            max(s.runs.values(), key=lambda run: run.metric.score(run.result.best_value)) for s in settings
-        ]
+        best = [max(s.runs.values(), key=lambda run: run.metric.score(run.best[1])) for s in settings]
         bars = {"type": "data", "array": rounded(curve.error), "thickness": 1}
         data.append(
             _named(i, curve.label, curve.x, curve.mean)
@@ -146,7 +144,7 @@ def plane(shown: Plane, settings: Sequence[Setting], gallery: Gallery) -> Chart:
         about: list[list[Any]] = []
         for seed in setting.seeds:
             run = setting.runs[seed]
-            members = front(run.result)
+            members = run.front
             if rows and len(rows) + len(members) > MOST_MARKERS // len(shown.surfaces):
                 break
             rows += [member.values[[shown.x, shown.y]] for member in members]

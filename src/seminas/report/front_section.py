@@ -10,7 +10,7 @@ from seminas.report import charts, fronts, plots
 from seminas.report.front_plots import surfaces
 from seminas.report.fronts import ATTAINED, FrontRow, Scale
 from seminas.report.gallery import Gallery
-from seminas.report.objectives import front, objectives_of
+from seminas.report.objectives import objectives_of
 from seminas.report.runs import Setting
 from seminas.report.section import Illustration, Table, percent, probability, with_unit
 from seminas.runs.metric import Metric
@@ -100,9 +100,8 @@ def _table(rows: Sequence[FrontRow]) -> Table:
 
 def _best_table(settings: Sequence[Setting]) -> Table:
     """Return the table of the front of all runs. It alone states the test values of fronts."""
-    best = fronts.best_of_all(settings)
+    members = fronts.best_of_all(settings)
     objectives = objectives_of(next(iter(settings[0].runs.values())).result)
-    members = [(setting, run, front(run.result)[i]) for setting, run, i in best]
     tested = [
         j for j in range(len(objectives)) if any(np.isfinite(member.test_values[j]) for *_, member in members)
     ]

@@ -12,7 +12,7 @@ from moocore import eaf, hypervolume, is_nondominated
 from numpy.typing import NDArray
 
 from seminas.report.curves import MOST_LINES, Panel, mean_curve
-from seminas.report.objectives import front, objective_values, objectives_of, reference_of
+from seminas.report.objectives import Member, objective_values, objectives_of, reference_of
 from seminas.report.runs import Run, Setting
 from seminas.report.statistics import baseline_of, mean_sd, p_value
 from seminas.runs.metric import FRACTION, Metric
@@ -80,7 +80,7 @@ class Scale:
 
 def front_values(run: Run) -> NDArray[np.float64]:
     """Return the values of the objectives on the Pareto front of a run, ``[n, k]``."""
-    rows = [member.values for member in front(run.result)]
+    rows = [member.values for member in run.front]
     return np.array(rows).reshape(-1, len(objectives_of(run.result)))
 
 
@@ -90,7 +90,7 @@ def hypervolume_curve(run: Run, scale: Scale) -> NDArray[np.float64]:
     Imported evaluations count from the start if they are on the final front.
     """
     costs = scale.costs(objective_values(run.result, run.records))
-    imported = [member.values for member in front(run.result) if member.index < 0]
+    imported = [member.values for member in run.front if member.index < 0]
     kept = scale.costs(np.array(imported).reshape(-1, costs.shape[1]))
     curve, last = np.zeros(len(costs)), scale.volume(kept)
     for i, cost in enumerate(costs):
@@ -140,7 +140,7 @@ def front_table(settings: Sequence[Setting], scale: Scale, baseline: str | None 
     rows = []
     for setting in settings:
         of_setting = shares(setting)
-        sizes = np.array([len(front(run.result)) for run in setting.runs.values()], dtype=np.float64)
+        sizes = np.array([len(run.front) for run in setting.runs.values()], dtype=np.float64)
         tested = None if base is None or base is setting else p_value(setting, base, shares)
         volumes = mean_sd(scale.box * of_setting)
         rows.append(FrontRow(setting, volumes, mean_sd(of_setting), mean_sd(sizes), tested))
@@ -237,24 +237,23 @@ def _staircases(
     return stairs
 
 
-def best_of_all(settings: Sequence[Setting]) -> list[tuple[Setting, Run, int]]:
-    """Return the Pareto front of all runs: the setting, the run and the position on the run's front.
+def best_of_all(settings: Sequence[Setting]) -> list[tuple[Setting, Run, Member]]:
+    """Return the Pareto front of all runs: the setting, the run and the member of the run's front.
 
     An architecture that several runs found is listed once.
     """
     found = [
-        (setting, run, i, member)
+        (setting, run, member)
         for setting in settings
         for run in setting.runs.values()
-        for i, member in enumerate(front(run.result))
+        for member in run.front
     ]
     if not found:
         return []
     objectives = objectives_of(found[0][1].result)
     values = np.array([member.values for *_, member in found])
     best = is_nondominated(values, maximise=[m.sign > 0 for m in objectives], keep_weakly=True)
-    once: dict[str, tuple[Setting, Run, int]] = {}
+    once: dict[str, tuple[Setting, Run, Member]] = {}
     for i in np.flatnonzero(best)[np.argsort(values[best][:, 0] * -objectives[0].sign, kind="stable")]:
-        setting, run, position, member = found[i]
-        once.setdefault(member.key, (setting, run, position))
+        once.setdefault(found[i][2].key, found[i])
     return list(once.values())

@@ -32,7 +32,7 @@ class Gallery:
 
     def of_best(self, run: Run) -> int:
         """Return the number of the best architecture of a run."""
-        return self.number(run.result.best_key, run.result.best_architecture)
+        return self.number(run.best[0], run.result.best_architecture)
 
     def entries(self, space: SearchSpace | None) -> list[Mapping[str, Any]]:
         """Return the key, the JSON form and the graph of each architecture.

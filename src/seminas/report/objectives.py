@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from moocore import is_nondominated
 from numpy.typing import NDArray
 
 from seminas.runs.metric import Metric
+from seminas.runs.objectives import Objectives, nondominated
 from seminas.runs.records import Record
 from seminas.runs.results import FrontMember, SearchResult
 from seminas.storage.values import Json
@@ -38,18 +38,17 @@ def objectives_of(result: SearchResult) -> list[Metric]:
 
 
 def objective_values(result: SearchResult, records: Sequence[Record]) -> NDArray[np.float64]:
-    """Return the values of the objectives, ``[q, k]``. They are NaN for a failed evaluation."""
-    names = [metric.name for metric in objectives_of(result)]
-    values = np.full((len(records), len(names)), np.nan)
+    """Return the values of the objectives, ``[q, k]``. They are NaN for a failed or an infeasible evaluation."""
+    objectives = Objectives(tuple(objectives_of(result)), result.metric)
+    values = np.full((len(records), len(objectives.metrics)), np.nan)
     for row, record in zip(values, records, strict=True):
-        if record.value is not None:
-            known = {**record.metrics, result.metric.name: record.value}
-            row[:] = [known.get(name, np.nan) for name in names]
-    values[np.isnan(values).any(axis=1)] = np.nan
+        known = None if record.final is None else objectives.values(record)
+        if known is not None:
+            row[:] = known
     return values
 
 
-def front(result: SearchResult) -> list[Member]:
+def front_of_result(result: SearchResult) -> list[Member]:
     """Return the Pareto front of a search, in the order of the history. Leave out members without all objectives."""
     metrics = objectives_of(result)
     members = []
@@ -100,5 +99,5 @@ def first_front(result: SearchResult, records: Sequence[Record]) -> SearchResult
     if not members:
         return replace(result, pareto=[])
     every = np.array([[member["values"][m.name] for m in metrics] for member in members])
-    kept = is_nondominated(every, maximise=[m.sign > 0 for m in metrics])
+    kept = nondominated(every * [m.sign for m in metrics])
     return replace(result, pareto=[member for member, keep in zip(members, kept, strict=True) if keep])

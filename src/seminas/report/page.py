@@ -42,7 +42,8 @@ def sections(
     """
     searched = []
     for problem, settings in group(runs.searches).items():
-        searched.append(search_section(problem, settings, baseline, figures=figures))
+        infeasible = [run for run in runs.infeasible if run.problem == problem]
+        searched.append(search_section(problem, settings, baseline, figures=figures, infeasible=infeasible))
         for n in at:
             shorter = [s for s in (setting.first(n) for setting in settings) if s is not None]
             if not shorter:

@@ -96,7 +96,7 @@ def evaluated(space: SearchSpace, settings: Sequence[Setting]) -> Figure:
     for setting in settings:
         latest = strategies.setdefault(setting.strategy, {})
         for run in setting.runs.values():
-            latest |= {r.key: r for r in run.records if r.final is not None and r.key not in latest}
+            latest |= {r.key: r for r in run.records if r.full is not None and r.key not in latest}
     record_of_key = {key: record for records in strategies.values() for key, record in records.items()}
     rng = np.random.default_rng(0)
     keys = sorted(record_of_key)

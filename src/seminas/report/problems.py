@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from seminas.config.build import TARGET
+from seminas.config.check import flat, rule_at
 from seminas.config.evaluators import LandscapeSettings
 from seminas.errors import UserError
 from seminas.report.objectives import objectives_of
 from seminas.runs.metric import ACCURACY, metric_of
 from seminas.runs.results import Result, SearchResult
+from seminas.storage.values import Config
 
 
 def problem_of(result: Result) -> str:
@@ -51,6 +53,37 @@ def data_of(config: Mapping[str, Any]) -> str:
     data = config.get("data") or {}
     source = data.get("images") or data.get("speech") or {}
     return str(source.get(TARGET, "")).rpartition(".")[2]
+
+
+VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
+"""Keys that normally differ between strategies. They distinguish settings only if they differ within one strategy."""
+
+
+def telling(config: Config) -> dict[str, Any]:
+    """Return the config values that can distinguish settings, by dotted key.
+
+    Leave out the seed, and keys that change no result.
+    """
+    return {k: v for k, v in flat(config).items() if k != "seed" and not rule_at(config, k).may_change}
+
+
+def keys_that_tell(configs: Sequence[Mapping[str, Any]], strategies: Sequence[str]) -> list[str]:
+    """Return the keys that distinguish the settings of runs.
+
+    Args:
+        configs: Config of each run by dotted key, see ``telling``.
+        strategies: Name of each run's strategy.
+    """
+    found = []
+    for key in sorted({key for config in configs for key in config}):
+        values = [json.dumps(config.get(key)) for config in configs]
+        groups = [values]
+        if key.startswith(VARIES_BY_STRATEGY):
+            pairs = list(zip(values, strategies, strict=True))
+            groups = [[v for v, strategy in pairs if strategy == name] for name in set(strategies)]
+        if any(len(set(group)) > 1 for group in groups):
+            found.append(key)
+    return found
 
 
 def with_one_key(section: str, configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,22 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seminas.config.build import TARGET
-from seminas.config.check import flat, rule_at
 from seminas.config.evaluators import SimulatedSettings
 from seminas.config.schema import BY_TARGET
 from seminas.errors import UserError
 from seminas.loop.scales import best_so_far
-from seminas.report.objectives import first_front
-from seminas.report.problems import problem_of, with_one_key
+from seminas.report.objectives import Member, first_front, front_of_result
+from seminas.report.problems import keys_that_tell, problem_of, telling, with_one_key
 from seminas.runs.folder import RunFolder, run_folders
 from seminas.runs.metric import Metric
 from seminas.runs.records import Record
 from seminas.runs.results import PredictorResult, Result, SearchResult
 from seminas.runs.speech_results import SpeechResult
-from seminas.storage.values import Config
-
-VARIES_BY_STRATEGY = ("strategy.", "space.", "evaluator.", "search.pseudo_label_ratio")
-"""Keys that normally differ between strategies. They distinguish settings only if they differ within one strategy."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,17 @@ class Run:
     def metric(self) -> Metric:
         """Metric that the search optimized."""
         return self.result.metric
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """Key and value of the best architecture. Runs without a feasible evaluation are not compared."""
+        assert self.result.best_key is not None and self.result.best_value is not None
+        return self.result.best_key, self.result.best_value
+
+    @cached_property
+    def front(self) -> list[Member]:
+        """Pareto front of a search with several objectives, in the order of the history."""
+        return front_of_result(self.result)
 
     @cached_property
     def best_val(self) -> NDArray[np.float64]:
@@ -129,6 +135,7 @@ class Runs:
 
     Attributes:
         searches: Finished searches.
+        infeasible: Finished searches without an evaluation within the limits of measured metrics.
         predictors: Results of ``seminas-predictor``.
         trainings: Results of ``seminas-train`` on speech. The report leaves out trainings on images.
         running: Folders of runs that a process is working on.
@@ -136,6 +143,7 @@ class Runs:
     """
 
     searches: list[Run] = field(default_factory=list)
+    infeasible: list[Run] = field(default_factory=list)
     predictors: list[PredictorResult] = field(default_factory=list)
     trainings: list[SpeechResult] = field(default_factory=list)
     running: list[RunFolder] = field(default_factory=list)
@@ -145,6 +153,7 @@ class Runs:
         """Return the numbers of finished, running and stopped runs as text."""
         counts = [
             (len(self.searches) + len(self.predictors) + len(self.trainings), "finished"),
+            (len(self.infeasible), "without a feasible evaluation"),
             (len(self.running), "still running"),
             (len(self.stopped), "stopped before their end"),
         ]
@@ -176,7 +185,7 @@ def read_runs(
         ):
             progress(number, len(found_folders))
             if isinstance(content, Run):
-                runs.searches.append(content)
+                (runs.infeasible if content.result.best_key is None else runs.searches).append(content)
             elif isinstance(content, PredictorResult):
                 runs.predictors.append(content)
             elif isinstance(content, SpeechResult):
@@ -255,22 +264,10 @@ def group(runs: Sequence[Run]) -> dict[str, list[Setting]]:
 
 
 def _settings(runs: Sequence[Run]) -> list[Setting]:
-    configs = [_telling(run.result.config) for run in runs]
+    configs = [telling(run.result.config) for run in runs]
     for section in ("proxies", "fidelity"):
         configs = with_one_key(section, configs)
-    strategies = sorted({run.strategy for run in runs})
-    swept = []
-    for key in sorted({key for config in configs for key in config}):
-        values = [json.dumps(config.get(key)) for config in configs]
-        if key.startswith(VARIES_BY_STRATEGY):
-            within = [
-                len({v for v, run in zip(values, runs, strict=True) if run.strategy == name}) > 1
-                for name in strategies
-            ]
-            if any(within):
-                swept.append(key)
-        elif len(set(values)) > 1:
-            swept.append(key)
+    swept = keys_that_tell(configs, [run.strategy for run in runs])
     settings: dict[str, Setting] = {}
     for run, config in zip(runs, configs, strict=True):
         setting_values = tuple((key, config.get(key)) for key in swept)
@@ -278,14 +275,6 @@ def _settings(runs: Sequence[Run]) -> list[Setting]:
         setting = settings.setdefault(name, Setting(run.strategy, setting_values, {}))
         setting.runs.setdefault(run.seed, run)
     return sorted(settings.values(), key=lambda s: (s.strategy, [_order(v) for _, v in s.swept]))
-
-
-def _telling(config: Config) -> dict[str, Any]:
-    """Return the config values that can distinguish settings, by dotted key.
-
-    Leave out the seed, and keys that change no result.
-    """
-    return {k: v for k, v in flat(config).items() if k != "seed" and not rule_at(config, k).may_change}
 
 
 def _order(value: Any) -> tuple[int, float, str]:

@@ -11,6 +11,7 @@ from seminas.loop.figures import predictions
 from seminas.report import charts, curves, plots
 from seminas.report.curves import Panel
 from seminas.report.equal_cost import equal_cost_table
+from seminas.report.feasible import feasible_tables, left_out
 from seminas.report.front_section import front_part
 from seminas.report.further import Further
 from seminas.report.gallery import Gallery
@@ -74,7 +75,12 @@ def _notes(metric: Metric) -> tuple[str, ...]:
 
 
 def search_section(
-    problem: str, settings: Sequence[Setting], baseline: str | None, *, figures: bool = True
+    problem: str,
+    settings: Sequence[Setting],
+    baseline: str | None,
+    *,
+    figures: bool = True,
+    infeasible: Sequence[Run] = (),
 ) -> Section:
     """Return the section for the settings of one problem.
 
@@ -83,6 +89,7 @@ def search_section(
         settings: Settings of the problem.
         baseline: Setting or strategy for the paired test, see ``statistics.table``.
         figures: Whether to draw figures.
+        infeasible: Runs of the problem without an evaluation within the limits of measured metrics.
 
     Raises:
         UserError: The baseline does not exist, or the space cannot be built.
@@ -95,15 +102,15 @@ def search_section(
     further = Further.of(ordered)
     drawn: list[Illustration] = []
     architectures: Sequence[Mapping[str, Any]] = ()
-    notes = [*_notes(metric), *fronts.notes]
+    notes = [*_notes(metric), *fronts.notes, *left_out(infeasible)]
     if figures:
         drawn = [*fronts.figures, *_figures(ordered, gallery)]
-        architectures = gallery.entries(None)
         try:
             space = _space(ordered)
             drawn += _drawings(ordered, space)
             architectures = gallery.entries(space)
         except (UserError, ValueError) as error:
+            architectures = gallery.entries(None)
             log.warning("%s: its architectures are not drawn", error)
             notes.append(f"The architectures are not drawn, because their space cannot be made ({error}).")
     plain = [
@@ -120,6 +127,7 @@ def search_section(
         drawn,
         notes,
         [
+            *feasible_tables(ordered),
             *([] if equal_cost is None else [equal_cost]),
             *([further.table(ordered)] if further.metrics else []),
             *fronts.tables,
@@ -214,15 +222,15 @@ def _drawings(settings: Sequence[Setting], space: SearchSpace) -> list[Illustrat
     best: dict[str, Run] = {}
     runs = [run for s in settings for run in s.runs.values()]
     metric = settings[0].metric
-    for run in sorted(runs, key=lambda r: -metric.score(r.result.best_value)):
-        best.setdefault(run.result.best_key, run)
+    for run in sorted(runs, key=lambda r: -metric.score(r.best[1])):
+        best.setdefault(run.best[0], run)
     caption = (
         "The architectures that were evaluated, in two principal components of the architectures' features."
     )
     figures = [Illustration("evaluated", caption, plots.evaluated(space, settings))]
     for rank, run in enumerate(list(best.values())[:NUM_BEST], start=1):
         drawing = draw_architecture(space, space.from_json(run.result.best_architecture))
-        caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.result.best_value)}"
+        caption = f"Number {rank} of all runs by {metric.title}: {metric.text(run.best[1])}"
         if run.result.test_value is not None:
             caption += f", test {metric.text(run.result.test_value)}"
         figures.append(Illustration(f"best-{rank}", f"{caption} ({run.strategy}, seed {run.seed}).", drawing))

@@ -20,7 +20,7 @@ EXACT = {
 """Metric of each exact cost."""
 MARGIN = 0.1
 """Distance of the reference point from the worst measured values of the first round, in ranges of this round."""
-KEY, REFERENCE = "search.objectives", "search.reference"
+KEY = "search.objectives"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Objectives:
         exact: Names of the objectives that are exact costs. The other objectives are measured.
         given: Values of the reference point that the settings give, by name.
         largest: Largest known value of each exact cost among the objectives, by name.
+        key: Name of the setting with the objectives, for errors.
     """
 
     metrics: tuple[Metric, ...]
@@ -40,6 +41,11 @@ class Objectives:
     exact: tuple[str, ...] = ()
     given: Mapping[str, float] = field(default_factory=dict)
     largest: Mapping[str, float] = field(default_factory=dict)
+    key: str = KEY
+
+    def __str__(self) -> str:
+        """Return the setting with its names as text, for errors."""
+        return f"{self.key}=[{', '.join(self.names)}]"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,7 +76,7 @@ class Objectives:
         """
         for metric in self.measured:
             if metric.name != self.main.name and metric.name not in metrics:
-                return f"{metric.name}: is missing, it is one of {KEY}"
+                return f"{metric.name}: is missing, it is one of {self.key}"
         return None
 
     def reference(self, first: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,9 +151,10 @@ def read_objectives(
         UserError: A name is unknown or given twice, the evaluator's metric is missing, the reference point names no
             objective, or the package's extra "objectives" is not installed.
     """
+    of_reference = f"{key.removesuffix('objectives')}reference"
     if names is None or list(names) == [metric.name]:
         if reference:
-            raise config_error(REFERENCE, dict(reference), f"empty without {key}")
+            raise config_error(of_reference, dict(reference), f"empty without {key}")
         return None
     shown = f"[{', '.join(map(str, names))}]"
     for name in names:
@@ -164,12 +171,13 @@ def read_objectives(
         raise UserError(f"{key}={shown}: must contain {metric.name}, the metric that is measured")
     for name in reference:
         if name not in names:
-            raise config_error(f"{REFERENCE}.{name}", reference[name], f"a value of {', '.join(names)}")
+            raise config_error(f"{of_reference}.{name}", reference[name], f"a value of {', '.join(names)}")
         if (known | stated)[name].checked(reference[name]) is None:
-            raise config_error(f"{REFERENCE}.{name}", reference[name], (known | stated)[name].allowed)
+            raise config_error(f"{of_reference}.{name}", reference[name], (known | stated)[name].allowed)
     _require_libraries(f"{key}={shown}")
     metrics = tuple((known | stated)[name] for name in names)
-    return Objectives(metrics, metric, tuple(n for n in names if n in stated), dict(reference))
+    exact = tuple(name for name in names if name in stated)
+    return Objectives(metrics, metric, exact, dict(reference), key=key)
 
 
 def _require_libraries(source: str) -> None:
@@ -181,8 +189,11 @@ def _require_libraries(source: str) -> None:
 
 
 def front_of(objectives: Objectives, records: Sequence[Record]) -> tuple[list[Record], NDArray[np.float64]]:
-    """Return the records that no other one dominates, in order, and their scores ``[m, k]``."""
-    done, scores = scored(objectives, records)
+    """Return the records that no other one dominates, in order, and their scores ``[m, k]``.
+
+    Evaluations beyond limits of measured metrics are no results.
+    """
+    done, scores = scored(objectives, [record for record in records if record.final is not None])
     kept = nondominated(scores)
     return [record for record, keep in zip(done, kept, strict=True) if keep], scores[kept]
 

@@ -43,6 +43,9 @@ def _search_progress(folder: RunFolder) -> dict[str, str]:
     failed = f", {failures} failed" if failures else ""
     lines = {"evaluations": f"{len(records)}{'' if total is None else f' of {total}'}{failed}"}
     values = [(r.final, r.key) for r in records if r.final is not None]
+    known = [record.feasible for record in records if record.feasible is not None]
+    if known:
+        lines["feasible"] = f"{sum(known)} of {len(known)}"
     if values:
         best, key = max(values, key=lambda pair: metric.score(pair[0]))
         name = "" if metric == ACCURACY else f"{metric.name} "

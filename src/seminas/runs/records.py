@@ -40,6 +40,8 @@ class Record:
         epochs: Number of epochs after which a search with fidelities measured the architecture. Otherwise None.
         cost: Cost in full trainings, in a search with fidelities. A training that went on counts its new epochs alone.
         partial: True after a shorter training than a full one. Then the value is no candidate for the best one.
+        feasible: Whether the architecture is within the limits of measured metrics. None without such limits, and for
+            a failure. A value beyond a limit is no candidate for the best one.
     """
 
     NAME: ClassVar[str] = "record of an evaluation"
@@ -61,11 +63,17 @@ class Record:
     epochs: int | None = None
     cost: float | None = None
     partial: bool | None = None
+    feasible: bool | None = None
+
+    @property
+    def full(self) -> float | None:
+        """The value, if it is of a full training. None for a shorter one or a failure."""
+        return None if self.partial else self.value
 
     @property
     def final(self) -> float | None:
-        """The value, if it is of a full training. None for a shorter one or a failure."""
-        return None if self.partial else self.value
+        """The value, if it may be the best one: of a full training, and within the limits of measured metrics."""
+        return None if self.feasible is False else self.full
 
     @property
     def val_accuracy(self) -> float | None:
@@ -119,6 +127,11 @@ class Line(Protocol):
 
 
 L = TypeVar("L", bound=Line)
+_OPTIONAL = (
+    *("number", "ended_s", "source", "origin", "metrics"),
+    *("epochs", "trained", "cost", "partial", "feasible"),
+)
+"""Fields that only some searches have."""
 
 
 class _Revision(TypedDict):
@@ -187,7 +200,7 @@ def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
 def line_of(line: Record | Question, metric: Metric = ACCURACY) -> bytes:
     """Return a line of a file. Fields that only some searches have are left out if they are None or empty."""
     values = asdict(line)
-    for name in ("number", "ended_s", "source", "origin", "metrics", "epochs", "trained", "cost", "partial"):
+    for name in _OPTIONAL:
         if values.get(name, ...) in (None, {}):
             del values[name]
     return as_json(_renamed(values, {"value": VALUE}) if metric == ACCURACY else values)

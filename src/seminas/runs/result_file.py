@@ -56,8 +56,9 @@ def write_result(path: Path, result: Result) -> None:
     if isinstance(result, SearchResult):
         if not result.proxies_s:
             del values["proxies_s"]
-        if result.total_cost is None:
-            del values["total_cost"]
+        for name in ("total_cost", "num_feasible"):
+            if values[name] is None:
+                del values[name]
         values["incumbents"] = [_with_names(incumbent, names) for incumbent in result.incumbents]
         if result.objectives is None:
             values = {

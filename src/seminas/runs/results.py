@@ -2,69 +2,18 @@
 
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from seminas.runs.metric import Metric, metric_of
 from seminas.runs.records import Record, read_history
+from seminas.runs.result_parts import FrontMember as FrontMember
+from seminas.runs.result_parts import FrontResult as FrontResult
+from seminas.runs.result_parts import Incumbent as Incumbent
+from seminas.runs.result_parts import Measured as Measured
 from seminas.storage.values import Json
 
 NOT_FINAL = ("interrupt", "close")
 """Ends of a search with which the same command goes on."""
-
-
-class Incumbent(TypedDict):
-    """An evaluation with a better value than all evaluations before it in the history.
-
-    Attributes:
-        index: Position in the history, from 0.
-        value: Value of the search's metric, by default the validation accuracy, a fraction.
-        test_value: The same on the test data. None if it is not known.
-    """
-
-    index: int
-    value: float
-    test_value: float | None
-
-
-class FrontMember(TypedDict):
-    """An evaluation that no other one dominates: none is at least as good in all objectives and better in one.
-
-    Attributes:
-        index: Position in the history, from 0. Imported evaluations have negative positions.
-        architecture: Architecture in the JSON form of its space.
-        key: Name of the architecture in its space.
-        values: Value of each objective by name.
-        test_values: Values on the test data by name, such as ``test_accuracy``, as far as they are known.
-    """
-
-    index: int
-    architecture: Json
-    key: str
-    values: dict[str, float]
-    test_values: dict[str, float]
-
-
-class FrontResult(TypedDict):
-    """The fields of a ``SearchResult`` that only a search with several objectives has."""
-
-    objectives: list[Metric]
-    pareto: list[FrontMember]
-    hypervolume: float
-    reference: dict[str, float]
-
-
-class Measured(TypedDict):
-    """An architecture that was measured with the weights of a supernet.
-
-    Attributes:
-        key: Name of the architecture in its space.
-        architecture: Architecture in the JSON form of its space.
-        val_accuracy: Validation accuracy, a fraction.
-    """
-
-    key: str
-    architecture: Json
-    val_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -104,7 +53,8 @@ class SearchResult(Result):
         strategy, evaluator: Names of the strategy and the evaluator that were chosen.
         num_queries: Number of evaluations, including the failed ones.
         num_failures: Number of failed evaluations.
-        best_architecture: Architecture with the best value, in the JSON form of its space.
+        best_architecture: Architecture with the best value, in the JSON form of its space. It, its key and its value
+            are None if no evaluation is within the limits of measured metrics.
         best_key: Key of the best architecture.
         best_value: Value of the best architecture. Its name in the file is ``best_val_accuracy`` for the validation
             accuracy, and ``best_value`` for other metrics.
@@ -121,7 +71,7 @@ class SearchResult(Result):
             the simulated clock. None for runs of version 0.1.
         utilization: Fraction of the workers' time that they spent in evaluations, until ``makespan_s``.
         ended_by: What ended the search: ``max_queries`` (its plan), ``target_accuracy``, ``target``, ``max_hours``,
-            ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
+            ``max_cost``, ``interrupt`` (Ctrl-C), ``space`` if there are no more architectures, or ``close`` of a study.
         num_imported: Number of imported evaluations. They are no queries.
         proxies_s: Duration of the computation of zero-cost proxies, in seconds. A file without proxies has no such
             field.
@@ -130,6 +80,7 @@ class SearchResult(Result):
         pareto: The evaluations on the front, in order.
         hypervolume: Volume that the front dominates above the reference point, in the product of the objectives' units.
         reference: Value of each objective at the reference point.
+        num_feasible: Number of evaluations within limits of measured metrics. None, and not in the file, without them.
     """
 
     KIND: ClassVar[str] = "search"
@@ -139,8 +90,8 @@ class SearchResult(Result):
     num_queries: int
     num_failures: int
     best_architecture: Json
-    best_key: str
-    best_value: float
+    best_key: str | None
+    best_value: float | None
     test_value: float | None
     parameters: int | None
     incumbents: list[Incumbent]
@@ -158,6 +109,7 @@ class SearchResult(Result):
     hypervolume: float | None = None
     reference: dict[str, float] | None = None
     total_cost: float | None = None
+    num_feasible: int | None = None
 
     @property
     def metric(self) -> Metric:
@@ -165,7 +117,7 @@ class SearchResult(Result):
         return metric_of(self.config)
 
     @property
-    def best_val_accuracy(self) -> float:
+    def best_val_accuracy(self) -> float | None:
         """The best value, where the metric is the validation accuracy."""
         return self.best_value
 

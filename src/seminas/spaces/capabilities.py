@@ -152,11 +152,12 @@ def require(space: Any, capability: type[Any], key: str) -> Any:
 
     Args:
         space: Space to check.
-        capability: ``BuildsNetworks``, ``HasSupernet``, or one of these two for speech.
+        capability: ``BuildsNetworks``, ``HasStages``, ``HasSupernet``, ``BuildsSpeechNetworks`` or
+            ``HasSpeechSupernet``.
         key: Option that needs the capability, such as ``evaluator=training``.
 
     Raises:
-        UserError: The space lacks the capability.
+        UserError: The space lacks the capability. The message names the missing methods.
     """
     if not isinstance(space, capability):
         raise UserError(f"{key}: space={space.name} {_LACKS[capability]}")

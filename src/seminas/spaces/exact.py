@@ -7,6 +7,7 @@ on PyTorch's meta device, which holds no weights.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -26,6 +27,8 @@ BUILT = ("macs", "parameters")
 A_contra = TypeVar("A_contra", contravariant=True)
 Known = Callable[[Sequence[A]], NDArray[np.float64]]
 """Function that returns one cost of each architecture, ``[n]``."""
+Together = Callable[[Sequence[A]], Mapping[str, NDArray[np.float64]]]
+"""Function that returns several costs of each architecture by name, each ``[n]``."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class ExactCosts(Generic[A]):
         name: str = "",
         summed: Sequence[str] = (),
         built: Sequence[str] = (),
+        together: "Together[A] | None" = None,
     ) -> None:
         """Store the functions that compute the costs.
 
@@ -132,7 +136,9 @@ class ExactCosts(Generic[A]):
             name: Name of the space, for errors.
             summed: Costs that are sums over a chain of choices.
             built: Costs for which networks are built.
+            together: Function that computes all costs in ``BUILT`` at once. None if they have separate sources.
         """
+        self._together = together
         self.summed, self.built = tuple(summed), tuple(built)
         self.names = tuple(cost for cost in COSTS if cost in sources)
         self._sources, self._space = sources, name
@@ -166,19 +172,29 @@ class ExactCosts(Generic[A]):
             UserError: The space cannot state one of the costs.
         """
         self.require(names)
-        columns = []
+        missing: dict[tuple[A, ...], list[str]] = {}
         for name in names:
             known = self._known[name]
-            new = list(dict.fromkeys(a for a in architectures if a not in known))
+            new = tuple(dict.fromkeys(a for a in architectures if a not in known))
             if new:
-                known.update(zip(new, self._sources[name](new).tolist(), strict=True))
-            columns.append(np.array([known[a] for a in architectures], dtype=np.float64))
+                missing.setdefault(new, []).append(name)
+        for new, of_new in missing.items():
+            for name, values in zip(of_new, self._computed(new, of_new), strict=True):
+                self._known[name].update(zip(new, values.tolist(), strict=True))
+        columns = [np.array([self._known[n][a] for a in architectures], dtype=np.float64) for n in names]
         return np.stack(columns, axis=1) if columns else np.empty((len(architectures), 0))
+
+    def _computed(self, architectures: Sequence[A], names: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Return each cost of architectures, ``[n]``. Costs of the same networks are computed together."""
+        joint: Mapping[str, NDArray[np.float64]] = {}
+        if self._together is not None and set(BUILT) <= set(names):
+            joint = self._together(architectures)
+        return [joint[n] if n in joint else self._sources[n](architectures) for n in names]
 
     def uncached(self, architectures: Sequence[A], names: Sequence[str]) -> NDArray[np.float64]:
         """Return the same as a call, and keep nothing in memory. A list of a whole space needs no cache."""
         self.require(names)
-        return np.stack([self._sources[name](architectures) for name in names], axis=1)
+        return np.stack(self._computed(architectures, names), axis=1)
 
 
 def exact_costs(
@@ -196,12 +212,16 @@ def exact_costs(
     sources: dict[str, Known[Any]] = {}
     summed: list[str] = []
     built: list[str] = []
+    together: Together[Any] | None = None
     whole = getattr(space, "whole", space)
     if isinstance(whole, ComputesCosts):
-        sources |= {name: _computed(whole, name, shape) for name in BUILT}
+        together = partial(_computed, whole, shape)
+        sources |= {name: _one_of(together, name) for name in BUILT}
     elif isinstance(whole, BuildsNetworks):
-        sources |= {name: _built(whole, name, shape) for name in BUILT}
+        together = partial(_built, whole, shape, BUILT)
+        sources |= {name: _one_of(partial(_built, whole, shape, (name,)), name) for name in BUILT}
         built = list(BUILT)
+    of_networks = dict(sources)
     if isinstance(whole, HasExactCosts):
         sources["macs"] = _stated(whole)
         built = [name for name in built if name != "macs"]
@@ -211,29 +231,43 @@ def exact_costs(
     known = known or {}
     summed = [name for name in summed if name not in known]
     built = [name for name in built if name not in known and name not in summed]
-    return ExactCosts({**sources, **known}, space.name, summed, built)
+    sources |= known
+    if any(sources.get(name) is not of_networks.get(name) for name in BUILT):
+        together = None
+    return ExactCosts(sources, space.name, summed, built, together)
 
 
 def _summed(cost: CostSum) -> Known[Any]:
     return lambda architectures: cost.of(np.asarray(architectures, dtype=np.int64))
 
 
-def _computed(space: ComputesCosts[Any], name: str, shape: NetworkShape) -> Known[Any]:
-    return lambda architectures: space.network_costs(architectures, shape)[name].astype(np.float64)
+def _one_of(together: Together[Any], name: str) -> Known[Any]:
+    return lambda architectures: together(architectures)[name]
+
+
+def _computed(
+    space: ComputesCosts[Any], shape: NetworkShape, architectures: Sequence[Any]
+) -> dict[str, NDArray[np.float64]]:
+    costs = space.network_costs(architectures, shape)
+    return {name: costs[name].astype(np.float64) for name in BUILT}
 
 
 def _stated(space: HasExactCosts[Any]) -> Known[Any]:
     return lambda architectures: np.array([space.macs(a) for a in architectures], dtype=np.float64)
 
 
-def _built(space: BuildsNetworks[Any], name: str, shape: NetworkShape) -> Known[Any]:
-    def costs(architectures: Sequence[Any]) -> NDArray[np.float64]:
-        from seminas.spaces.cost import count_macs, count_parameters
+def _built(
+    space: BuildsNetworks[Any], shape: NetworkShape, names: Sequence[str], architectures: Sequence[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """Return some costs in ``BUILT`` of architectures by name. Each network is built once."""
+    from seminas.spaces.cost import count_macs, count_parameters
 
-        count = count_parameters if name == "parameters" else lambda network: count_macs(network, shape.image)
-        return np.array([count(meta_network(space, a, shape)) for a in architectures], dtype=np.float64)
-
-    return costs
+    rows = np.empty((len(names), len(architectures)))
+    for i, architecture in enumerate(architectures):
+        network = meta_network(space, architecture, shape)
+        for row, name in zip(rows, names, strict=True):
+            row[i] = count_parameters(network) if name == "parameters" else count_macs(network, shape.image)
+    return dict(zip(names, rows, strict=True))
 
 
 def meta_network(space: BuildsNetworks[Any], architecture: Any, shape: NetworkShape) -> "nn.Module":

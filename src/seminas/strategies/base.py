@@ -3,24 +3,21 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import Generic
 
 import numpy as np
 
-from seminas.errors import UserError
-from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, EnumerableSpace, SearchSpace
-from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.proposal import Proposal as Proposal
 from seminas.strategies.proposal import RoundSizes as RoundSizes
 from seminas.strategies.proposal import summed as summed
+from seminas.strategies.pursuit import Pursuit
 from seminas.strategies.taken import Taken
 
 NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
 
 
-class Strategy(ABC, Generic[A]):
+class Strategy(Pursuit[A], ABC):
     """Base class of strategies. ``ask`` proposes architectures and ``tell`` receives their accuracies.
 
     A strategy looks for the highest accuracy. In a search for another metric, accuracies and predictions are scores:
@@ -46,19 +43,16 @@ class Strategy(ABC, Generic[A]):
         pending: Architectures that were asked for and had not arrived when the current round began.
         sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds. A study
             appends further rounds as it grows.
-        goals: Several objectives, see ``pursue``. None in a search for one metric.
-        further: Values of further metrics of each architecture that arrived, by name. Empty without ``goals``.
         leads: Architectures that gradient steps gave in this round, candidates of other choices.
     """
 
-    takes_objectives = False
-    """Whether the strategy can pursue several objectives."""
     share_together = 1.0
     """Largest fraction of all questions that are asked together at the end of an asynchronous search."""
     asks_singly = False
     """Whether the strategy uses each accuracy at once. Then a search with one worker is asynchronous, too."""
 
     def __init__(self, space: SearchSpace[A], seed: int) -> None:
+        super().__init__()
         self.space = space
         self.seed = seed
         self.round_sizes: RoundSizes | None = None
@@ -67,28 +61,11 @@ class Strategy(ABC, Generic[A]):
         self.recent: dict[A, float | None] = {}
         self.pending: Collection[A] = ()
         self.sizes: Sequence[int] | None = None
-        self.goals: Goals[A] | None = None
-        self.further: dict[A, Mapping[str, float]] = {}
         self.leads: list[A] = []
         self._noted_round = -1
         self._made_round = -1
         self._made: deque[A] = deque()
         self._proposal: Proposal[A] = Proposal([])
-
-    def pursue(self, goals: Goals[A]) -> None:
-        """Prepare for several objectives, before all other methods.
-
-        Accuracies are then scores of the evaluator's metric, which is one of the objectives. ``further`` has the other
-        measured ones, and ``goals`` computes the exact costs.
-
-        Raises:
-            UserError: The strategy takes one objective.
-        """
-        if not self.takes_objectives:
-            names = ", ".join(goals.objectives.names)
-            takes = "random, evolution, gaussian_process, seminas, seminas_evolution and nao take several"
-            raise UserError(f"{KEY}=[{names}]: strategy {type(self).__name__} takes one objective; {takes}")
-        self.goals = goals
 
     @property
     def size_of_round(self) -> int:
@@ -193,11 +170,6 @@ class Strategy(ABC, Generic[A]):
         if self.sizes is None:
             self._end_round()
 
-    def receive_further(self, architectures: Sequence[A], metrics: Sequence[Mapping[str, float]]) -> None:
-        """Receive values of further metrics by name, before ``tell`` receives the accuracies."""
-        if self.goals is not None:
-            self.further.update(zip(architectures, metrics, strict=True))
-
     def _is_over(self, pending: Collection[A]) -> bool:
         """Return whether the current round of an asynchronous search is over."""
         num_arrived, size = len(self.recent), self.size_of_round
@@ -263,18 +235,8 @@ class Strategy(ABC, Generic[A]):
         return [*chosen, *self.space.sample(missing, rng, exclude=excluded)]
 
     def near_best(self, number: int) -> list[A]:
-        """Return the new neighbors of the best ``number`` architectures so far.
-
-        With several objectives, these are the best by dominance and crowding distance.
-        """
-        labeled = self.arrived
-        if self.goals is None:
-            best = sorted(labeled, key=lambda a: -labeled[a])[:number]
-        else:
-            evaluated = list(labeled)
-            rows = best_first(self.goals.scores(evaluated, list(labeled.values()), self.further))
-            best = [evaluated[i] for i in rows[:number]]
-        near = dict.fromkeys(a for b in best for a in self.space.neighbors(b))
+        """Return the new neighbors of the best ``number`` architectures so far, see ``ranked``."""
+        near = dict.fromkeys(a for b in self.ranked(self.arrived)[:number] for a in self.space.neighbors(b))
         taken = self.taken
         return [a for a in near if a not in taken]
 

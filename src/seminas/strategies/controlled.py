@@ -2,10 +2,11 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seminas.config.controller import ControllerSettings
 from seminas.controller.device import check_device
@@ -15,6 +16,8 @@ from seminas.errors import config_error
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes
 from seminas.strategies.fitted import FittedStrategy
+from seminas.strategies.front import gains_of_predictions
+from seminas.strategies.goals import Goals
 
 ROUND_SIZES = RoundSizes(first=25, step=5, growth=0.4)
 UNLABELED = 1
@@ -99,6 +102,27 @@ class ControllerStrategy(FittedStrategy[A]):
         if self.controller.warm_start:
             raise config_error("controller.warm_start", True, "false with an evaluator that measures again")
         super().revise(architectures, accuracies)
+
+    def gains(
+        self,
+        goals: Goals[A],
+        labeled: Mapping[A, float],
+        controller: Controller[A],
+        architectures: Sequence[A],
+        scores: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the hypervolume improvement of architectures if each member's prediction were true, ``[E, n]``.
+
+        Args:
+            goals: Several objectives, of which the evaluator's metric is the only measured one.
+            labeled: Score of each labeled architecture in this metric.
+            controller: Controller of E members.
+            architectures: The architectures.
+            scores: The members' scores of the architectures, ``[E, n]``.
+        """
+        predicted = np.stack([controller.targets.accuracies(of_member) for of_member in scores])
+        num_first = sum(a in labeled for a in self.first_round)
+        return gains_of_predictions(goals, labeled, num_first, architectures, predicted)
 
     def fit(self) -> Fit:
         """Fit a controller on the accuracies so far. At least two accuracies must exist.

@@ -8,7 +8,6 @@ import numpy as np
 from seminas.config.strategies import EvolutionSettings
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal, RoundSizes, Strategy
-from seminas.strategies.goals import best_first
 from seminas.strategies.taken import Taken
 
 TRIES = 100
@@ -27,9 +26,12 @@ class Evolution(Strategy[A]):
 
     With several objectives, the strategy is NSGA-II (Deb et al., 2002) in a steady state. The population is the best of
     all architectures by dominance and crowding distance, and this order decides the tournaments.
+
+    With limits of measured metrics, a tournament's winner is the best one by constrained dominance (see ``standing``).
     """
 
     takes_objectives = True
+    takes_limits = True
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: EvolutionSettings) -> None:
         super().__init__(space, seed)
@@ -74,21 +76,18 @@ class Evolution(Strategy[A]):
         With several objectives, return the best of all architectures, best first.
         """
         if self.goals is not None:
-            labeled = self.labeled
-            evaluated = list(labeled)
-            scores = self.goals.scores(evaluated, list(labeled.values()), self.further)
-            best = best_first(scores)[: self.settings.population_size]
-            self._place = {evaluated[i]: place for place, i in enumerate(best)}
-            return list(self._place)
+            best = self.ranked(self.labeled)[: self.settings.population_size]
+            self._place = {architecture: place for place, architecture in enumerate(best)}
+            return best
         newest_first = (a for a, accuracy in reversed(self.told.items()) if accuracy is not None)
         return list(islice(newest_first, self.settings.population_size))[::-1]
 
-    def _value(self, architecture: A) -> float:
+    def _value(self, architecture: A) -> tuple[float, float]:
         if self.goals is not None:
-            return -self._place[architecture]
+            return 0.0, -self._place[architecture]
         value = self.told[architecture]
         assert value is not None
-        return value
+        return self.standing(architecture, value)
 
     def _child(self, population: list[A], taken: Collection[A], rng: np.random.Generator) -> A | None:
         """Return a random new mutation of a tournament's winner, or None if all its mutations are taken."""

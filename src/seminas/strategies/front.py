@@ -1,73 +1,20 @@
 """Choice of architectures by their expected hypervolume improvement under Gaussian processes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seminas.controller.gaussian_process import (
-    MAX_LABELS,
-    GaussianProcess,
-    Groups,
-    fit_gaussian_process,
-    informative,
-)
-from seminas.controller.targets import Targets
-from seminas.runs.metric import Metric
+from seminas.controller.gaussian_process import MAX_LABELS, informative
 from seminas.runs.objectives import nondominated
 from seminas.spaces.base import A, SearchSpace
+from seminas.strategies.feasibility import MAX_PENDING, Feasibility
 from seminas.strategies.goals import Goals, best_first
-from seminas.strategies.hypervolume import Excess, exactly, expected_hypervolume_improvement, transformed
-from seminas.strategies.improvement import MAX_PENDING, Improvement, Views
+from seminas.strategies.hypervolume import exactly, expected_hypervolume_improvement
+from seminas.strategies.improvement import Improvement, Views
+from seminas.strategies.modeled import ModeledMetric
 
 Floats = NDArray[np.float64]
-MOST_KNOTS = 64
-"""Largest number of pieces of the scale between targets and values."""
-
-
-@dataclass(frozen=True)
-class ModeledMetric:
-    """A Gaussian process on one measured metric. It has the scores and their targets, on which the process is fitted.
-
-    Attributes:
-        metric: The metric.
-        process: The process.
-        targets: Target of each architecture on which the process is conditioned, ``[n]``.
-        scale: Scale between targets and scores.
-    """
-
-    metric: Metric
-    process: GaussianProcess
-    targets: Floats
-    scale: Targets
-
-    @classmethod
-    def fitted(
-        cls, metric: Metric, groups: Groups, scores: Floats, ordered: NDArray[np.int64] | None = None
-    ) -> "ModeledMetric":
-        """Fit a process on scores ``[n]`` of architectures with kernel features ``groups``.
-
-        ``ordered`` names the features of ordered positions (see ``fit_gaussian_process``).
-
-        The targets are clipped scores, also in spaces of cells. Ranks would enlarge the differences among equally good
-        architectures, and a front needs the differences of the scores.
-        """
-        scale = Targets("clip", scores)
-        return cls(metric, fit_gaussian_process(groups, scale.values, ordered), scale.values, scale)
-
-    def conditioned(self, groups: Groups, targets: Floats) -> "ModeledMetric":
-        """Return the metric with the process conditioned on other architectures and their targets ``[n]``."""
-        return replace(self, process=self.process.conditioned(groups, targets), targets=targets)
-
-    def expected(self, groups: Groups) -> Floats:
-        """Return the score that belongs to the mean target of each architecture, ``[n]``."""
-        return self.scale.accuracies(self.process.predict(groups)[0])
-
-    def excess(self, groups: Groups) -> Excess:
-        """Return the excess of the scores of architectures, see ``hypervolume``."""
-        targets, values = self.scale.knots(MOST_KNOTS)
-        return transformed(*self.process.predict(groups), targets, values)
 
 
 class FrontImprovement(Improvement[A]):
@@ -75,7 +22,8 @@ class FrontImprovement(Improvement[A]):
 
     A process predicts each measured objective. The other objectives are exact costs, which need no model. Pending
     architectures have their expected scores (see ``Improvement``), so they are on the front as if they had arrived.
-    Proxies and other tasks are features here, and no prior mean.
+    Proxies and other tasks are features here, and no prior mean. With limits of measured metrics, the front has only
+    feasible architectures, and the improvement is multiplied by the probability of feasibility (see ``Feasibility``).
     """
 
     def __init__(
@@ -86,6 +34,7 @@ class FrontImprovement(Improvement[A]):
         goals: Goals[A],
         further: Mapping[A, Mapping[str, float]],
         num_first: int,
+        feasibility: Feasibility[A] | None = None,
     ) -> None:
         """Fit the processes.
 
@@ -96,6 +45,7 @@ class FrontImprovement(Improvement[A]):
             goals: The objectives.
             further: Values of further metrics of each labeled architecture by name.
             num_first: Number of labeled architectures of the first round, which come first.
+            feasibility: Probability of feasibility. None without limits of measured metrics.
         """
         architectures = list(labeled)
         scores = goals.scores(architectures, list(labeled.values()), further)
@@ -108,6 +58,8 @@ class FrontImprovement(Improvement[A]):
         scores = scores[kept]
         self._space, self._goals, self._num_labels = space, goals, len(kept)
         self._groups = space.described_groups([architectures[i] for i in kept])
+        self._feasibility = feasibility
+        self._is_feasible = self._among_feasible([architectures[i] for i in kept])
         self._modeled: dict[str, ModeledMetric] = {}
         self._scores = scores.copy()
         for metric in goals.objectives.measured:
@@ -118,6 +70,12 @@ class FrontImprovement(Improvement[A]):
             self._scores[:, column] = modeled.expected(self._groups)
         if pending:
             self.believe(list(pending))
+
+    def _among_feasible(self, architectures: Sequence[A]) -> NDArray[np.bool_]:
+        """Return whether architectures are within the limits, as far as they are known or expected, ``[n]``."""
+        if self._feasibility is None:
+            return np.ones(len(architectures), dtype=np.bool_)
+        return np.array([a in self._feasibility.feasible for a in architectures], dtype=np.bool_)
 
     def believe(self, architectures: Sequence[A]) -> None:
         """Condition the processes on the means of architectures that will be evaluated.
@@ -132,6 +90,9 @@ class FrontImprovement(Improvement[A]):
         all_scores = np.concatenate([self._scores, scores])
         first = max(self._num_labels, len(all_scores) - MAX_PENDING)
         rows = np.concatenate([np.arange(self._num_labels), np.arange(first, len(all_scores))])
+        if self._feasibility is not None:
+            self._feasibility.believe(architectures)
+        self._is_feasible = np.concatenate([self._is_feasible, self._among_feasible(architectures)])[rows]
         self._scores = all_scores[rows]
         self._groups = [np.concatenate(pair)[rows] for pair in zip(self._groups, groups, strict=True)]
         for name, modeled in self._modeled.items():
@@ -140,21 +101,25 @@ class FrontImprovement(Improvement[A]):
 
     def gain(self, views: Views, architectures: Sequence[A] = ()) -> Floats:
         """Return the expected hypervolume improvement of architectures, ``[n]``."""
+        probability = 1.0 if self._feasibility is None else self._feasibility.probability(views.groups)
+        if not self._is_feasible.any():
+            return np.asarray(probability)
         exact = dict(zip(self._goals.objectives.exact, self._goals.exact(architectures).T, strict=True))
         excesses = {name: exactly(costs) for name, costs in exact.items()}
         excesses |= {name: modeled.excess(views.groups) for name, modeled in self._modeled.items()}
         names = self._goals.objectives.names
         # The main metric gives the heights. Its excess is computed at each height once.
         order = sorted(range(len(names)), key=lambda i: names[i] != self._goals.objectives.main.name)
-        return expected_hypervolume_improvement(
-            [excesses[names[i]] for i in order], self._scores[:, order], self._reference[order]
+        front = self._scores[self._is_feasible][:, order]
+        gains = expected_hypervolume_improvement(
+            [excesses[names[i]] for i in order], front, self._reference[order]
         )
+        return probability * gains
 
 
 def gains_of_predictions(
     goals: Goals[A],
     labeled: Mapping[A, float],
-    further: Mapping[A, Mapping[str, float]],
     num_first: int,
     architectures: Sequence[A],
     predicted: Floats,
@@ -164,12 +129,11 @@ def gains_of_predictions(
     Args:
         goals: The objectives, of which the evaluator's metric is the only measured one.
         labeled: Score of each labeled architecture in this metric.
-        further: Values of further metrics of each labeled architecture by name.
         num_first: Number of labeled architectures of the first round, which come first.
         architectures: The architectures.
         predicted: Scores that E models predict for them, ``[E, n]``.
     """
-    scores = goals.scores(list(labeled), list(labeled.values()), further)
+    scores = goals.scores(list(labeled), list(labeled.values()), {})
     reference, front = goals.objectives.reference(scores[:num_first]), scores[nondominated(scores)]
     costs = [exactly(cost) for cost in goals.exact(architectures).T]
     names = goals.objectives.names

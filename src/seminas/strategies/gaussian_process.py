@@ -21,11 +21,13 @@ class GaussianProcess(FittedStrategy[A]):
 
     In an asynchronous search, it fits the process again for each question. ``Improvement`` describes the process, and
     how it treats pending architectures. With several objectives, it proposes the architecture with the highest expected
-    hypervolume improvement (see ``FrontImprovement``).
+    hypervolume improvement (see ``FrontImprovement``). With limits of measured metrics, the improvement is multiplied
+    by the probability of feasibility (see ``Feasibility``).
     """
 
     asks_singly = True
     takes_objectives = True
+    takes_limits = True
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: GaussianProcessSettings) -> None:
         super().__init__(space, seed)

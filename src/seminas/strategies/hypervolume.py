@@ -14,7 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+
+from seminas.controller.gaussian_process import expected_improvement
 
 Floats = NDArray[np.float64]
 Excess = Callable[[Floats], Floats]
@@ -32,7 +33,7 @@ def exactly(values: Floats) -> Excess:
 
 def normal(mean: Floats, deviation: Floats) -> Excess:
     """Return the excess of normally distributed values with means and standard deviations ``[n]``."""
-    return lambda levels: _excess_of_normal(mean, deviation, levels)
+    return lambda levels: expected_improvement(mean[:, None], deviation[:, None], levels)
 
 
 def transformed(mean: Floats, deviation: Floats, targets: Floats, values: Floats) -> Excess:
@@ -57,19 +58,13 @@ def transformed(mean: Floats, deviation: Floats, targets: Floats, values: Floats
             at = np.where(levels > values[-1], targets[-1] + (levels - values[-1]) / slopes[-1], at)
         knots = np.unique(np.concatenate([targets, at]))
         piece = np.clip(np.searchsorted(targets, knots, side="right") - 1, 0, len(slopes) - 1)
-        gains = _excess_of_normal(mean, deviation, knots)
+        gains = expected_improvement(mean[:, None], deviation[:, None], knots)
         # Each piece above a level adds its slope times the part of the expected improvement inside it.
         inside = gains - np.concatenate([gains[:, 1:], np.zeros((len(mean), 1))], axis=1)
         above = np.cumsum((slopes[piece] * inside)[:, ::-1], axis=1)[:, ::-1]
         return np.asarray(above[:, np.searchsorted(knots, at)])
 
     return excess
-
-
-def _excess_of_normal(mean: Floats, deviation: Floats, levels: Floats) -> Floats:
-    deviation = np.maximum(deviation, 1e-12)[:, None]
-    z = (mean[:, None] - levels) / deviation
-    return np.asarray(deviation * (z * norm.cdf(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)))
 
 
 def expected_hypervolume_improvement(excesses: Sequence[Excess], front: Floats, reference: Floats) -> Floats:

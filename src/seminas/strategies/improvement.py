@@ -14,12 +14,11 @@ from seminas.controller.gaussian_process import (
 )
 from seminas.controller.targets import clipped, rank_quantiles, standardised
 from seminas.spaces.base import A, SearchSpace
+from seminas.strategies.feasibility import MAX_PENDING, Feasibility
 from seminas.transfer.agreement import trust
 
 STARTS = 3
 """Number of candidates of each source from which the expected improvement is climbed."""
-MAX_PENDING = 250
-"""Number of pending architectures that the process believes in. Its time is cubic in them and the labels."""
 
 
 class Views(NamedTuple):
@@ -64,10 +63,17 @@ class Improvement(Generic[A]):
     The process believes that a pending architecture will get its predicted mean (the kriging believer of Ginsbourger
     et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010). Its targets are clipped accuracies for chains
     of choices, standardised ones if positions are ordered, and quantiles of ranks for other spaces.
+
+    With limits of measured metrics, the best mean is that of a feasible architecture, and the improvement is multiplied
+    by the probability of feasibility (see ``Feasibility``).
     """
 
     def __init__(
-        self, space: SearchSpace[A], labeled: Mapping[A, float], pending: Collection[A] = ()
+        self,
+        space: SearchSpace[A],
+        labeled: Mapping[A, float],
+        pending: Collection[A] = (),
+        feasibility: Feasibility[A] | None = None,
     ) -> None:
         """Fit the process.
 
@@ -75,8 +81,9 @@ class Improvement(Generic[A]):
             space: Space of the architectures.
             labeled: Accuracy of each labeled architecture, a fraction. At least two.
             pending: Architectures that are being evaluated.
+            feasibility: Probability of feasibility. None without limits of measured metrics.
         """
-        self._space = space
+        self._space, self._feasibility = space, feasibility
         architectures, accuracies = list(labeled), np.array(list(labeled.values()))
         kept = informative(accuracies)
         accuracies = accuracies[kept]
@@ -108,6 +115,8 @@ class Improvement(Generic[A]):
         self._views = Views([np.concatenate(pair)[rows] for pair in pairs], prior[rows], expected[rows])
         self._process = self._process.conditioned(self._views.groups, self._residuals)
         self._best = None
+        if self._feasibility is not None:
+            self._feasibility.believe(architectures)
 
     @property
     def _residuals(self) -> NDArray[np.float64]:
@@ -126,9 +135,16 @@ class Improvement(Generic[A]):
             views: The architectures as the process reads them.
             architectures: The architectures. Only a gain that depends on exact costs needs them.
         """
+        feasibility = self._feasibility
+        probability = 1.0 if feasibility is None else feasibility.probability(views.groups)
+        if feasibility is not None and not feasibility.feasible:
+            return np.asarray(probability)
         if self._best is None:
-            self._best = float(self._predict(self._views)[0].max())
-        return expected_improvement(*self._predict(views.trusting(self._trust)), self._best)
+            known = self._views
+            if feasibility is not None:
+                known = views_of(self._space, list(feasibility.feasible)).trusting(self._trust)
+            self._best = float(self._predict(known)[0].max())
+        return probability * expected_improvement(*self._predict(views.trusting(self._trust)), self._best)
 
     def best_of(self, candidates: Sequence[A], views: Views, known: Collection[A]) -> A | None:
         """Return the candidate with the highest gain that is not known, or None if all are known."""

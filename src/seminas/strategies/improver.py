@@ -8,6 +8,7 @@ import numpy as np
 from seminas.config.strategies import SOURCES
 from seminas.spaces.base import A
 from seminas.strategies.base import NUM_PARENTS, Strategy
+from seminas.strategies.feasibility import Feasibility
 from seminas.strategies.front import FrontImprovement
 from seminas.strategies.improvement import Improvement, Views, views_of
 
@@ -82,11 +83,16 @@ class Improver(Generic[A]):
 
     def _improvement(self, labeled: Mapping[A, float], pending: Collection[A]) -> Improvement[A]:
         """Return the expected improvement, or the expected hypervolume improvement with several objectives."""
-        strategy = self._strategy
+        strategy, space = self._strategy, self._strategy.space
+        feasibility = None
+        if strategy.limits is not None:
+            feasibility = Feasibility(space, labeled, strategy.limits, strategy.further)
         if strategy.goals is None:
-            return Improvement(strategy.space, labeled, pending)
+            return Improvement(space, labeled, pending, feasibility)
         num_first = sum(a in labeled for a in strategy.first_round)
-        return FrontImprovement(strategy.space, labeled, pending, strategy.goals, strategy.further, num_first)
+        return FrontImprovement(
+            space, labeled, pending, strategy.goals, strategy.further, num_first, feasibility
+        )
 
     def _space(self, rng: np.random.Generator) -> tuple[list[A], Views]:
         """Return all architectures of the space, and their features."""

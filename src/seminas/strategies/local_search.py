@@ -19,7 +19,11 @@ class LocalSearch(Strategy[A]):
 
     In an asynchronous search, free workers evaluate the next neighbors. If all neighbors are being evaluated, they
     evaluate neighbors of the best neighbors so far, because the search may move to one of these.
+
+    With limits of measured metrics, an architecture is better by constrained dominance (see ``standing``).
     """
+
+    takes_limits = True
 
     def __init__(self, space: SearchSpace[A], seed: int, settings: LocalSearchSettings) -> None:
         super().__init__(space, seed)
@@ -76,7 +80,7 @@ class LocalSearch(Strategy[A]):
         done = [a for a in architectures if self.told.get(a) is not None]
         return max(done, key=self._value, default=None)
 
-    def _value(self, architecture: A) -> float:
+    def _value(self, architecture: A) -> tuple[float, float]:
         value = self.told[architecture]
         assert value is not None
-        return value
+        return self.standing(architecture, value)

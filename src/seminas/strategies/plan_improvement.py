@@ -15,7 +15,8 @@ from seminas.controller.gaussian_process import fit_gaussian_process, informativ
 from seminas.controller.targets import level_targets
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.rungs import Rung
-from seminas.strategies.improvement import MAX_PENDING, Improvement, Views, targets_of, views_of
+from seminas.strategies.feasibility import MAX_PENDING
+from seminas.strategies.improvement import Improvement, Views, targets_of, views_of
 from seminas.strategies.levels import at_full_fidelity
 from seminas.strategies.plans import best_plans
 from seminas.transfer.agreement import trust

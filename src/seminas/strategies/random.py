@@ -10,6 +10,7 @@ class RandomSearch(Strategy[A]):
     """Strategy that draws uniformly from the architectures not evaluated yet (Li and Talwalkar, UAI 2019)."""
 
     takes_objectives = True
+    takes_limits = True
 
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:
         """Propose ``n`` random new architectures."""

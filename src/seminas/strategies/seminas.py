@@ -12,11 +12,11 @@ from seminas.config.strategies import SemiNASSettings
 from seminas.controller.fitted import Controller
 from seminas.controller.generate import improve
 from seminas.errors import config_error
+from seminas.runs.constraints import MeasuredLimits
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ROUND_SIZES, ControllerStrategy, Fit, predictions_of
 from seminas.strategies.fitted import check_transfer
-from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals, best_first
 from seminas.strategies.improver import Improver
 
@@ -53,9 +53,13 @@ class SemiNAS(ControllerStrategy[A]):
     With several objectives, the process selects by expected hypervolume improvement (see ``FrontImprovement``). A
     member selects the candidate that would improve the hypervolume most if its predictions were true. Gradient steps
     start from the best architectures by dominance.
+
+    With limits of measured metrics, the process selects all architectures, by the improvement times the probability of
+    feasibility (see ``Feasibility``). Gradient steps start from feasible architectures and from pseudo-labeled ones.
     """
 
     takes_objectives = True
+    takes_limits = True
     has_process = True
     """Whether a Gaussian process teaches and selects where the settings leave this open."""
 
@@ -90,10 +94,22 @@ class SemiNAS(ControllerStrategy[A]):
         """
         super().pursue(goals)
         if len(goals.objectives.measured) > 1:
-            asked = self.settings.improvement
-            if asked != 1 and (asked is not None or not self.has_process):
-                raise config_error("strategy.improvement", asked, "1 with more than one measured objective")
-            self._part_of_process, self.asks_singly = 1.0, True
+            self._leave_to_process("more than one measured objective")
+
+    def respect(self, limits: MeasuredLimits) -> None:
+        """Prepare for limits of measured metrics. The process selects all architectures.
+
+        Raises:
+            UserError: The settings ask for no process, and the controller models no limited metric.
+        """
+        super().respect(limits)
+        self._leave_to_process(f"{limits.setting}, a limit of a measured metric")
+
+    def _leave_to_process(self, reason: str) -> None:
+        asked = self.settings.improvement
+        if asked != 1 and (asked is not None or not self.has_process):
+            raise config_error("strategy.improvement", asked, f"1 with {reason}")
+        self._part_of_process, self.asks_singly = 1.0, True
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return architectures from gradient steps and favorites of the members, and those that a process selects.
@@ -123,14 +139,7 @@ class SemiNAS(ControllerStrategy[A]):
         rows = choice.rows_of(made)
         orders = np.argsort(-scores, axis=1, kind="stable")
         if self.goals is not None:
-            gains = gains_of_predictions(
-                self.goals,
-                fit.labeled,
-                self.further,
-                sum(a in fit.labeled for a in self.first_round),
-                candidates,
-                np.stack([fit.controller.targets.accuracies(s) for s in scores]),
-            )
+            gains = self.gains(self.goals, fit.labeled, fit.controller, candidates, scores)
             orders = np.argsort(-gains, axis=1, kind="stable")
             rows = sorted(rows, key=lambda row: -gains[:, row].mean())
         of_gradient = choice.take(n - round(self.settings.favorites * n), rows, taken, kinds)
@@ -178,6 +187,8 @@ class SemiNAS(ControllerStrategy[A]):
         ):
             return []
         seeds = sorted(accuracies, key=lambda a: -accuracies[a])
+        if self.limits is not None:
+            seeds = [a for a in seeds if a not in self.further or self.is_feasible(a)]
         if self.goals is not None and len(self.goals.objectives.measured) == 1:
             of_seeds = self.goals.scores(seeds, [accuracies[a] for a in seeds], self.further)
             seeds = [seeds[i] for i in best_first(of_seeds)]

@@ -8,13 +8,11 @@ from seminas.config.controller import ControllerSettings
 from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSettings
 from seminas.controller.fitted import Controller
 from seminas.errors import UserError
-from seminas.runs.objectives import KEY
 from seminas.spaces.base import A, SearchSpace
 from seminas.strategies.base import Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
 from seminas.strategies.fitted import check_transfer
-from seminas.strategies.front import gains_of_predictions
 from seminas.strategies.goals import Goals
 
 
@@ -57,8 +55,8 @@ class SemiNASEvolution(ControllerStrategy[A]):
         if len(goals.objectives.measured) > 1:
             measured = ", ".join(metric.name for metric in goals.objectives.measured)
             raise UserError(
-                f"{KEY}: strategy SemiNASEvolution takes one measured objective, and {measured} are measured; "
-                "gaussian_process and seminas take several"
+                f"{goals.objectives.key}: strategy SemiNASEvolution takes one measured objective, and {measured} are "
+                "measured; gaussian_process and seminas take several"
             )
 
     def _best_children(self, controller: Controller[A], children: list[A]) -> list[A]:
@@ -66,14 +64,7 @@ class SemiNASEvolution(ControllerStrategy[A]):
         if self.goals is None or not children:
             return ranked(controller, children)
         scores = controller.scores(children)
-        gains = gains_of_predictions(
-            self.goals,
-            self.labeled,
-            self.further,
-            sum(a in self.labeled for a in self.first_round),
-            children,
-            np.stack([controller.targets.accuracies(s) for s in scores]),
-        ).mean(axis=0)
+        gains = self.gains(self.goals, self.labeled, controller, children, scores).mean(axis=0)
         return [children[i] for i in np.argsort(-gains, kind="stable")]
 
     def round_ended(self, architectures: Sequence[A]) -> None:

@@ -12,36 +12,56 @@ from seminas.errors import UserError, first_line
 from seminas.storage.files import write_json
 from seminas.storage.typed import read_typed
 
+DIRECTION = "hydra.sweeper.direction"
+"""Setting with the direction of each objective."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """The end of one job.
 
     Attributes:
-        value: Value that the app returned. None if the job failed.
+        value: Value that the app returned. None if the job failed, and with several objectives.
         error: Reason of a failure, in one line. None without a failure.
         traceback: Traceback of an exception. None without an exception.
-        is_several: Whether the app returned several values. No sweep can continue with such an app.
+        values: Value of each objective, in their order. None if the job failed, and with one objective.
     """
 
     value: float | None = None
     error: str | None = None
     traceback: str | None = None
-    is_several: bool = False
+    values: list[float] | None = None
 
 
-def outcome_of(returned: Any) -> Outcome:
-    """Return the outcome of a job whose app returned a value. The job failed unless this is one finite number."""
+def outcome_of(returned: Any, num_objectives: int = 1) -> Outcome:
+    """Return the outcome of a job whose app returned a value.
+
+    The job failed unless the value is one finite number, or with several objectives a list of as many finite numbers.
+    """
     shown = " ".join(repr(returned).split())[:80]
+    if num_objectives > 1:
+        values = returned.tolist() if hasattr(returned, "tolist") else returned
+        numbers = [_number(value) for value in values] if isinstance(values, list | tuple) else []
+        finite = [number for number in numbers if number is not None]
+        if len(finite) == len(numbers) == num_objectives:
+            return Outcome(values=finite)
+        allowed = f"a list of {num_objectives} finite numbers, one for each of {DIRECTION}"
+        return Outcome(error=f"returned {shown}: must be {allowed}")
     if isinstance(returned, list | tuple | Mapping | Set):
-        return Outcome(error=f"returned {shown}: must be one number", is_several=True)
-    number = None
-    if not isinstance(returned, str | bytes | bool):
-        with suppress(Exception):  # The conversion is the app's code.
-            number = float(returned)
-    if number is None or not math.isfinite(number):
+        return Outcome(error=f"returned {shown}: must be one number; several need several of {DIRECTION}")
+    number = _number(returned)
+    if number is None:
         return Outcome(error=f"returned {shown}: must be a finite number")
     return Outcome(number)
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, or None for any other value."""
+    number = math.nan
+    if not isinstance(value, str | bytes | bool):
+        with suppress(Exception):  # The conversion is the app's code.
+            number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def failure(error: BaseException) -> Outcome:
@@ -55,9 +75,13 @@ def failure(error: BaseException) -> Outcome:
 class Outcomes:
     """A folder with the outcome of each job, by the job's number. The processes of the jobs write it."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder, by an absolute path. It need not exist."""
-        self.path = path
+    def __init__(self, path: Path, num_objectives: int = 1) -> None:
+        """Name the folder, by an absolute path. It need not exist. Each job returns a value of each objective."""
+        self.path, self._num_objectives = path, num_objectives
+
+    def of(self, returned: Any) -> Outcome:
+        """Return the outcome of a job whose app returned a value, see ``outcome_of``."""
+        return outcome_of(returned, self._num_objectives)
 
     def read(self, number: int) -> Outcome | None:
         """Return the outcome of a job, or None if the job has not ended.

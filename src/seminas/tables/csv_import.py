@@ -65,6 +65,8 @@ def import_csv(
             raise UserError(f"--column={name}: needs columns, and a name of its own")
         accuracies[name] = list(group)
     shorter = _shorter(fidelities or {}, val)
+    for name in sorted(set(accuracies) & set(shorter)):
+        raise UserError(f"--column={name}: is a column of --fidelity; choose another name")
     accuracies |= shorter
     file = read_csv(path, progress)
     file.require([c for group in (*accuracies.values(), cost) for c in group])

@@ -49,14 +49,14 @@ def _of_folder(path: Path, name: str, space: SearchSpace[Any]) -> list[Source]:
         values: dict[str, tuple[Any, float]] = {}
         metric, num_evaluated = metric_of(run.config() or {}, run.path), 0
         for record in run.history():
-            if record.final is None:
+            if record.full is None:
                 continue
             num_evaluated += 1
             try:
                 architecture = space.from_json(record.architecture)
             except ValueError:
                 continue
-            values.setdefault(space.key(architecture), (architecture, metric.score(record.final)))
+            values.setdefault(space.key(architecture), (architecture, metric.score(record.full)))
         label = name if run.path == path else f"{name}/{run.path.relative_to(path)}"
         if num_evaluated < LEAST:
             raise config_error(

@@ -57,6 +57,19 @@ def test_a_table_keeps_its_fidelities(table: Path):
     assert fidelities[9] is read_table(table).column("val") or len(fidelities[9].at()) == 300
 
 
+def test_accuracies_after_fewer_epochs_of_the_same_table_are_no_other_task(table: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="the search's own"):
+        search(table, tmp_path, "strategy=gaussian_process", f"strategy.transfer_from=[{table}:val@1]")
+
+
+def test_a_column_and_a_fidelity_have_names_of_their_own(table: Path):
+    columns = {1: ["e1"], 9: ["e9"]}
+    with pytest.raises(UserError, match="--column=val@1: is a column of --fidelity"):
+        import_csv(
+            table.with_name("cells.csv"), NASBench201(), ["e9"], further={"val@1": ["e3"]}, fidelities=columns
+        )
+
+
 @pytest.mark.parametrize(
     ("fidelity", "strategy"),
     [("halving", "evolution"), ("hyperband", "random"), ("controller", "random")],

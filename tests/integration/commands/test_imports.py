@@ -23,12 +23,14 @@ name: NAME
 positions: {a: [x, y, z], b: [1, 2, 3], c: [1, 2, 3]}
 """
 EVALUATOR = """
-from seminas import Evaluator
+from seminas import Evaluator, Metric
 
 
 class Sum(Evaluator):
+    metrics = (Metric("energy", "minimize", "J"),)
+
     def evaluate_one(self, architecture):
-        return sum(architecture) / 10
+        return {"val_accuracy": sum(architecture) / 10, "energy": float(architecture[0])}
 """
 
 
@@ -84,6 +86,30 @@ def test_a_search_with_imports_goes_on_without_their_source(folder: Path) -> Non
     (folder / "first").rename(folder / "gone")
     assert [r.key for r in run(folder / "cut", *settings).history] == [r.key for r in whole.history]
     assert run(folder / "cut", *settings[:1], "search.max_queries=15").num_queries == 15
+
+
+def test_imports_keep_further_metrics_for_objectives(folder: Path) -> None:
+    run(folder / "old", "search.max_queries=8")
+    both = "search.objectives=[val_accuracy,energy]"
+    result = run(folder / "new", "search.import_from=[old]", "search.max_queries=5", both)
+    imported = read_imported(folder / "new")
+    assert [r.metrics for r in imported] == [r.metrics for r in read_history(folder / "old")]
+    assert all(set(record.metrics) == {"energy"} for record in imported) and result.pareto
+    rows = "a;b;c;val_accuracy;energy\nz;3;3;0,6;2,5\nx;1;1;0,05;\n"
+    (folder / "mine.csv").write_text(rows)
+    run(folder / "csv", "search.import_from=[mine.csv]", "search.max_queries=5")
+    assert [record.metrics for record in read_imported(folder / "csv")] == [{"energy": 2.5}, {}]
+    with pytest.raises(UserError, match="energy: is missing, it is one of search.objectives"):
+        run(folder / "lacks", "search.import_from=[mine.csv]", "search.max_queries=5", both)
+    (folder / "mine.csv").write_text(rows.replace("2,5", "much"))
+    with pytest.raises(UserError, match="line 2: energy=much: is no number"):
+        run(folder / "wrong", "search.import_from=[mine.csv]", "search.max_queries=5")
+    config = (folder / "old" / "config.yaml").read_text()
+    (folder / "old" / "config.yaml").write_text(config.replace("direction: minimize", "direction: maximize"))
+    with pytest.raises(
+        UserError, match=r"has energy \(maximize, J\), so that it cannot be imported for energy"
+    ):
+        run(folder / "other", "search.import_from=[old]", "search.max_queries=5")
 
 
 def test_a_csv_file_is_imported(folder: Path) -> None:

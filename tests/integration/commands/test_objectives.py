@@ -235,11 +235,18 @@ def test_a_study_has_objectives(tmp_path: Path) -> None:
     assert [m["index"] for m in result.pareto] == [r.index for r in whole.front]
     with (
         seminas.Study(space, **arguments) as study,
-        pytest.raises(UserError, match="energy: is missing, it is one of"),
+        pytest.raises(UserError, match="energy: is missing, it is one of objectives"),
     ):
         study.tell(study.ask()[0], 0.5)
-    with pytest.raises(UserError, match="must be some of val_accuracy"):
-        seminas.Study(space, objectives=["val_accuracy", "macs"])
+    for wrong, message in (
+        ({"objectives": ["val_accuracy", "macs"]}, r"^objectives=\[.*must be some of val_accuracy"),
+        ({"reference": {"energy": 1.0}}, r"^reference=.*must be empty without objectives"),
+        ({**arguments, "reference": {"macs": 1.0}}, r"^reference.macs=1.0: must be a value of"),
+        ({**arguments, "strategy": "bananas"}, r"^objectives=\[val_accuracy, energy\]: strategy Bananas"),
+        ({"settings": {"pol": 1}}, r"^settings.pol: is unknown; did you mean settings.pool"),
+    ):
+        with pytest.raises(UserError, match=message):
+            seminas.Study(space, **wrong)
 
 
 def test_the_front_is_exported_for_training(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from typer.testing import CliRunner
@@ -67,6 +68,12 @@ def test_a_search_for_a_proxy_is_reported(configure: Configure, tmp_path: Path, 
     assert result.cost_s > 0 and result.parameters
     reported = CliRunner().invoke(app, ["report", str(tmp_path), "--format", "md"])
     assert reported.exit_code == 0 and f"{proxy} (maximize)" in reported.stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_errors_of_the_networks_name_their_settings(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="^evaluator.networks.device=cuda: must be cpu or auto"):
+        run(configure("search", *PROXY, "evaluator.networks.device=cuda"), tmp_path / "run")
 
 
 @pytest.mark.parametrize("override", WRONG)

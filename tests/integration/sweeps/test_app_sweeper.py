@@ -27,6 +27,8 @@ from pages import blocks
 from seminas.commands.main import app
 from support import ROOT
 
+TWO = [*SWEPT, "hydra.sweeper.direction=[maximize,minimize]", "hydra.sweeper.objectives=[accuracy,seconds]"]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -197,12 +199,66 @@ def test_too_many_failures_end_the_sweep(folder: Path) -> None:
     assert sweep(folder, *more).returncode == 0 and ran(folder) == list(range(7))
 
 
-def test_several_objectives_are_refused(folder: Path) -> None:
-    write_app(folder, "(kernel, depth)")
-    done = sweep(folder, *SWEPT, *RANDOM)
-    assert done.returncode == 2 and ran(folder) == [0]
-    assert done.stderr.startswith("error: job 0: returned (") and done.stderr.count("\n") == 1
-    assert "must be one number, because an app has one objective" in done.stderr
+def front_of(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the evaluations with an accuracy and seconds that no other one dominates, the first of equal ones."""
+    points = {r["index"]: (r["value"], -r["metrics"]["seconds"]) for r in records if r["error"] is None}
+
+    def is_beaten(i: int, p: tuple[float, float]) -> bool:
+        others = [(j, q) for j, q in points.items() if j != i]
+        return any(q[0] >= p[0] and q[1] >= p[1] and (q != p or j < i) for j, q in others)
+
+    return [records[i] for i, point in points.items() if not is_beaten(i, point)]
+
+
+def test_a_sweep_of_several_objectives_has_the_front_and_goes_on(folder: Path) -> None:
+    write_app(folder, "(kernel - depth / 10, kernel * depth if number != 2 else 'slow')")
+    arguments = [*TWO, "hydra.sweeper.strategy=evolution", "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1"]
+    settings = "hydra.sweeper.settings={population_size: 4}"
+    done = sweep(folder, *arguments, "hydra.sweeper.max_queries=7", settings)
+    assert done.returncode == 0, done.stderr
+    records = history(folder)
+    reason = "must be a list of 2 finite numbers, one for each of hydra.sweeper.direction"
+    assert [r["number"] for r in records if r["error"]] == [2] and reason in records[2]["error"]
+    values = [[r["value"], r["metrics"].get("seconds")] for r in front_of(records)]
+    solutions = [
+        {"params": r["architecture"], "values": v} for r, v in zip(front_of(records), values, strict=True)
+    ]
+    assert results(folder) == {"name": "seminas", "solutions": solutions} and len(solutions) > 1
+    assert f"Number of Pareto solutions: {len(solutions)}" in done.stdout
+    space = {"model.kernel": [3, 5, 7], "model.depth": {"values": [2, 3, 4, 5, 6], "ordered": True}}
+    metrics = [seminas.Metric("accuracy", "maximize"), seminas.Metric("seconds", "minimize")]
+    study = seminas.Study(space, "evolution", 1, metric=metrics[0], metrics=metrics[1:],
+                          objectives=["accuracy", "seconds"], settings={"population_size": 4})  # fmt: skip
+    for number in range(7):
+        (trial,) = study.ask()
+        kernel, depth = trial.choices.values()
+        value = {"accuracy": kernel - depth / 10, "seconds": kernel * depth}
+        study.tell(trial, **({"error": "slow"} if number == 2 else {"value": value}))
+    assert [r["architecture"] for r in records] == [study.trial_of(r).choices for r in study.history]
+    done = sweep(folder, *arguments, settings, "hydra.sweeper.max_queries=8")
+    assert done.returncode == 0 and ran(folder) == list(range(8)), done.stderr
+    done = sweep(folder, *arguments, "hydra.sweeper.max_queries=8")
+    assert done.returncode == 2 and "strategy.population_size is 4" in done.stderr, done.stderr
+
+
+@pytest.mark.long
+def test_the_report_reads_the_front_of_a_sweep(folder: Path) -> None:
+    write_app(folder, "(kernel - depth / 10, kernel * depth)")
+    assert sweep(folder, *TWO, *RANDOM, "hydra.sweeper.max_queries=6").returncode == 0
+    done = CliRunner().invoke(app, ["report", str(folder / "sweep"), "--out", str(folder / "page")])
+    page = (folder / "page" / "report.html").read_text()
+    assert done.exit_code == 0 and "Pareto fronts" in page and "seconds" in page, done.output
+
+
+@pytest.mark.parametrize(("formula", "swept"), [("(kernel, depth)", SWEPT), ("(kernel, depth, 1)", TWO)])
+def test_an_app_that_returns_another_number_of_values_never_works(
+    folder: Path, formula: str, swept: list[str]
+) -> None:
+    write_app(folder, formula)
+    done = sweep(folder, *swept, *RANDOM)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: all of the first 5 jobs failed; job 4: returned (")
+    assert "hydra.sweeper.direction" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -218,7 +274,17 @@ def test_several_objectives_are_refused(folder: Path) -> None:
         (["model.depth=3,3"], "model.depth=3,3: must be distinct choices, has 3 twice"),
         ([*SWEPT, "hydra.sweeper.strategy=tpe"], "hydra.sweeper.strategy=tpe: must be one of bananas, evolution,"),
         ([*SWEPT, "hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: must be one of maximize, minimize"),
-        ([*SWEPT, "hydra.sweeper.direction=[maximize,minimize]"], "maximize or minimize, because an app has one obj"),
+        ([*SWEPT, "hydra.sweeper.direction=[maximize,up]"], "hydra.sweeper.direction=[maximize, up]: must be maximize"),
+        ([*SWEPT, "hydra.sweeper.objectives=[a,b]"], "hydra.sweeper.objectives=[a, b]: must be 1 distinct names, one"),
+        ([*TWO, "hydra.sweeper.objectives=[a,a]"], "hydra.sweeper.objectives=[a, a]: must be 2 distinct names, one"),
+        ([*TWO, "hydra.sweeper.objectives=a"], "hydra.sweeper.objectives=a: must be a list of names"),
+        ([*TWO, "hydra.sweeper.objectives=[a,b-c]"], "hydra.sweeper.objectives=[a, b-c]: metric.name='b-c': must be"),
+        ([*TWO, "hydra.sweeper.strategy=bananas"], "hydra.sweeper.objectives=[accuracy, seconds]: strategy Bananas"),
+        ([*SWEPT, "hydra.sweeper.settings=3"], "hydra.sweeper.settings=3: must be a mapping from settings"),
+        ([*SWEPT, "hydra.sweeper.settings={pol: 3}"], "hydra.sweeper.settings.pol: is unknown; did you mean hydra.sw"),
+        ([*SWEPT, "hydra.sweeper.settings={pool: -3}"], "hydra.sweeper.settings.pool=-3: must be at least 0"),
+        ([*SWEPT, "hydra.sweeper.settings={pool: x}"], "hydra.sweeper.settings.pool=x: must be a whole number"),
+        ([*SWEPT, *RANDOM, "hydra.sweeper.settings={pool: 3}"], "settings.pool: is unknown; strategy=random has no"),
         ([*SWEPT, "hydra.sweeper.max_queries=0"], "hydra.sweeper.max_queries=0: must be a whole number, at least 1"),
         ([*SWEPT, "hydra.sweeper.max_queries=x"], "hydra.sweeper.max_queries=x: must be a whole number, at least 1"),
         ([*SWEPT, "hydra.sweeper.n_jobs=0"], "hydra.sweeper.n_jobs=0: must be a whole number, at least 1"),
@@ -338,7 +404,7 @@ def test_the_example_is_an_app_without_seminas(tmp_path: Path) -> None:
     script = (example / "train.py").read_text()
     assert "import seminas" not in script and len(script.splitlines()) <= 40
     files = {block.title: block.text for block in blocks(ROOT / "docs" / "hydra_sweeper.md") if block.title}
-    assert files == {name: (example / name).read_text() for name in files} and len(files) == 5
+    assert files == {name: (example / name).read_text() for name in files} and len(files) == 6
     arguments = [
         "model.kernel=choice(3,5)",
         "model.depth=1",

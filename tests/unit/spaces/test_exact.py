@@ -107,6 +107,19 @@ def test_a_users_networks_are_built_on_the_meta_device() -> None:
     assert torch.get_default_device() == torch.device("cpu")
 
 
+def test_each_network_is_built_once_for_all_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, built = Widths(), []
+    build = Widths.build_network
+    monkeypatch.setattr(
+        Widths, "build_network", lambda self, a, *args: built.append(a) or build(self, a, *args)
+    )
+    costs = exact_costs(space)
+    both = costs([0, 3, 0], ("parameters", "macs"))
+    assert built == [0, 3] and (costs([3], ("macs",)) == both[1:2, 1:]).all() and built == [0, 3]
+    listed = costs.uncached([1, 2], ("macs", "parameters"))
+    assert built == [0, 3, 1, 2] and (costs([1, 2], ("macs",)) == listed[:, :1]).all()
+
+
 def test_a_table_states_the_costs_of_its_own_networks() -> None:
     space = NASBench101()
     evaluator = TableEvaluator(space, 0, TableSettings(path="digits101"))

@@ -96,10 +96,27 @@ def test_a_number_of_any_library_is_a_value(value: Any) -> None:
 )
 def test_another_value_is_a_failure_of_one_line(value: Any) -> None:
     outcome = outcome_of(value)
-    assert outcome.value is None and not outcome.is_several and outcome.error is not None
+    assert outcome.value is None and outcome.error is not None
     assert outcome.error.startswith("returned ") and "\n" not in outcome.error and len(outcome.error) < 130
 
 
 @pytest.mark.parametrize("value", [(1, 2), [0.5], {"loss": 1}, set()])
-def test_several_values_are_told_apart(value: Any) -> None:
-    assert outcome_of(value).is_several
+def test_several_values_of_one_objective_are_a_failure_that_names_the_key(value: Any) -> None:
+    error = outcome_of(value).error
+    assert error is not None and "must be one number" in error and "hydra.sweeper.direction" in error
+
+
+@pytest.mark.parametrize(
+    "value", [(1, 0.5), [np.float32(1), 0.5], np.array([1, 0.5]), torch.tensor([1, 0.5])]
+)
+def test_a_list_of_any_library_is_a_value_of_each_objective(value: Any) -> None:
+    assert outcome_of(value, 2) == Outcome(values=[1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    "value", [1, None, (1,), (1, 2, 3), [1, "2"], {"a": 1, "b": 2}, np.zeros((2, 2)), [1, np.nan]]
+)
+def test_another_number_of_values_is_a_failure_that_names_the_key(value: Any) -> None:
+    outcome = outcome_of(value, 2)
+    assert outcome.values is None and outcome.error is not None and "\n" not in outcome.error
+    assert "must be a list of 2 finite numbers, one for each of hydra.sweeper.direction" in outcome.error

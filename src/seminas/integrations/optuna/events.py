@@ -28,14 +28,14 @@ class Event(NamedTuple):
         number: Number of the trial.
         architecture: Architecture of the trial.
         ended: Whether this is a result.
-        score: Value of the trial, a number of which larger ones are better. None for a question or a failed trial.
-        partial: Whether the trial was pruned, so that the score is of an unfinished evaluation.
+        scores: Value of each objective, numbers of which larger ones are better. None for a question or a failed trial.
+        partial: Whether the trial was pruned, so that the scores are of an unfinished evaluation.
     """
 
     number: int
     architecture: Choices
     ended: bool = False
-    score: float | None = None
+    scores: tuple[float, ...] | None = None
     partial: bool = False
 
 
@@ -100,22 +100,25 @@ def values_of(trial: FrozenTrial, space: ParameterSpace) -> Mapping[str, Any]:
     return {**proposed, **fixed_values(trial), **trial.params}
 
 
-def score_of(trial: FrozenTrial, direction: StudyDirection) -> float | None:
-    """Return the value of a trial with the sign that makes larger values better.
+def scores_of(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> tuple[float, ...] | None:
+    """Return the value of each objective of a trial, with the sign that makes larger values better.
 
-    Of a pruned trial, it is the last intermediate value. None means that a trial failed or has no finite value.
+    Of a pruned trial, it is the last intermediate value. None means that a trial failed or has no finite values.
     """
-    value = None
+    values: Sequence[float] = ()
     if trial.state == TrialState.COMPLETE:
-        value = trial.value
-    elif trial.state == TrialState.PRUNED and trial.intermediate_values:
-        value = trial.intermediate_values[max(trial.intermediate_values)]
-    if value is None or not math.isfinite(value):
+        values = trial.values or ()
+    elif trial.state == TrialState.PRUNED and trial.intermediate_values and len(directions) == 1:
+        values = [trial.intermediate_values[max(trial.intermediate_values)]]
+    if len(values) != len(directions) or not all(map(math.isfinite, values)):
         return None
-    return -value if direction == StudyDirection.MINIMIZE else value
+    pairs = zip(values, directions, strict=True)
+    return tuple(-value if direction == StudyDirection.MINIMIZE else value for value, direction in pairs)
 
 
-def events_of(trials: Sequence[FrozenTrial], space: ParameterSpace, direction: StudyDirection) -> list[Event]:
+def events_of(
+    trials: Sequence[FrozenTrial], space: ParameterSpace, directions: Sequence[StudyDirection]
+) -> list[Event]:
     """Return the events of a study in their order.
 
     A question knows the results of the trials that had ended. So the order follows from the times that the storage
@@ -124,7 +127,7 @@ def events_of(trials: Sequence[FrozenTrial], space: ParameterSpace, direction: S
     Args:
         trials: Trials of the study without the trial that asks.
         space: Space of the architectures. A trial without an architecture of this space has no events.
-        direction: Direction of the study.
+        directions: Direction of each objective of the study.
     """
     questions: list[tuple[datetime, int, FrozenTrial, Choices]] = []
     for trial in trials:
@@ -141,7 +144,7 @@ def events_of(trials: Sequence[FrozenTrial], space: ParameterSpace, direction: S
         events.append(Event(number, architecture))
         if trial.state.is_finished():
             partial = bool(trial.state == TrialState.PRUNED)
-            result = Event(number, architecture, True, score_of(trial, direction), partial)
+            result = Event(number, architecture, True, scores_of(trial, directions), partial)
             heappush(running, (trial.datetime_complete or asked, number, result))
     return [*events, *(event for *_, event in sorted(running))]
 

@@ -7,7 +7,10 @@ from statistics import mean, median
 from seminas.config.search import SearchSettings
 from seminas.integrations.optuna.events import Event
 from seminas.integrations.optuna.parameters import ParameterSpace
+from seminas.loop.objectives import make_goals
 from seminas.loop.plan import make_plan
+from seminas.runs.metric import Metric
+from seminas.spaces.exact import ExactCosts
 from seminas.spaces.sequence import Choices
 from seminas.strategies.base import Strategy
 
@@ -15,16 +18,42 @@ PLANNED = 100
 """Number of evaluations for which rounds are planned first. Each further plan is twice as long."""
 
 
+def pursue(strategy: Strategy[Choices], metrics: Sequence[Metric]) -> None:
+    """Give a new strategy the objectives of a study, if it has several.
+
+    Raises:
+        UserError: The strategy takes one objective, or the package's extra "objectives" is not installed.
+    """
+    main, *further = metrics
+    names = [metric.name for metric in metrics]
+    costs: ExactCosts[Choices] = ExactCosts({})
+    goals = make_goals(names, {}, strategy.space, main, further, costs, "SemiNASSampler: objectives")
+    if goals is not None:
+        strategy.pursue(goals)
+
+
 class Follower:
     """A strategy with the events that it knows.
 
     Attributes:
         space: Space of the strategy.
+        metrics: The objectives of the study.
     """
 
-    def __init__(self, space: ParameterSpace, strategy: Strategy[Choices], num_random: int) -> None:
-        """Initialize it with a new strategy, and with the number of random architectures."""
-        self.space = space
+    def __init__(
+        self,
+        space: ParameterSpace,
+        strategy: Strategy[Choices],
+        num_random: int,
+        metrics: Sequence[Metric],
+    ) -> None:
+        """Initialize it with a new strategy, the number of random architectures, and the objectives.
+
+        Raises:
+            UserError: There are several objectives, and the strategy takes one.
+        """
+        self.space, self.metrics = space, tuple(metrics)
+        pursue(strategy, metrics)
         self._strategy = strategy
         size = space.space.size
         settings = SearchSettings(num_labeled=min(num_random, size))
@@ -33,7 +62,7 @@ class Follower:
         strategy.start(self._plan.sizes(until=PLANNED))
         self._known: list[Event] = []
         self._open: dict[int, Choices] = {}
-        self._scores: dict[Choices, list[float]] = {}
+        self._scores: dict[Choices, list[tuple[float, ...]]] = {}
         self._complete: list[float] = []
 
     def continues(self, events: Sequence[Event]) -> bool:
@@ -67,15 +96,18 @@ class Follower:
         of the complete trials so far, because its score is of an unfinished evaluation.
         """
         self._open.pop(event.number, None)
-        score = event.score
-        if event.partial and score is not None:
-            score = min(score, median(self._complete)) if self._complete else None
-        elif score is not None:
-            self._complete.append(score)
+        found = event.scores
+        if event.partial and found is not None:
+            found = (min(found[0], median(self._complete)),) if self._complete else None
+        elif found is not None:
+            self._complete.append(found[0])
         scores = self._scores.setdefault(event.architecture, [])
-        if score is not None:
-            scores.append(score)
-        self._strategy.tell([event.architecture], [mean(scores) if scores else None])
+        if found is not None:
+            scores.append(found)
+        means = [mean(of_objective) for of_objective in zip(*scores, strict=True)]
+        values = {m.name: m.score(score) for m, score in zip(self.metrics[1:], means[1:], strict=False)}
+        self._strategy.receive_further([event.architecture], [values])
+        self._strategy.tell([event.architecture], [means[0] if means else None])
         if len(self._known) >= self._planned:
             self._planned *= 2
             self._strategy.sizes = self._plan.sizes(until=self._planned)

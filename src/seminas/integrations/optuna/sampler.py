@@ -2,7 +2,7 @@
 
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from seminas.commands.study import strategy_maker
-from seminas.errors import UserError, config_error
+from seminas.errors import config_error
 from seminas.integrations.optuna.events import (
     Proposal,
     events_of,
@@ -22,8 +22,11 @@ from seminas.integrations.optuna.events import (
     store,
     stored,
 )
-from seminas.integrations.optuna.follower import Follower
+from seminas.integrations.optuna.follower import Follower, pursue
 from seminas.integrations.optuna.parameters import ParameterSpace, decomposed
+from seminas.runs.metric import Metric
+from seminas.spaces.sequence import SequenceSpace
+from seminas.storage.values import Json
 
 TRIES = 5
 """Number of times that a proposal is made until no other process has made the same one in the meantime."""
@@ -47,20 +50,27 @@ class SemiNASSampler(BaseSampler):
     together. The first trial is random, because its parameters are not known yet. If no new architecture is left, the
     parameters are random.
 
-    The sampler is for studies with one objective, and for Optuna 2.10 and later.
+    In a study with several objectives, the strategy looks for the best trade-offs, as ``search.objectives`` does. Only
+    some strategies can. The sampler is for Optuna 2.10 and later.
     """
 
     def __init__(
-        self, strategy: str = "seminas", *, n_startup_trials: int = 10, seed: int | None = None
+        self,
+        strategy: str = "seminas",
+        *,
+        n_startup_trials: int = 10,
+        seed: int | None = None,
+        settings: Mapping[str, Json] | None = None,
     ) -> None:
         """Initialize the sampler.
 
         Args:
-            strategy: Name of a strategy in ``conf/strategy``, such as ``seminas`` or ``gaussian_process``. It has its
-                default settings.
+            strategy: Name of a strategy in ``conf/strategy``, such as ``seminas`` or ``gaussian_process``.
             n_startup_trials: Number of random architectures before the strategy fits a model. Trials that were added to
                 the study count.
             seed: Seed of all random numbers, from 0 to 2³² - 1. None means a random seed.
+            settings: Settings of the strategy: ``{"pool": 1000}``, as ``strategy.pool=1000`` of ``seminas-search``.
+                Others have their defaults.
 
         Raises:
             UserError: An argument is not valid.
@@ -74,7 +84,9 @@ class SemiNASSampler(BaseSampler):
         if seed >= 2**32:
             raise config_error("seed", seed, "below 2**32")
         self._seed, self._n_startup_trials = int(seed), int(n_startup_trials)
-        self._make_strategy: Any = strategy_maker(strategy, self._seed)
+        self._make_strategy: Any = strategy_maker(strategy, self._seed, settings)
+        self._checked = {1}
+        """Numbers of objectives that the strategy can pursue."""
         self._forget()
 
     def _forget(self) -> None:
@@ -93,9 +105,9 @@ class SemiNASSampler(BaseSampler):
         """Return all parameters of the study so far that have more than one value.
 
         Raises:
-            UserError: The study has several objectives.
+            UserError: The study has several objectives, and the strategy takes one.
         """
-        _check_one_objective(study)
+        self._check_objectives(study)
         spaces = decomposed(_others(study, trial))
         return {p.name: p.grid.distribution for space in spaces for p in space.parameters}
 
@@ -108,11 +120,7 @@ class SemiNASSampler(BaseSampler):
             study: The study.
             trial: The trial that asks.
             search_space: Parameters from ``infer_relative_search_space``, or some of them.
-
-        Raises:
-            UserError: The study has several objectives.
         """
-        _check_one_objective(study)
         if not search_space:
             return {}
         earlier = stored(trial)  # The user made the object of a trial again, for example in another process.
@@ -139,12 +147,7 @@ class SemiNASSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return a random value of a parameter that the strategy does not choose.
-
-        Raises:
-            UserError: The study has several objectives.
-        """
-        _check_one_objective(study)
+        """Return a random value of a parameter that the strategy does not choose."""
         entropy = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         sampler = RandomSampler(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
@@ -153,16 +156,36 @@ class SemiNASSampler(BaseSampler):
         self, study: Study, number: int, space: ParameterSpace, others: Sequence[FrozenTrial]
     ) -> dict[str, Any]:
         """Return the values of the next architecture of a space. They are empty if no new one is left."""
-        events = events_of(others, space, study.direction)
-        follower = next((f for f in self._followers if f.space == space and f.continues(events)), None)
+        events, metrics = events_of(others, space, study.directions), _metrics(study)
+        follower = next(
+            (f for f in self._followers if (f.space, f.metrics) == (space, metrics) and f.continues(events)),
+            None,
+        )
         if follower is None:
-            follower = Follower(space, self._make_strategy(space.space), self._n_startup_trials)
+            strategy = self._make_strategy(space.space)
+            follower = Follower(space, strategy, self._n_startup_trials, metrics)
         else:
             self._followers.remove(follower)
         follower.follow(events)
         architecture = follower.propose(number)
         self._followers = [follower, *self._followers][:MOST_FOLLOWERS]
         return {} if architecture is None else space.values(architecture)
+
+    def _check_objectives(self, study: Study) -> None:
+        """Check before the first trial whether the strategy can pursue the objectives of a study.
+
+        Raises:
+            UserError: The study has several objectives, and the strategy takes one.
+        """
+        metrics = _metrics(study)
+        if len(metrics) not in self._checked:
+            pursue(self._make_strategy(SequenceSpace("optuna", {"any": [0, 1]})), metrics)
+            self._checked.add(len(metrics))
+
+
+def _metrics(study: Study) -> tuple[Metric, ...]:
+    """Return the objectives of a study. Optuna has no names of them."""
+    return tuple(Metric(f"value_{i}", one.name.lower()) for i, one in enumerate(study.directions))
 
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
@@ -189,13 +212,6 @@ def _is_second(study: Study, trial: FrozenTrial, proposal: Proposal) -> bool:
             if earlier or other.state.is_finished():
                 return True
     return False
-
-
-def _check_one_objective(study: Study) -> None:
-    if len(study.directions) > 1:
-        raise UserError(
-            f"SemiNASSampler: is for one objective, and this study has {len(study.directions)}; choose one of them"
-        )
 
 
 def _check_whole(key: str, value: object, at_least: int) -> None:
