@@ -2,9 +2,9 @@
 
     python measurements/fidelities.py --seeds 30 --costs 15 25 50 --folder runs/fidelities
 
-It prints the mean and the standard deviation of the best validation accuracy after 108 epochs for each search and each
-cost, and a paired test (Wilcoxon) of each search against ``strategy=seminas`` on full trainings. A search that is in
-the folder is not run again.
+Each search has the largest of the costs. The command prints the mean and the standard deviation of the best validation
+accuracy after 108 epochs within each cost, and a paired test (Wilcoxon) of each search against the first one. A search
+that is in the folder is not run again.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 import seminas
+from seminas.runs.records import Record, read_history
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.csv_import import import_csv
 from seminas.tables.table import save_table
@@ -49,11 +50,21 @@ def packed(folder: Path, sample: Path) -> Path:
     return path
 
 
+def best_after(records: list[Record], cost: float) -> float:
+    """Return the best accuracy of a full training within a cost, or 0 if there is none."""
+    spent, best = 0.0, 0.0
+    for record in records:
+        spent += 1.0 if record.cost is None else record.cost
+        if spent <= cost + 1e-9 and record.final is not None:
+            best = max(best, record.final)
+    return best
+
+
 def main() -> None:
     """Run the searches and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--costs", type=float, nargs="+", default=[15, 25, 50])
+    parser.add_argument("--costs", type=float, nargs="+", default=[15, 25, 50], metavar="COST")
     parser.add_argument("--searches", nargs="+", choices=list(SEARCHES), default=list(SEARCHES))
     parser.add_argument("--folder", type=Path, default=Path("runs/fidelities"))
     parser.add_argument("--sample", type=Path, default=SAMPLE)
@@ -61,19 +72,23 @@ def main() -> None:
     if not options.sample.exists():
         parser.exit(message=f"{options.sample}: is absent, so nothing is measured\n")
     table = packed(options.folder, options.sample)
-    common = ["evaluator=table", f"evaluator.path={table}"]
-    for cost in options.costs:
-        best: dict[str, list[float]] = {name: [] for name in options.searches}
-        for seed in range(options.seeds):
-            for name in options.searches:
-                overrides = [*common, *SEARCHES[name], f"search.max_cost={cost:g}", f"seed={seed}"]
-                folder = options.folder / f"{name}-{cost:g}-{seed}".replace(", ", "-").replace(" ", "-")
-                best[name].append(seminas.search(overrides, folder=folder, quiet=True).best_value)
-        baseline = best.get("seminas")
-        for name, values in best.items():
-            line = f"cost {cost:g}  {name:22} {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
-            if baseline is not None and values is not baseline and values != baseline:
-                line += f"  p = {wilcoxon(values, baseline).pvalue:.3f}"
+    common = ["evaluator=table", f"evaluator.path={table}", f"search.max_cost={max(options.costs):g}"]
+    best: dict[str, list[list[float]]] = {name: [] for name in options.searches}
+    for seed in range(options.seeds):
+        for name in options.searches:
+            folder = options.folder / f"{name}-{max(options.costs):g}-{seed}".replace(", ", "-").replace(
+                " ", "-"
+            )
+            seminas.search([*common, *SEARCHES[name], f"seed={seed}"], folder=folder, quiet=True)
+            records = read_history(folder)
+            best[name].append([best_after(records, cost) for cost in options.costs])
+    for column, cost in enumerate(options.costs):
+        baseline = [values[column] for values in best[options.searches[0]]]
+        for name in options.searches:
+            values = [of_seed[column] for of_seed in best[name]]
+            line = f"cost {cost:g}  {name:32} {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+            if values != baseline:
+                line += f"  p = {wilcoxon(values, baseline).pvalue:.1g} against {options.searches[0]}"
             print(f"{line}  ({options.seeds} seeds)", flush=True)
 
 
