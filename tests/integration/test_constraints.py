@@ -118,7 +118,7 @@ def test_a_search_on_a_chain_keeps_to_the_limits(tmp_path: Path) -> None:
     assert max(sums["parameters"].total(a) for a in architectures) <= 4.5e6
 
 
-@pytest.mark.parametrize("device", ["cpu", "onnxruntime"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("onnxruntime", marks=pytest.mark.long)])
 def test_a_measured_table_limits_a_search(device: str, tmp_path: Path) -> None:
     if device == "onnxruntime":
         pytest.importorskip("onnxruntime")

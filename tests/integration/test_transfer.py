@@ -168,6 +168,7 @@ def test_a_source_that_agrees_gets_the_weight() -> None:
     assert agrees > 3 * random and negated == 0 and agrees > 0.5
 
 
+@pytest.mark.long
 def test_a_source_that_helps_finds_the_best_and_a_negated_one_does_not_prevent_it(tmp_path: Path) -> None:
     """The accuracies of digits101 with noise are the source. A search of 12 then beats the one without a source."""
     space = NASBench101()

@@ -73,6 +73,7 @@ def test_seminas_is_a_command_and_a_module(tmp_path: Path) -> None:
         assert re.search(rf"\b{name}\b", done.stdout)
 
 
+@pytest.mark.long
 def test_a_sweep_leaves_a_folder_a_job(small_table: Path, tmp_path: Path) -> None:
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=evolution"]
     done = call(

@@ -110,6 +110,7 @@ def test_a_supernet(ran: Callable[[str], Path], logger: str) -> None:
     assert found["final/mean_val_accuracy"] == single(12, result_in(folder).mean_val_accuracy)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("logger", LOGGERS)
 def test_a_predictor(ran: Callable[[str], Path], logger: str) -> None:
     folder = ran("predictor")
@@ -158,6 +159,7 @@ def test_the_figures_of_a_search_are_there(ran: Callable[[str], Path]) -> None:
     assert files == {f"{name}.png" for name in figures}
 
 
+@pytest.mark.long
 def test_jobs_of_a_sweep_share_an_experiment(small_table: Path, tmp_path: Path) -> None:
     overrides = ["evaluator=table", f"evaluator.path={small_table}", "strategy=random", "seed=0,1"]
     overrides += ["search.max_queries=4", "logger=mlflow", f"logger.mlflow.tracking_uri={database(tmp_path)}"]

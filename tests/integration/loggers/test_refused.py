@@ -67,6 +67,7 @@ def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path, monkeypatch: 
         run("search", tmp_path, [*TABLE, "logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9"])
 
 
+@pytest.mark.long
 def test_a_run_goes_on_where_mlflow_takes_nothing_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -159,6 +159,7 @@ def predicted(small_table: Path, tmp_path: Path) -> Callable[[str], Path]:
     return again
 
 
+@pytest.mark.long
 def test_a_run_that_lost_only_its_result_logs_nothing_twice(predicted: Callable[[str], Path]) -> None:
     folder = predicted(ALL)
     before = {logger: points(logger, folder) for logger in LOGGERS}

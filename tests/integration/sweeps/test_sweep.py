@@ -15,6 +15,7 @@ SIDE_BY_SIDE = ["-m", "experiment=strategies", "search.max_queries=4", "hydra.la
 ONE_BY_ONE = ["-m", "evaluator=table", "strategy=random", "search.max_queries=3", "hydra.sweep.dir=sweep"]
 
 
+@pytest.mark.long
 def test_jobs_run_side_by_side_and_a_second_call_repeats_none(small_table: Path, tmp_path: Path) -> None:
     jobs = [*SIDE_BY_SIDE, f"evaluator.path={small_table}", "strategy=random", "seed=range(0,2)"]
     jobs += [f"hydra.sweep.dir={tmp_path}/sweep"]

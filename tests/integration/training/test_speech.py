@@ -181,6 +181,7 @@ def test_two_processes_train_the_same_network(corpus: SpeechData, tmp_path: Path
     assert result.steps == corpus.batches_per_epoch // 2
 
 
+@pytest.mark.long
 def test_a_search_with_a_supernet_survives_a_kill(
     corpus: SpeechData,
     tmp_path: Path,
@@ -209,6 +210,7 @@ def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Pat
     assert result.metric.name == "val_phoneme_coverage"
 
 
+@pytest.mark.long
 def test_a_supernet_alone_and_a_search_that_starts_from_it(
     corpus: SpeechData,
     configure: Callable[..., dict[str, Any]],
