@@ -71,11 +71,6 @@ class Scheduler(Strategy[Any], Generic[S]):
         """Number of the next round of the inner strategy."""
         return self._inner.round
 
-    @property
-    def size_of_round(self) -> int:
-        """Size of the current round of the inner strategy."""
-        return self._inner.size_of_round
-
     @abstractmethod
     def _ask_one(self, pending: Collection[Any]) -> Proposal[Any]:
         """Propose one rung, or none if there is nothing to do."""
@@ -84,6 +79,11 @@ class Scheduler(Strategy[Any], Generic[S]):
         """Pass a recorded question on to the inner strategy, if the inner strategy has proposed its architecture."""
         if replayed is not None and not replayed.trained:
             self._inner.begin_question(self._begun(pending), replayed.architecture)
+
+    @property
+    def size_of_round(self) -> int:
+        """Size of the current round of the inner strategy."""
+        return self._inner.size_of_round
 
     def ask(self, n: int, pending: Collection[Any] = ()) -> Proposal[Any]:
         """Propose ``n`` rungs, or fewer if the space has no more and nothing can be promoted."""
