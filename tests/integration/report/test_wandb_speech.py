@@ -20,7 +20,9 @@ SEARCH = [
 ]
 
 
-@pytest.mark.parametrize(("command", "overrides"), [("train", TRAIN), ("search", SEARCH)])
+@pytest.mark.parametrize(
+    ("command", "overrides"), [("train", TRAIN), pytest.param("search", SEARCH, marks=pytest.mark.long)]
+)
 def test_each_recording_is_logged_with_its_sound_its_alignment_and_its_text(
     command: str, overrides: list[str], corpus: SpeechData, tmp_path: Path
 ) -> None:
