@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seminas.config.messages import one_line
 from seminas.errors import UserError
-from seminas.execution.processes import SIGNAL_OF, end_ray, end_with_parent
+from seminas.execution.processes import end_ray, end_with_parent, was_told_to_end
 from seminas.sweeps.outcomes import Outcome, Outcomes, failure
 
 _NUMBER = re.compile(r"=-?[0-9.]+(e-?[0-9]+)?$")
@@ -40,7 +40,7 @@ class RecordedTask:
         try:
             returned = self._task(config)
         except SystemExit as error:
-            if error.code in SIGNAL_OF:
+            if was_told_to_end(error):
                 raise  # The process was told to end. The job runs again.
             ended = RuntimeError(f"the app exited with status {error.code}")
             self._outcomes.write(number, failure(ended))

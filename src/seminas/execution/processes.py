@@ -120,6 +120,14 @@ def only_errors(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
+def was_told_to_end(error: SystemExit) -> bool:
+    """Return whether an exit is the answer to a signal, and not the program's own wish.
+
+    Ray's workers answer SIGTERM by status 1. They mark the exception.
+    """
+    return error.code in SIGNAL_OF or hasattr(error, "ray_terminate_msg")
+
+
 def end_ray() -> None:
     """Shut down Ray in this process, if Ray is running."""
     ray = sys.modules.get("ray")

@@ -120,3 +120,25 @@ def test_another_number_of_values_is_a_failure_that_names_the_key(value: Any) ->
     outcome = outcome_of(value, 2)
     assert outcome.values is None and outcome.error is not None and "\n" not in outcome.error
     assert "must be a list of 2 finite numbers, one for each of hydra.sweeper.direction" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "recorded"),
+    [(1, None, True), (143, None, False), (1, "The process receives a SIGTERM.", False)],
+    ids=["the app's exit", "SIGTERM", "SIGTERM in Ray"],
+)
+def test_a_job_that_was_told_to_end_runs_again(
+    status: int, message: str | None, recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exit_of_app = SystemExit(status)
+    if message is not None:
+        exit_of_app.ray_terminate_msg = message  # type: ignore[attr-defined]
+
+    def task(job: Any) -> None:
+        raise exit_of_app
+
+    monkeypatch.setattr(HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=3)))
+    outcomes = Outcomes(tmp_path)
+    with pytest.raises(RuntimeError if recorded else SystemExit):
+        RecordedTask(task, outcomes)({})
+    assert (outcomes.read(3) is not None) == recorded
