@@ -90,6 +90,7 @@ def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
     assert all(40 <= len(paid(folder)) <= 41 for folder in folders(sweep))
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_job_that_is_told_to_go_ends_like_one_that_was_not(tmp_path: Path) -> None:
