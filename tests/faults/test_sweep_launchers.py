@@ -55,7 +55,7 @@ ONE_GPU_EACH = ["+hydra.launcher.ray.init.num_gpus=2", "hydra.launcher.ray.remot
     ("cluster", "package", "job", "extra"),
     [
         ("submitit_local", "submitit", rb"submitit\.core\._submit", []),
-        ("ray", "ray", rb"ray::(?!IDLE)", ONE_GPU_EACH),
+        ("ray", "ray", rb"ray::(?!IDLE|\w*Agent)", ONE_GPU_EACH),
     ],
 )
 def test_a_launcher_goes_on_with_a_job_whose_process_was_killed(
