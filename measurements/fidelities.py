@@ -14,7 +14,8 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 import seminas
-from seminas.runs.records import Record, read_history
+from seminas.report.equal_cost import best_within
+from seminas.report.runs import read_runs
 from seminas.spaces.nasbench101 import NASBench101
 from seminas.tables.csv_import import import_csv
 from seminas.tables.table import save_table
@@ -50,16 +51,6 @@ def packed(folder: Path, sample: Path) -> Path:
     return path
 
 
-def best_after(records: list[Record], cost: float) -> float:
-    """Return the best accuracy of a full training within a cost, or 0 if there is none."""
-    spent, best = 0.0, 0.0
-    for record in records:
-        spent += 1.0 if record.cost is None else record.cost
-        if spent <= cost + 1e-9 and record.final is not None:
-            best = max(best, record.final)
-    return best
-
-
 def main() -> None:
     """Run the searches and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,8 +71,8 @@ def main() -> None:
                 " ", "-"
             )
             seminas.search([*common, *SEARCHES[name], f"seed={seed}"], folder=folder, quiet=True)
-            records = read_history(folder)
-            best[name].append([best_after(records, cost) for cost in options.costs])
+            (run,) = read_runs([folder]).searches
+            best[name].append([best_within(run, cost) for cost in options.costs])
     for column, cost in enumerate(options.costs):
         baseline = [values[column] for values in best[options.searches[0]]]
         for name in options.searches:

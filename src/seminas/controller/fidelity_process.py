@@ -13,8 +13,13 @@ from seminas.controller.gaussian_process import JITTER, GaussianProcess, Groups
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PRIORS = {"scale": (0.0, 0.3), "smooth": (2.0, 1.0), "own": (np.log(0.2), 1.0), "luck": (0.0, 1.0)}
-"""Mean and standard deviation of the normal prior of the logarithm (``scale``, ``own``) or logit of a parameter."""
+PRIORS = {
+    "deviation": (0.0, 0.3),
+    "correlation": (2.0, 1.0),
+    "own variance": (np.log(0.2), 1.0),
+    "own correlation": (0.0, 1.0),
+}
+"""Mean and standard deviation of the normal prior of each parameter: of its logarithm, or of a correlation's logit."""
 WIDTH = 5.0
 """Largest distance of a parameter from the mean of its prior, in standard deviations."""
 VARIANCE_OF_MEAN = 1.0
@@ -43,10 +48,11 @@ class FidelityProcess:
     """A process whose kernel is a sum of two products of a kernel on architectures and one on levels.
 
     The first product says that similar architectures have similar accuracies. Its kernel on architectures is that of a
-    plain process. The second product is for what an architecture has alone: its kernel on architectures is 1 for equal
-    ones and 0 otherwise. Both kernels on levels are autoregressive (Kennedy and O'Hagan, "Predicting the Output from a
-    Complex Computer Code When Fast Approximations Are Available", Biometrika 2000, section 2.1), so the correlation of
-    two levels is the product of the correlations between neighboring levels. The mean target of each level is unknown.
+    plain process. The second product describes the difference of one architecture from similar ones. Its kernel on
+    architectures is 1 for equal ones and 0 otherwise. Both kernels on levels are autoregressive (Kennedy and O'Hagan,
+    "Predicting the Output from a Complex Computer Code When Fast Approximations Are Available", Biometrika 2000,
+    section 2.1), so the correlation of two levels is the product of the correlations between neighboring levels. The
+    mean target of each level is unknown.
 
     Attributes:
         plain: Process that gives the kernel on architectures.
@@ -73,10 +79,11 @@ class FidelityProcess:
             groups: Features of the architectures.
             rows: Row of each architecture among the known ones, or -1, ``[n]``.
         """
-        parts = [
-            self._predict([group[i : i + CHUNK] for group in groups], rows[i : i + CHUNK])
-            for i in range(0, len(rows), CHUNK)
-        ]
+        with threadpool_limits(1):
+            parts = [
+                self._predict([group[i : i + CHUNK] for group in groups], rows[i : i + CHUNK])
+                for i in range(0, len(rows), CHUNK)
+            ]
         if not parts:
             return np.empty((0, len(self.own))), np.empty((0, *self.own.shape))
         mean, covariance = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
@@ -84,9 +91,8 @@ class FidelityProcess:
 
     def _predict(self, groups: Groups, rows: Ints) -> tuple[Floats, Floats]:
         seen, num_levels = self.observations, len(self.own)
-        with threadpool_limits(1):
-            kernel = self.plain.kernel(groups, self.known)[:, seen.rows]
-            variance = self.plain.variance(groups)
+        kernel = self.plain.kernel(groups, self.known)[:, seen.rows]
+        variance = self.plain.variance(groups)
         equal = rows[:, None] == seen.rows
         across = kernel[:, None] * self.smooth[:, seen.levels] + equal[:, None] * self.own[:, seen.levels]
         across += VARIANCE_OF_MEAN * (np.arange(num_levels)[:, None] == seen.levels)
@@ -118,8 +124,8 @@ def fit_fidelity_process(
         observations: Evaluations of known architectures, at most some hundred.
         num_levels: Number of levels L, two or more.
     """
-    names = ["scale"] * num_levels + ["smooth"] * (num_levels - 1)
-    names += ["own"] * num_levels + ["luck"] * (num_levels - 1)
+    names = ["deviation"] * num_levels + ["correlation"] * (num_levels - 1)
+    names += ["own variance"] * num_levels + ["own correlation"] * (num_levels - 1)
     centers = np.array([PRIORS[name][0] for name in names])
     widths = np.array([PRIORS[name][1] for name in names])
     kernel = _kernel_of(plain, known, observations)
@@ -150,10 +156,10 @@ def fit_fidelity_process(
 def _of_levels(parameters: torch.Tensor, num_levels: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the covariances of the levels in the two products, ``[L, L]``."""
     sizes = [num_levels, num_levels - 1, num_levels, num_levels - 1]
-    scale, smooth, own, luck = parameters.split(sizes)
-    deviations, own_deviations = scale.exp(), (0.5 * own).exp()
-    first = _autoregressive(smooth) * deviations[:, None] * deviations
-    return first, _autoregressive(luck) * own_deviations[:, None] * own_deviations
+    deviations, correlations, own_variances, own_correlations = parameters.split(sizes)
+    deviations, own_deviations = deviations.exp(), (0.5 * own_variances).exp()
+    smooth = _autoregressive(correlations) * deviations[:, None] * deviations
+    return smooth, _autoregressive(own_correlations) * own_deviations[:, None] * own_deviations
 
 
 def _autoregressive(logits: torch.Tensor) -> torch.Tensor:

@@ -125,7 +125,7 @@ class TrainingEvaluator(Evaluator[A]):
     def cost_of(self, element: Any) -> float:
         """Return the cost of an evaluation in full trainings. Epochs of a checkpoint that is there cost nothing."""
         if not isinstance(element, Rung):
-            return 1.0
+            return super().cost_of(element)
         key = self._space.key(element.architecture)
         if key in self._running:
             return self._running[key]

@@ -35,7 +35,7 @@ def equal_cost_table(settings: Sequence[Setting], baseline: str | None) -> Table
         for cost in (share * end for share in SHARES):
 
             def at_cost(of: Setting, cost: float = cost) -> NDArray[np.float64]:
-                return np.array([_best_at(of.runs[seed], cost) for seed in of.seeds])
+                return np.array([best_within(of.runs[seed], cost) for seed in of.seeds])
 
             values = at_cost(setting)
             if np.isnan(values).any():  # A run has no full training yet.
@@ -49,7 +49,7 @@ def equal_cost_table(settings: Sequence[Setting], baseline: str | None) -> Table
     return Table(f"Best {metric.title} so far at equal cost, in full trainings", ["setting", *costs], rows)
 
 
-def _best_at(run: Run, cost: float) -> float:
-    """Return the best value of a run within a cost. NaN if no full training has ended by then."""
+def best_within(run: Run, cost: float) -> float:
+    """Return the best value of a run within a cost in full trainings. NaN if no full training has ended by then."""
     number = int(np.searchsorted(trainings_of(run), cost + 1e-9, side="right"))
     return float(run.best_val[number - 1]) if number else np.nan

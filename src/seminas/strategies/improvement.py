@@ -40,6 +40,16 @@ class Views(NamedTuple):
             return self
         return self._replace(prior=self.prior + self.expected @ weights)
 
+    def joined(self, other: "Views") -> "Views":
+        """Return these architectures and others after them."""
+        pairs = zip(self.groups, other.groups, strict=True)
+        prior, expected = (np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True))
+        return Views([np.concatenate(pair) for pair in pairs], prior, expected)
+
+    def at(self, rows: NDArray[np.int64]) -> "Views":
+        """Return the architectures in some rows."""
+        return Views([group[rows] for group in self.groups], self.prior[rows], self.expected[rows])
+
 
 def views_of(space: SearchSpace[A], architectures: Sequence[A]) -> Views:
     """Return architectures as a process reads them."""
@@ -110,9 +120,7 @@ class Improvement(Generic[A]):
         believed = np.argsort(-targets[self._num_labels :], kind="stable")[:MAX_PENDING]
         rows = np.concatenate([np.arange(self._num_labels), self._num_labels + np.sort(believed)])
         self._targets = targets[rows]
-        pairs = zip(self._views.groups, views.groups, strict=True)
-        prior, expected = (np.concatenate(pair) for pair in zip(self._views[1:], views[1:], strict=True))
-        self._views = Views([np.concatenate(pair)[rows] for pair in pairs], prior[rows], expected[rows])
+        self._views = self._views.joined(views).at(rows)
         self._process = self._process.conditioned(self._views.groups, self._residuals)
         self._best = None
         if self._feasibility is not None:

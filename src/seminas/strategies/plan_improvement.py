@@ -90,8 +90,9 @@ class PlanImprovement(Improvement[A]):
         observations = Observations(rows, of_level, residuals)
         if process is None:
             plain = fit_gaussian_process(self._views.groups, of_estimates, space.ordered_features)
-            process = fit_fidelity_process(plain, self._views.groups, observations, len(levels))
-        self.process = process.conditioned(self._views.groups, observations)
+            self.process = fit_fidelity_process(plain, self._views.groups, observations, len(levels))
+        else:
+            self.process = process.conditioned(self._views.groups, observations)
         of_full = targets[of_level == len(levels) - 1]
         self._best = float(of_full.max()) if len(of_full) else None
         if pending:
@@ -107,10 +108,7 @@ class PlanImprovement(Improvement[A]):
             views_of(self._space, architectures).trusting(self._trust), architectures
         )
         if new:
-            views = views_of(self._space, new).trusting(self._trust)
-            groups = [np.concatenate(pair) for pair in zip(self._views.groups, views.groups, strict=True)]
-            prior, expected = (np.concatenate(pair) for pair in zip(self._views[1:], views[1:], strict=True))
-            self._views = Views(groups, prior, expected)
+            self._views = self._views.joined(views_of(self._space, new).trusting(self._trust))
             self._row_of |= {a: len(self._row_of) + i for i, a in enumerate(new)}
         rows = np.array([self._row_of[rung.architecture] for rung in rungs])
         of_level = np.array([self._levels.index(rung.epochs) for rung in rungs])

@@ -17,11 +17,11 @@ def best_plans(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Return the gain of each architecture's best plan for its cost, and the first level of the plan, both ``[n]``.
 
-    A plan trains an architecture to a level, and goes on to the full level if the target there exceeds a threshold. Its
-    gain is the expected improvement of the full training, its cost the expected one. The threshold is the one with the
-    highest ratio. The ratio is the index of Weitzman ("Optimal Search for the Best Alternative", Econometrica 1979), by
-    which Pandora's boxes are opened, for boxes with two stages and in the cost-aware form of Xie et al. ("Cost-aware
-    Bayesian Optimization via the Pandora's Box Gittins Index", NeurIPS 2024).
+    A plan trains an architecture to a level, and goes on to the full level if the target there promises enough. The
+    gain of a plan is the expected improvement of the full training. Its cost is the expected number of full trainings.
+    Both are means over the target at the level. The plan with the highest ratio decides what promises enough. Without
+    the stop at a level, the ratio is the expected improvement per second of Snoek et al. ("Practical Bayesian
+    Optimization of Machine Learning Algorithms", NeurIPS 2012, section 3.2).
 
     Args:
         mean: Mean of the target of each architecture at each level, ``[n, L]``.
