@@ -103,7 +103,7 @@ def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Me
         raise UserError(f"{path}: is a search for {other}, so that it cannot be imported for {metric}")
     kept = {metric.name: metric for metric in further}
     for declared in recorded.get("metrics") or ():
-        there = _metric(declared, path)
+        there = metric_of({"metric": declared}, path)
         if kept.get(there.name, there) != there:
             raise UserError(f"{path}: has {there}, so that it cannot be imported for {kept[there.name]}")
     for record in [*read_imported(path), *folder.history()]:
@@ -117,15 +117,6 @@ def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Me
         metrics = {name: value for name, value in record.metrics.items() if name in kept}
         where = f"{path}: evaluation {record.index}"
         yield _Found(where, architecture, record.full, record.cost_s, origin, metrics)
-
-
-def _metric(values: Any, path: Path) -> Metric:
-    """Return a metric that a config declares.
-
-    Raises:
-        UserError: It is no valid metric.
-    """
-    return metric_of({"metric": values}, path)
 
 
 def _set(section: Any) -> dict[str, Any]:

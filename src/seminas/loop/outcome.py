@@ -110,7 +110,7 @@ def record_best(archive: Archive, space: SearchSpace, evaluator: Evaluator) -> N
     Raises:
         UserError: A file cannot be written.
     """
-    done = [r for r in archive.records if r.final is not None and r.feasible is not False]
+    done = [r for r in archive.records if r.final is not None]
     done.sort(key=lambda r: (-archive.metric.score(r.final or 0.0), r.index))
     recordings = evaluator.recordings([space.from_json(r.architecture) for r in done[:NUM_RECORDED]])
     if recordings:

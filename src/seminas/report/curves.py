@@ -126,10 +126,14 @@ def over_trainings(settings: Sequence[Setting]) -> Panel | None:
 
     Return None if no search has fidelities.
     """
-    runs = [run for setting in settings for run in setting.runs.values()]
-    if all(run.result.total_cost is None for run in runs):
+    if not has_fidelities(settings):
         return None
     return _over_positions(settings, "cost in full trainings", trainings_of)
+
+
+def has_fidelities(settings: Sequence[Setting]) -> bool:
+    """Return whether a search has fidelities."""
+    return any(run.result.total_cost is not None for setting in settings for run in setting.runs.values())
 
 
 def trainings_of(run: Run) -> NDArray[np.float64]:
