@@ -14,7 +14,7 @@ from seminas.config.evaluators import EvaluatorSettings
 from seminas.config.fields import Rule, Settings, nested_values, rule_of
 from seminas.config.networks import NETWORKS
 from seminas.config.recipe import Recipe
-from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS
+from seminas.config.schema import BY_TARGET, COMMANDS, SECTIONS, option_of
 from seminas.config.training_evaluator import TrainingEvaluatorSettings
 from seminas.errors import UserError, config_error
 from seminas.storage.values import Config
@@ -114,7 +114,7 @@ def _check_together(values: Config) -> None:
         settings = read(values["evaluator"], "evaluator", TrainingEvaluatorSettings)
         levels = settings.levels(read(data["recipe"], "data.recipe", Recipe))
         if values.get("fidelity") and len(levels) < 2:
-            chosen = values.get("names", {}).get("fidelity", "halving")
+            chosen = option_of("fidelity", dict(values["fidelity"]).get(TARGET))
             if settings.fidelities is None:
                 raise config_error("data.recipe.epochs", levels[-1], f"at least 2 with fidelity={chosen}")
             raise config_error("evaluator.fidelities", list(levels), f"two or more with fidelity={chosen}")

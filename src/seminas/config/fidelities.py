@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from omegaconf import MISSING
+
 from seminas.config.fields import Settings, setting
 from seminas.errors import config_error
 
@@ -18,6 +20,7 @@ class FidelitySettings(Settings):
 
     KEY: ClassVar[str] = "fidelity"
 
+    _target_: str = MISSING
     epochs: list[int] | None = setting(None, at_least=1, unit="epochs")
 
     def check_together(self, key: str) -> None:

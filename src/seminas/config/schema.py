@@ -117,6 +117,13 @@ BY_TARGET: dict[str, type[Settings]] = {
 """Settings class of each ``_target_``."""
 
 
+def option_of(group: str, target: object) -> str:
+    """Return the name of the option of a group with a ``_target_``. A class of the user's has its own name."""
+    kind = BY_TARGET.get(str(target))
+    names = (name for name, of_option in GROUPS[group].items() if of_option is kind)
+    return next(names, str(target).rpartition(".")[2])
+
+
 @dataclass
 class CommandSettings(Settings):
     """Top-level settings of all commands.
@@ -244,4 +251,4 @@ COMMANDS: dict[str, type[CommandSettings]] = {
 }
 """Config of each command, by the name of its primary config file."""
 
-__all__ = ["BY_TARGET", "COMMANDS", "EVERY_EVALUATOR", "GROUPS", "SECTIONS", "CommandSettings"]
+__all__ = ["BY_TARGET", "COMMANDS", "EVERY_EVALUATOR", "GROUPS", "SECTIONS", "CommandSettings", "option_of"]

@@ -8,6 +8,7 @@ from typing import Any
 from seminas.config.build import TARGET
 from seminas.config.check import flat, rule_at
 from seminas.config.evaluators import LandscapeSettings
+from seminas.config.schema import option_of
 from seminas.errors import UserError
 from seminas.report.objectives import objectives_of
 from seminas.runs.metric import ACCURACY, metric_of
@@ -106,4 +107,5 @@ def _choice(section: str, keys: Collection[str], config: Mapping[str, Any]) -> s
     """Return the name of the option of a section that a config has chosen."""
     if not any(key in config for key in keys):
         return "none"
-    return str(config.get(f"{section}.{TARGET}", "zero_cost")).rpartition(".")[2].lower()
+    target = config.get(f"{section}.{TARGET}")
+    return "zero_cost" if target is None else option_of(section, target)

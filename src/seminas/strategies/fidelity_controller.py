@@ -26,8 +26,6 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
     architectures. The inner strategy learns from estimates at the full level.
     """
 
-    option = "controller"
-
     def __init__(
         self,
         space: SearchSpace[Any],

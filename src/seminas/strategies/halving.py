@@ -17,8 +17,6 @@ class Halving(Scheduler[HalvingSettings]):
     begins at the lowest level. So no promotion waits for other evaluations.
     """
 
-    option = "halving"
-
     def begins_round(self, pending: Collection[Any]) -> bool:
         """Return whether the next question may need a fit of the inner strategy."""
         return self._promotion(pending) is None and self._inner.begins_round(self._begun(pending))

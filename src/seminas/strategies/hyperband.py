@@ -14,8 +14,6 @@ class Hyperband(Halving):
     the least so far, since Hyperband gives all brackets the same budget.
     """
 
-    option = "hyperband"
-
     def _first_rung(self, architecture: Any) -> Rung[Any]:
         """Return the first evaluation of a new architecture, in the bracket that has spent the least."""
         lowest = min(range(len(self.levels)), key=lambda k: (self._spent[k], k))

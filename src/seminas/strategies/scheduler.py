@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from seminas.config.fidelities import FidelitySettings
+from seminas.config.schema import option_of
 from seminas.errors import config_error
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung
@@ -26,8 +27,6 @@ class Scheduler(Strategy[Any], Generic[S]):
 
     asks_singly = True
     share_together = 0.0
-    option: str
-    """Name in the config."""
 
     def __init__(
         self,
@@ -51,7 +50,8 @@ class Scheduler(Strategy[Any], Generic[S]):
         """
         super().__init__(space, seed)
         if len(fidelities) < 2:
-            raise config_error("fidelity", self.option, "none with an evaluator without fidelities")
+            chosen = option_of("fidelity", settings._target_)
+            raise config_error("fidelity", chosen, "none with an evaluator without fidelities")
         self.levels = tuple(fidelities if settings.epochs is None else settings.epochs)
         if not set(self.levels) <= set(fidelities) or self.levels[-1] != fidelities[-1]:
             allowed = f"among {list(fidelities)}, with {fidelities[-1]} as the last one"

@@ -156,13 +156,13 @@ def test_wrong_input_is_one_line_before_a_folder_is_made(table: Path, tmp_path: 
 
 def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_path: Path):
     """The search with halving ends its first full training late, so its curve begins late."""
-    for fidelity in ("none", "halving"):
+    for fidelity in ("none", "halving", "controller"):
         more = [f"fidelity={fidelity}", "strategy=random", "search.max_cost=10", "evaluator.num_workers=3"]
         search(table, tmp_path / "runs" / fidelity, *more)
     done = CliRunner().invoke(app, ["report", str(tmp_path / "runs"), "--out", str(tmp_path / "page")])
     assert done.exit_code == 0, done.output
     page = (tmp_path / "page" / "report.html").read_text()
-    assert "fidelity none" in page and "fidelity halving" in page
+    assert "fidelity none" in page and "fidelity halving" in page and "fidelity controller" in page
     assert "at equal cost, in full trainings" in page and re.search(r"after (9\.\d|10\.0)", page)
     assert list((tmp_path / "page" / "figures").glob("*curves-over-trainings*"))
     history = read_history(tmp_path / "runs" / "halving")

@@ -271,3 +271,9 @@ def test_wrong_settings_are_one_line(configure: Any, overrides: list[str], messa
     with pytest.raises(UserError) as error:
         configure("search", "fidelity=halving", *overrides)
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("fidelity", ["halving", "hyperband", "controller"])
+def test_the_error_names_the_scheduler_of_the_user(configure: Any, fidelity: str) -> None:
+    with pytest.raises(UserError, match=f"must be two or more with fidelity={fidelity}$"):
+        configure("search", f"fidelity={fidelity}", "evaluator.fidelities=[8]")
