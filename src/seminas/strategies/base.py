@@ -43,7 +43,7 @@ class Strategy(Pursuit[A], ABC):
         pending: Architectures that were asked for and had not arrived when the current round began.
         sizes: Number of architectures in each round of an asynchronous search. None in a search of rounds. A study
             appends further rounds as it grows.
-        leads: Architectures that gradient steps gave in this round, candidates of other choices.
+        leads: Architectures from gradient steps in this round. A scheduler of fidelities has them as candidates.
     """
 
     share_together = 1.0
