@@ -22,7 +22,15 @@ DIGITS = ["evaluator=table", "evaluator.path=digits101", "search.max_queries=24"
 
 
 @pytest.mark.parametrize(
-    "strategy", ["random", "evolution", "local_search", "gaussian_process", "seminas", "bananas"]
+    "strategy",
+    [
+        "random",
+        "evolution",
+        "local_search",
+        "gaussian_process",
+        "bananas",
+        pytest.param("seminas", marks=pytest.mark.long),
+    ],
 )
 def test_no_strategy_proposes_an_architecture_beyond_the_limits(strategy: str, tmp_path: Path) -> None:
     limits = {"macs": 60_000, "parameters": 2_500}

@@ -157,7 +157,7 @@ def test_objectives_and_limits_share_a_search(search: Search, strategy: str) -> 
     assert {(m["values"]["val_accuracy"], m["values"]["parameters"]) for m in result.pareto} == best
 
 
-@pytest.mark.parametrize("strategy", ["gaussian_process", pytest.param("evolution", marks=pytest.mark.long)])
+@pytest.mark.parametrize("strategy", [pytest.param("gaussian_process", marks=pytest.mark.long), "evolution"])
 def test_a_killed_search_goes_on_exactly(search: Search, tmp_path: Path, strategy: str) -> None:
     whole = search("whole", strategy, {"energy": 9})
     with pytest.raises(KeyboardInterrupt):

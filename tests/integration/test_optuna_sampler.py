@@ -306,6 +306,7 @@ def test_strategies_without_a_model_take_several_objectives(strategy: str) -> No
     assert distinct(study) == 15
 
 
+@pytest.mark.long
 def test_the_direction_of_each_objective_counts() -> None:
     found = []
     for signs in ((1, 1), (1, -1), (-1, -1)):
@@ -315,6 +316,7 @@ def test_the_direction_of_each_objective_counts() -> None:
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.long
 def test_a_study_of_several_objectives_goes_on_with_failed_and_added_trials() -> None:
     def objective(trial: Any) -> tuple[float, float]:
         values = trade_off(trial)

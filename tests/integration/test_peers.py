@@ -70,6 +70,7 @@ def cells_of(out: Path) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows}
 
 
+@pytest.mark.long
 def test_all_methods_evaluate_distinct_architectures_and_the_table_says_so(
     table: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,15 @@ from seminas.runs.records import read_history
 from support import BIN, ROOT, SMALL_CONTROLLER, command
 
 DOCS = ROOT / "docs"
-LONG = ("README.md", "python.md", "hydra_sweeper.md", "optuna.md", "own_training.md")
+LONG = (
+    "README.md",
+    "python.md",
+    "hydra_sweeper.md",
+    "optuna.md",
+    "own_training.md",
+    "own_space.md",
+    "objectives.md",
+)
 """Pages of large searches."""
 WITH_PYTHON = [
     pytest.param(page, marks=pytest.mark.long if page.name in LONG else ())

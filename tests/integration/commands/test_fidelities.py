@@ -96,8 +96,10 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
 @pytest.mark.parametrize(
     ("fidelity", "strategy", "cut"),
     [
-        *(("halving", "evolution", cut) for cut in (1, 7, 20, 33)),
-        *(("controller", "random", c) for c in (7, 20)),
+        ("halving", "evolution", 7),
+        *(pytest.param("halving", "evolution", cut, marks=pytest.mark.long) for cut in (1, 20, 33)),
+        ("controller", "random", 20),
+        pytest.param("controller", "random", 7, marks=pytest.mark.long),
     ],
 )
 def test_a_killed_search_goes_on_to_the_same_history(

@@ -134,7 +134,7 @@ def test_a_search_minimizes_a_loss_and_its_files_name_it(searched: Any, tmp_path
     assert seminas.load_run(tmp_path / "run") == result
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("asynchronous", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_killed_search_for_a_loss_goes_on_as_without_the_kill(
     searched: Any, tmp_path: Path, asynchronous: bool
 ) -> None:

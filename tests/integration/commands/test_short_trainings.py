@@ -75,7 +75,9 @@ def test_costs_are_the_epochs_that_were_trained(
     assert len(list((tmp_path / "trainings" / "kept").iterdir())) <= len(reached) - len(full)
 
 
-@pytest.mark.parametrize("schedule", [[], COOLDOWN], ids=["one_cycle", "cooldown"])
+@pytest.mark.parametrize(
+    "schedule", [pytest.param([], marks=pytest.mark.long), COOLDOWN], ids=["one_cycle", "cooldown"]
+)
 def test_a_killed_search_trains_nothing_twice(
     tmp_path: Path, begun: list[int], monkeypatch: pytest.MonkeyPatch, schedule: list[str]
 ) -> None:

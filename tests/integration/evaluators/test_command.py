@@ -211,7 +211,7 @@ def test_a_time_limit_ends_the_whole_process_group(tmp_path: Path) -> None:
     wait_for(lambda: ended(pids), seconds=10)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_the_command_ends_with_the_search(tmp_path: Path, number: int) -> None:
     file = tmp_path / "pids"
     command = python(SLEEPS, shlex.quote(str(file))).replace("\\", "\\\\").replace("'", "\\'")

@@ -72,6 +72,7 @@ def test_a_training_learns_and_another_seed_or_objective_gives_other_values(corp
     assert values["val_diagonal_focus_rate"] == short["val"]
 
 
+@pytest.mark.long
 def test_a_search_trains_each_network_within_the_limits_and_records_the_best(
     corpus: SpeechData, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_all_processes_logged_to_the_same_run(name: str, request: pytest.Fixture
     assert of_mlflow.data.params[changed] == before and of_mlflow.data.tags[changed] == after
 
 
+@pytest.mark.long
 def test_a_kill_in_the_validation_after_a_checkpoint_loses_nothing(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,7 @@ def front_of(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [records[i] for i, point in points.items() if not is_beaten(i, point)]
 
 
+@pytest.mark.long
 def test_a_sweep_of_several_objectives_has_the_front_and_goes_on(folder: Path) -> None:
     write_app(folder, "(kernel - depth / 10, kernel * depth if number != 2 else 'slow')")
     arguments = [*TWO, "hydra.sweeper.strategy=evolution", "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1"]

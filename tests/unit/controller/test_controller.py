@@ -89,7 +89,9 @@ def small_network(space: NASBench101, kind: str, members: int = 1, layers: int =
     return make_network(space, settings, members).eval()
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind == "lstm" else ()) for kind in SETTINGS]
+)
 def test_a_fit_ranks_and_is_reproduced_by_its_seed(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray, kind: str
 ) -> None:

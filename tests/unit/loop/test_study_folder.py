@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("working_directory")
 
 @pytest.mark.parametrize(
     "name",
-    ["random", "evolution", *(pytest.param(n, marks=pytest.mark.long) for n in ("local_search", "seminas"))],
+    ["random", *(pytest.param(n, marks=pytest.mark.long) for n in ("evolution", "local_search", "seminas"))],
 )
 def test_a_study_killed_after_any_event_goes_on_as_if_nothing_had_happened(name: str, tmp_path: Path) -> None:
     """Copies of the folder are folders of killed studies."""
