@@ -272,6 +272,17 @@ def test_a_recogniser_hears_what_espeak_says() -> None:
     assert word_error_rate([("a b", "a c"), ("a b", "a b")]) == 0.25
 
 
+def test_a_recogniser_hears_what_frames_far_apart_say(corpus: SpeechData) -> None:
+    conversion, recogniser = MelFrames(corpus.settings), GrammarRecogniser()
+    assert corpus.settings.hop == corpus.settings.window // 2
+    said = [
+        (u.text, heard(conversion.samples(u.mel), corpus.settings.sample_rate, recogniser))
+        for split in ("val", "test")
+        for u in corpus.splits[split]
+    ]
+    assert word_error_rate(said) < 0.05
+
+
 def test_frames_become_a_recording_of_the_same_frames(corpus: SpeechData) -> None:
     frames = corpus.splits["test"][0].mel
     conversion = MelFrames(corpus.settings)

@@ -21,6 +21,8 @@ MEAN, DEVIATION = -5.0, 2.5
 frames of different corpora are comparable."""
 ITERATIONS = 60
 """Number of iterations of Griffin-Lim, as in the paper."""
+OVERLAP = 4
+"""Least number of frames in a window for Griffin-Lim. With two frames the phases stay wrong, and words cannot be heard."""
 
 
 def audio_libraries() -> tuple[Any, Any]:
@@ -93,18 +95,27 @@ class MelFrames:
     def samples(self, frames: Tensor) -> NDArray[np.float32]:
         """Return samples from -1 to 1 of frames ``[t, NUM_MELS]`` by Griffin-Lim.
 
-        The same frames give the same samples.
+        If the frames are too far apart for Griffin-Lim, interpolated frames come between them. The same frames give the
+        same samples.
         """
         settings = self._settings
+        least = -(-OVERLAP * settings.hop // settings.window)
+        times = next(n for n in range(least, settings.hop + 1) if settings.hop % n == 0)
+        hop = settings.hop // times
         inverse = self._torchaudio.transforms.InverseMelScale(
             n_stft=settings.window // 2 + 1, driver="gelsd", **self._filters
         )
         griffin_lim = self._torchaudio.transforms.GriffinLim(
-            n_fft=settings.window, hop_length=settings.hop, n_iter=ITERATIONS, power=1.0
+            n_fft=settings.window, hop_length=hop, n_iter=ITERATIONS, power=1.0
         )
-        magnitudes = (frames.detach().float().cpu().T * DEVIATION + MEAN).exp()
+        logarithms = frames.detach().float().cpu().T * DEVIATION + MEAN
+        if times > 1:
+            logarithms = torch.nn.functional.interpolate(logarithms[None], scale_factor=times, mode="linear")[
+                0
+            ]
+        magnitudes = logarithms.exp()
         # Griffin-Lim needs as many frames as a window is long. Silence is added, and cut off again.
-        silence = max(1, settings.window // settings.hop + 2 - len(frames))
+        silence = max(1, settings.window // hop + 2 - magnitudes.shape[1])
         magnitudes = torch.nn.functional.pad(magnitudes, (0, silence))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
