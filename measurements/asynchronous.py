@@ -3,6 +3,7 @@
 All commands but ``trainings`` run on tables with a simulated clock, so their figures do not depend on the machine.
 """
 
+import heapq
 import json
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def searched(arguments: tuple[dict[str, Any], tuple[str, ...]]) -> dict[str, Any
             "makespan_s": result.makespan_s,
             "best": best,
             "ends": ends,
+            "seconds": [r.cost_s for r in sorted(records, key=lambda r: r.number or 0)],
             "there_is": (result.best_there_is or {}).get("val_accuracy"),
             "wall_s": result.wall_s,
             "queries": result.num_queries,
@@ -90,6 +92,40 @@ def utilization(
                     f"best {fmean(best):.4f} ± {stdev(best):.4f}, {seeds} seeds",
                     flush=True,
                 )
+
+
+@app.command()
+def bound(
+    table: Table = "digits101",
+    space: Space = "nasbench101",
+    strategy: Annotated[str, typer.Option(help="Strategy.")] = "evolution",
+    workers: Annotated[str, typer.Option(help="Numbers of simulated workers.")] = "8,16,32",
+    queries: Annotated[int, typer.Option(help="Evaluations.")] = 100,
+    seeds: Seeds = 20,
+    jobs: Jobs = 2,
+) -> None:
+    """Measure the utilization if the seconds of the last evaluations were known when they are asked for.
+
+    The evaluations are those of the searches. The last ones, one for each worker, begin in the order of their true
+    seconds, the longest first (Graham, 1969). No search knows these seconds.
+    """
+    for number in map(int, workers.split(",")):
+        runs = all_searched(table, space, strategy, seeds, jobs, workers=number, max_queries=queries)
+        values = [_known_ends(run["seconds"], number) for run in runs]
+        print(
+            f"{strategy}, {number} workers: utilization {median(run['utilization'] for run in runs):.3f}, with known "
+            f"seconds {median(values):.3f} (medians of {seeds} seeds)",
+            flush=True,
+        )
+
+
+def _known_ends(seconds: list[float], workers: int) -> float:
+    """Return the utilization of evaluations in this order, the last ones from the longest to the shortest."""
+    cut = len(seconds) - workers
+    free_at = [0.0] * workers
+    for spent in [*seconds[:cut], *sorted(seconds[cut:], reverse=True)]:
+        heapq.heapreplace(free_at, free_at[0] + spent)
+    return sum(seconds) / workers / max(free_at)
 
 
 @app.command()

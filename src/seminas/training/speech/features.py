@@ -22,7 +22,7 @@ frames of different corpora are comparable."""
 ITERATIONS = 60
 """Number of iterations of Griffin-Lim, as in the paper."""
 OVERLAP = 4
-"""Least number of frames in a window for Griffin-Lim. With two frames the phases stay wrong, and words cannot be heard."""
+"""Least number of frames in a window for Griffin-Lim. With two frames, words are hard to hear."""
 
 
 def audio_libraries() -> tuple[Any, Any]:
