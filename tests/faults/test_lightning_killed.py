@@ -50,6 +50,7 @@ def epochs(folder: Path, name: str) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_killed_search_goes_on_from_the_checkpoint_and_ends_the_same(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def killed_search(folder: Path) -> None:
     process.wait()
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_jobs_give_what_processes_give(tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_a_killed_search_takes_its_jobs_over(fake: FakeSlurm, tmp_path: Path) ->
     wait_for(lambda: [*fake.jobs().values()] == ["COMPLETED"] * 4)
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_cancel_cancels_the_jobs_of_a_killed_search(fake: FakeSlurm, tmp_path: Path) -> None:

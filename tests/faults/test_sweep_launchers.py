@@ -29,6 +29,7 @@ from seminas.sweeps.folder import SweepFolder
 from support import background, command
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_killed_rank_fails_its_job_alone(tmp_path: Path) -> None:

@@ -32,13 +32,8 @@ BASES = {
 }
 OPTIONS = {
     "search": [
-        *(
-            ["evaluator=table", "evaluator.path=digits101", f"strategy={s}"]
-            for s in ("bananas", "evolution", "nao")
-        ),
+        *(["evaluator=table", "evaluator.path=digits101", f"strategy={s}"] for s in ("evolution", "nao")),
         ["evaluator=table", "evaluator.path=digits101", "strategy=gaussian_process", "space=nasbench_macro"],
-        ["evaluator=table", "evaluator.path=digits101", "strategy=local_search"],
-        ["evaluator=table", "evaluator.path=digits101", "strategy=seminas_evolution"],
         ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
         ["space=nasbench201", "data=cifar10"],
         ["evaluator=landscape", "space=mobilenet", "strategy=random"],
@@ -65,6 +60,11 @@ OPTIONS = {
     ],
     "supernet": [],
 }
+FURTHER = [
+    ["evaluator=table", "evaluator.path=digits101", f"strategy={s}"]
+    for s in ("bananas", "local_search", "seminas_evolution")
+]
+"""Options of a search that only the campaign tries."""
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
@@ -156,6 +156,12 @@ def test_wrong_values_of_every_setting_are_refused_in_one_line(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("command", "base"), [(c, base) for c, bases in OPTIONS.items() for base in bases])
+@pytest.mark.parametrize(
+    ("command", "base"),
+    [
+        *((c, base) for c, bases in OPTIONS.items() for base in bases),
+        *(pytest.param("search", base, marks=pytest.mark.campaign) for base in FURTHER),
+    ],
+)
 def test_the_same_of_every_option(command: str, base: list[str], tmp_path: Path) -> None:
     try_all(command, base, tmp_path)

@@ -13,8 +13,10 @@ from pictures import write_pictures
 from integration.recorded.portable import history_of, search
 
 RECORDED = Path(__file__).parent / "histories"
-OTHERS = ("local_search", "random", "seminas", "nao", "seminas_evolution", "bananas", "gaussian_process")
+OTHERS = ("random", "seminas", "gaussian_process")
 """Strategies of the long tests."""
+CAMPAIGN = ("local_search", "nao", "seminas_evolution", "bananas")
+"""Strategies of the campaign. The others have the same parts."""
 AS_BEFORE = {
     "seminas": ["strategy.improvement=0"],
 }
@@ -22,7 +24,11 @@ AS_BEFORE = {
 
 The Gaussian process of version 0.1 is gone. That of version 0.2 recorded its own history.
 """
-STRATEGIES = ("evolution", *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS))
+STRATEGIES = (
+    "evolution",
+    *(pytest.param(s, marks=pytest.mark.long) for s in OTHERS),
+    *(pytest.param(s, marks=[pytest.mark.long, pytest.mark.campaign]) for s in CAMPAIGN),
+)
 
 
 def without_cost(history: Path) -> list[dict[str, Any]]:

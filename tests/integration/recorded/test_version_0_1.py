@@ -95,7 +95,10 @@ def test_arch_show_finds_their_space(folders: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(f"search-{s}", marks=pytest.mark.long) for s in ("random", "nao", "seminas")],
+    [
+        *(pytest.param(f"search-{s}", marks=pytest.mark.long) for s in ("random", "nao")),
+        pytest.param("search-seminas", marks=[pytest.mark.long, pytest.mark.campaign]),
+    ],
 )
 def test_one_that_was_killed_goes_on(folders: Path, name: str) -> None:
     whole = (folders / name / "history.jsonl").read_bytes()

@@ -418,6 +418,7 @@ def test_the_example_is_an_app_without_seminas(tmp_path: Path) -> None:
     assert 0 < results(tmp_path)["best_value"] <= 1 and len(history(tmp_path)) == 2
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])

@@ -21,7 +21,7 @@ def hydras(folder: Path) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.campaign), "joblib"])
 @pytest.mark.parametrize(
     ("subdir", "names"),
     [("${hydra.job.num}", ["0", "1"]), ("${seed}", ["4", "7"]), ("a/${seed}", ["a/4", "a/7"])],
