@@ -114,8 +114,9 @@ def pair(
     work: Work,
     space: str = "nasbench101",
     val: Annotated[str, typer.Option(help="Column of validation accuracies. Empty means the default.")] = "",
-    queries: int = 25,
-    alone: int = 50,
+    test: Annotated[str, typer.Option(help="Column of test accuracies. Empty means the default.")] = "",
+    queries: Annotated[int, typer.Option(help="Evaluations with the source.")] = 25,
+    alone: Annotated[int, typer.Option(help="Evaluations without a source.")] = 50,
     strategy: str = "gaussian_process",
     seeds: Seeds = 10,
     jobs: Jobs = 1,
@@ -123,7 +124,7 @@ def pair(
 ) -> None:
     """Compare searches with a table as the source, also with misleading ones, and without a source."""
     common = [f"space={space}", "evaluator=table", f"evaluator.path={table}", f"strategy={strategy}"]
-    common += [f"evaluator.val={val}"] if val else []
+    common += [f"evaluator.{role}={column}" for role, column in (("val", val), ("test", test)) if column]
     work.mkdir(parents=True, exist_ok=True)
     ways: dict[str, list[tuple[str, list[str], str | None, list[str]]]] = {}
     for seed in range(seeds):
