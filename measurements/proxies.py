@@ -6,6 +6,7 @@ The time depends on the machine. The other figures do not: tables give the accur
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
@@ -14,14 +15,17 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from scipy.stats import kendalltau, ttest_rel
+from scipy.stats import kendalltau, rankdata, ttest_rel
 
 import seminas
 from seminas.commands.api import as_overrides, composed
 from seminas.commands.predictor import run
-from seminas.config.build import build_section
+from seminas.config.build import build_section, read_section
 from seminas.config.check import checked
+from seminas.config.compose import compose
+from seminas.config.controller import ControllerSettings
 from seminas.config.proxies import ProxySettings
+from seminas.controller.fit import fit_controller
 from seminas.evaluators.table import TableEvaluator
 from seminas.proxies.zero_cost import ZeroCost
 from seminas.runs.folder import RunFolder
@@ -171,6 +175,52 @@ def ranking(
                 flush=True,
             )
         print(f"paired t-test: p {ttest_rel(*taus).pvalue:.2g}", flush=True)
+
+
+@app.command()
+def pretraining(
+    table: Table,
+    space: Space = "nasbench101",
+    labels: Annotated[int, typer.Option(help="Number of labels.")] = 25,
+    number: Annotated[int, typer.Option(help="Architectures whose proxies the encoders learn.")] = 1000,
+    tested: Annotated[int, typer.Option(help="Architectures that are ranked.")] = 4000,
+    seeds: Seeds = 10,
+) -> None:
+    """Measure the ranking of a controller whose encoders first learned proxies, and of one that did not.
+
+    The targets of the first training are the mean ranks of an architecture over all proxies. The second one continues
+    from its weights with the labels. Both controllers have the settings of controller=ranking.
+    """
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as cache:
+        whole, evaluator, proxies = opened(space, table, cache)
+        rows = np.random.default_rng(0).permutation(
+            whole.size if evaluator.members() is None else evaluator.members()
+        )
+        known = whole.at(rows[:number])
+        mean_ranks = rankdata(proxies.values(known), axis=0).mean(axis=1) / number
+    cold = read_section(
+        checked(compose("predictor", ["controller=ranking"]), "predictor"), "controller", ControllerSettings
+    )
+    warm = replace(cold, warm_start=True)
+    taus: dict[str, list[float]] = {"cold": [], "pretrained": []}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(rows)
+        labeled, others = whole.at(order[:labels]), whole.at(order[labels : labels + tested])
+        accuracies, truth = evaluator.val_accuracies(labeled), evaluator.val_accuracies(others)
+        start, _ = fit_controller(whole, cold, known, mean_ranks, (seed, 1), decode=False)
+        for name, settings in (("cold", cold), ("pretrained", warm)):
+            fitted, _ = fit_controller(
+                whole, settings, labeled, accuracies, (seed, 0), others[:2000], start=start, decode=False
+            )
+            taus[name].append(kendalltau(fitted.predict(others), truth).statistic)
+        print(
+            f"seed {seed}: {', '.join(f'{name} {values[-1]:.3f}' for name, values in taus.items())}",
+            flush=True,
+        )
+    for name, values in taus.items():
+        print(f"{name}: tau {fmean(values):.3f} ± {stdev(values):.3f} ({labels} labels, {seeds} seeds)")
+    print(f"paired t-test: p {ttest_rel(*taus.values()).pvalue:.2g}")
 
 
 if __name__ == "__main__":
