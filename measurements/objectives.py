@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 from comparison import chosen
 from objectives_parts.frameworks import FRAMEWORKS, PACKAGES
-from objectives_parts.problem import FrontProblem, Row
+from objectives_parts.problem import OTHER_TRAININGS, FrontProblem, Row
 from scipy.stats import wilcoxon
 from threadpoolctl import threadpool_limits
 
@@ -32,7 +32,8 @@ from seminas.storage.files import as_json
 from seminas.storage.lock import held
 
 STRATEGIES = ("seminas", "gaussian_process", "seminas_evolution", "evolution", "random")
-METHODS = (*STRATEGIES, *FRAMEWORKS)
+METHODS = (*STRATEGIES, *FRAMEWORKS, OTHER_TRAININGS)
+DEFAULT = ",".join((*STRATEGIES, *FRAMEWORKS))
 
 
 def main(
@@ -42,7 +43,7 @@ def main(
     cost: Annotated[str, typer.Option(help="Exact cost: macs or parameters.")],
     methods: Annotated[
         str, typer.Option("--methods", "-m", help=f"Some of {', '.join(METHODS)}, with commas.")
-    ] = ",".join(METHODS),
+    ] = DEFAULT,
     queries: Annotated[int, typer.Option(help="Evaluations.", min=2)] = 100,
     seeds: Annotated[int, typer.Option(help="Seeds, from 0.", min=2)] = 30,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results.jsonl.")] = Path(
