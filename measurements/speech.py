@@ -2,6 +2,7 @@
 
     python measurements/speech.py train FOLDER          # one network, after one step, a short time and a long time
     python measurements/speech.py minute FOLDER         # word errors after exactly one minute and after ten
+    python measurements/speech.py frames                # word errors of the true frames
     python measurements/speech.py search FOLDER         # SemiNAS and random search with one supernet, five seeds
     python measurements/speech.py correlation FOLDER    # ranks by the supernet and by standalone trainings
 
@@ -31,8 +32,9 @@ from seminas.runs.folder import RunFolder
 from seminas.runs.speech_results import SpeechResult
 from seminas.spaces.tts import TTS
 from seminas.training.speech.data import make_speech
+from seminas.training.speech.features import MelFrames
 from seminas.training.speech.module import MEASURES
-from seminas.training.speech.recognition import GrammarRecogniser, word_error_rate
+from seminas.training.speech.recognition import GrammarRecogniser, heard, word_error_rate
 from seminas.training.speech.standalone import SpeechJob
 from seminas.training.speech.supernet import SpeechSupernetJob
 from seminas.training.speech.voice import Voice, heard_texts
@@ -139,6 +141,18 @@ def minute(
         errors = word_errors(folder / f"{after:g}", config)
         print(f"{after:g} min: {steps} steps, {clock_s:.0f} s on the clock, {cpu_s:.0f} s of processor time")
         print(f"    word errors {errors:.3f}", flush=True)
+
+
+@app.command()
+def frames() -> None:
+    """Measure the word errors of the recordings themselves, made into frames and back: the least that one can reach."""
+    config = checked(compose("train", SPEECH), "train")
+    data, recogniser = make_speech(config["data"]["speech"], 0), GrammarRecogniser()
+    conversion, rate = MelFrames(data.settings), data.settings.sample_rate
+    for split in ("val", "test"):
+        said = data.splits[split]
+        pairs = [(u.text, heard(conversion.samples(u.mel), rate, recogniser)) for u in said]
+        print(f"{split}: word errors {word_error_rate(pairs):.3f} ({len(pairs)} sentences)", flush=True)
 
 
 def word_errors(folder: Path, config: Any) -> float:
