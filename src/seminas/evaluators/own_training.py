@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.config.own_training import MODES, OwnTrainingSettings
-from seminas.errors import UserError, config_error
+from seminas.errors import MissingMetricError, UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.workers import OnEngine, Workers
@@ -84,6 +84,7 @@ class Reported:
         if name in further:
             raise config_error(f"evaluator.metrics.{name}", further[name], f"left out, it is evaluator.{key}")
         self.names = tuple(modes)
+        self._of_name = f"evaluator.{key}={name}"
         keys = [f"evaluator.{key}={name}", *(f"evaluator.metrics.{n}" for n in further)]
         self.metrics: list[Metric] = []
         for of, (metric, mode) in zip(keys, modes.items(), strict=True):
@@ -100,10 +101,10 @@ class Reported:
         """Return the values of the metrics among reported values, by their names in files.
 
         Raises:
-            UserError: The metric that the search optimizes is missing.
+            MissingMetricError: The metric that the search optimizes is missing.
         """
         if self.names[0] not in reported:
-            found = ", ".join(map(str, reported)) or "no metric"
-            raise UserError(f"{self.names[0]}: is missing, the training reported {found}")
+            found = f"one of the reported metrics {', '.join(map(str, reported))}"
+            raise MissingMetricError(f"{self._of_name}: must be {found if reported else 'a reported metric'}")
         pairs = zip(self.names, self.metrics, strict=True)
         return {metric.name: reported[name] for name, metric in pairs if name in reported}

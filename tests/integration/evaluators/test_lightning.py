@@ -112,6 +112,19 @@ def test_patience_ends_a_training_that_stands_still(tmp_path: Path) -> None:
     assert ended.value == 0 and log.read_text().splitlines() == ["8 0", "8 1", "8 2"]
 
 
+def test_a_metric_that_only_some_epochs_log_is_awaited(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    arguments = {"trainer_arguments": {"check_val_every_n_epoch": 2}, "module_arguments": {"log": str(log)}}
+    evaluation = evaluated(max_epochs=4, **arguments)
+    assert evaluation.error is None and evaluation.value is not None and evaluation.value > 0.5
+    assert len(log.read_text().splitlines()) == 4
+    wrong = evaluated(monitor="acc", max_epochs=4, **arguments)
+    assert wrong.error is not None and wrong.error.startswith(
+        "evaluator.monitor=acc: must be one of the logged"
+    )
+    assert len(log.read_text().splitlines()) == 6
+
+
 def test_a_space_that_is_no_chain_gives_its_json_form() -> None:
     space = NASBench201()
     trial = evaluator(space, module="own_nets.TakesTheArchitecture", max_epochs=1)._trial
@@ -183,6 +196,10 @@ def test_a_training_on_two_devices_gives_an_accuracy() -> None:
         (
             {"trainer_arguments": {"limit_train_batches": 0}},
             "val_acc: has no value, because no epoch was trained",
+        ),
+        (
+            {"trainer_arguments": {"check_val_every_n_epoch": 9}},
+            "val_acc: has no value, because no epoch logged it",
         ),
     ],
 )
@@ -276,6 +293,32 @@ def test_a_search_for_a_loss_goes_on_after_a_kill_and_pays_nothing_twice(
     assert len(epochs) == 13 and sorted(set(epochs)) == sorted(
         f"{w} {e}" for w in (2, 3, 4, 5) for e in range(3)
     )
+
+
+def test_a_metric_that_is_not_logged_ends_the_search_after_one_epoch(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    config = configure(
+        "search",
+        *("space=sequence", "space.positions={width: [2, 3, 4, 5], depth: [1]}", "strategy=random"),
+        *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
+        *("evaluator.monitor=val_accuracy", "evaluator.mode=max", "evaluator.max_epochs=3"),
+        *(
+            "evaluator.num_workers=1",
+            "evaluator.accelerator=cpu",
+            f"evaluator.module_arguments={{log: {log}}}",
+        ),
+        *("search.max_queries=4", "search.num_labeled=4"),
+    )
+    in_this_process(monkeypatch)
+    with pytest.raises(UserError) as raised:
+        search.run(config, RunFolder(tmp_path / "run"), True)
+    assert str(raised.value) == (
+        "evaluator.monitor=val_accuracy: must be one of the logged metrics nan, train_loss, val/loss, val_acc, worse; "
+        "the search ends, because no evaluation has this metric so far"
+    )
+    assert len(log.read_text().splitlines()) == 1 and read_history(tmp_path / "run") == []
 
 
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
