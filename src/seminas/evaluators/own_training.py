@@ -79,18 +79,19 @@ class Reported:
         Raises:
             UserError: A metric has a name that files cannot use, or two metrics have the same name.
         """
-        further = settings.metrics or {}
-        modes = {name: settings.mode, **further}
+        further = settings.further()
         if name in further:
-            raise config_error(f"evaluator.metrics.{name}", further[name], f"left out, it is evaluator.{key}")
-        self.names = tuple(modes)
+            mode, _ = further[name]
+            raise config_error(f"evaluator.metrics.{name}", mode, f"left out, it is evaluator.{key}")
+        every = {name: (settings.mode, settings.unit), **further}
+        self.names = tuple(every)
         self._of_name = f"evaluator.{key}={name}"
         keys = [f"evaluator.{key}={name}", *(f"evaluator.metrics.{n}" for n in further)]
         self.metrics: list[Metric] = []
-        for of, (metric, mode) in zip(keys, modes.items(), strict=True):
+        for of, (metric, (mode, unit)) in zip(keys, every.items(), strict=True):
             in_files = re.sub(r"\W+", "_", metric, flags=re.ASCII).strip("_")
             try:
-                declared = Metric(in_files, DIRECTION_OF[mode], None if self.metrics else settings.unit)
+                declared = Metric(in_files, DIRECTION_OF[mode], unit)
             except UserError as error:
                 raise UserError(f"{of}: cannot be the name of a metric in files ({error})") from error
             if any(in_files == other.name for other in self.metrics):

@@ -99,9 +99,10 @@ def test_classes_of_the_package_lightning_give_the_same(twins: None) -> None:
 
 
 def test_the_metric_has_a_direction_and_a_name_for_files() -> None:
-    chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics={"val_acc": "max"})
+    further = {"val_acc": "max", "size": {"mode": "min", "unit": "MB"}}
+    chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics=further)
     assert chosen.metric == Metric("val_loss", "minimize", "nats")
-    assert list(chosen.metrics) == [Metric("val_acc", "maximize")]
+    assert list(chosen.metrics) == [Metric("val_acc", "maximize"), Metric("size", "minimize", "MB")]
     assert chosen.num_parameters((1, 0)) == 3 * 8 + 9 * 2
 
 
@@ -244,6 +245,19 @@ def test_a_metric_that_is_not_there_fails_the_evaluation_in_one_line(
         ({"metrics": {"val_acc": "max"}}, "evaluator.metrics.val_acc=max: must be left out"),
         ({"metrics": {"val/acc": "max"}}, "evaluator.metrics.val/acc: has the name val_acc in files"),
         ({"metrics": {"val_loss": "down"}}, "evaluator.metrics.val_loss=down: must be one of max, min"),
+        ({"metrics": {"val_loss": {"mode": "up"}}}, "evaluator.metrics.val_loss.mode=up: must be one of max"),
+        (
+            {"metrics": {"val_loss": {"unit": "s"}}},
+            "evaluator.metrics.val_loss.mode=None: must be one of max",
+        ),
+        (
+            {"metrics": {"val_loss": {"mode": "min", "unit": 3}}},
+            "evaluator.metrics.val_loss.unit=3: must be a text",
+        ),
+        (
+            {"metrics": {"val_loss": {"mode": "min", "name": "a"}}},
+            "evaluator.metrics.val_loss.name: is unknown",
+        ),
         ({"max_epochs": 0}, "evaluator.max_epochs=0: must be at least 1"),
     ],
 )
