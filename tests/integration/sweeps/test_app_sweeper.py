@@ -401,8 +401,9 @@ def test_report_and_status_read_a_sweep(folder: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(folder / "sweep"), "--out", str(folder / "page")])
     assert done.exit_code == 0, done.output
     assert "objective" in (folder / "page" / "report.html").read_text()
-    done = CliRunner().invoke(app, ["status", str(folder / "sweep" / "study")])
-    assert "stopped" in done.output and "evaluations  4" in done.output, done.output
+    for status_of in (folder / "sweep", folder / "sweep" / "study"):
+        done = CliRunner().invoke(app, ["status", str(status_of)])
+        assert "stopped" in done.output and "evaluations  4" in done.output, done.output
 
 
 def test_the_resolvers_and_configs_of_the_app_stay(folder: Path) -> None:
