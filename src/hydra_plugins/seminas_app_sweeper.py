@@ -76,6 +76,7 @@ class SeminasSweeper(Sweeper):
         import numpy as np
 
         from hydra_plugins.seminas_launchers import outlasting
+        from seminas.commands.app_function import check_returns
         from seminas.commands.app_jobs import AppJobs, RecordedTask
         from seminas.commands.app_settings import SweepSettings, swept_space
         from seminas.commands.app_sweep import AppSweep
@@ -83,6 +84,7 @@ class SeminasSweeper(Sweeper):
 
         assert self.config is not None and self.hydra_context is not None
         settings = SweepSettings.checked(self._settings)
+        check_returns(self._task, settings)
         params = [f"{key}={value}" for key, value in (self._settings["params"] or {}).items()]
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         swept = read_overrides(parser.parse_overrides([*params, *arguments]))

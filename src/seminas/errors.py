@@ -5,6 +5,10 @@ class UserError(Exception):
     """An error that a user can correct. Its message is one line that names the key or the file."""
 
 
+class MissingMetricError(UserError):
+    """A training that ended without a metric of the name that the search needs."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message.
 

@@ -185,6 +185,8 @@ def test_an_evaluation_without_the_metric_has_failed(search: Search) -> None:
     result = search("run", "evolution", {"energy": 9}, "evaluator.lacks=3")
     (failed,) = [record for record in result.history if record.error]
     assert failed.error == "energy: is missing, search.constraints limits it" and failed.feasible is None
+    with pytest.raises(UserError, match="energy: is missing, search.constraints limits it; the search ends"):
+        search("first", "random", {"energy": 9}, "evaluator.lacks=1")
     with pytest.raises(UserError, match="no evaluation succeeded"):
         search("fails", "random", {"energy": 9}, "evaluator.fails=true", max_queries=4)
 

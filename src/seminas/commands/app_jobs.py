@@ -1,10 +1,10 @@
 """The jobs of a search in a user's Hydra app: a launcher of Hydra runs them, and a folder keeps their outcomes."""
 
-import contextlib
 import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, redirect_stderr
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seminas.config.messages import one_line
 from seminas.errors import UserError
-from seminas.execution.processes import end_ray, end_with_parent, was_told_to_end
+from seminas.execution.processes import end_ray, end_with_parent, number_of_tasks, was_told_to_end
 from seminas.sweeps.outcomes import Outcome, Outcomes, failure
 
 _NUMBER = re.compile(r"=-?[0-9.]+(e-?[0-9]+)?$")
@@ -32,11 +32,15 @@ class RecordedTask:
         """Run the job whose number Hydra's config has.
 
         Do nothing if the job has an outcome. It ended before the sweep was killed, and is launched again only because
-        Hydra numbers the jobs of a launch from the first one.
+        Hydra numbers the jobs of a launch from the first one. If the job has outlived the sweep, wait for its outcome.
         """
         number = int(HydraConfig.get().job.num)
-        if self._outcomes.read(number) is not None:
-            return None
+        # Several ranks of one job have to run side by side.
+        with self._outcomes.alone(number) if number_of_tasks() == 1 else nullcontext():
+            return None if self._outcomes.read(number) is not None else self._run(config, number)
+
+    def _run(self, config: Any, number: int) -> Any:
+        """Run a job and write its outcome."""
         try:
             returned = self._task(config)
         except SystemExit as error:
@@ -144,7 +148,7 @@ class AppJobs:
     def _returned(self, result: JobReturn) -> Outcome:
         """Return the outcome that a launcher returned."""
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # Hydra prints the overrides of a failed job.
+            with redirect_stderr(io.StringIO()):  # Hydra prints the overrides of a failed job.
                 return self._outcomes.of(result.return_value)
         except Exception as error:
             return failure(error)

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from seminas.commands.app_settings import KEY, SweepSettings
 from seminas.commands.study import Study
-from seminas.config.names import SWEEP_FILE
+from seminas.config.names import STUDY, SWEEP_FILE
 from seminas.config.swept import Swept
 from seminas.errors import UserError
 from seminas.loop.study import Trial
@@ -21,7 +21,7 @@ from seminas.storage.files import write_file, write_json
 from seminas.storage.typed import read_typed
 from seminas.sweeps.outcomes import Outcome, Outcomes
 
-STUDY, RESULTS_FILE, FIXED_FILE, OUTCOMES = "study", "optimization_results.yaml", "fixed.json", "outcomes"
+RESULTS_FILE, FIXED_FILE, OUTCOMES = "optimization_results.yaml", "fixed.json", "outcomes"
 """Names in the folder of a sweep, and in the folder of its study."""
 FIRST = 5
 """A sweep ends if all of its first jobs failed. So many jobs are enough to say that the app does not work."""

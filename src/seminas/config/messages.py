@@ -19,6 +19,8 @@ from seminas.config.renamed import RENAMED
 from seminas.errors import UserError, first_line
 
 _OVERRIDE = re.compile(r"Error merging override (.*)|Could not override '(.*)'\.")
+_POSITION = re.compile(r"(space\.positions)(?:\.([^.]+))?(?:\.(.+))?")
+_OTHER_FORM = re.compile("with (List|Dict)Config|is not a (List|Dict)Config")
 _AMBIGUOUS = re.compile("Ambiguous value for argument '(.*)'")
 _EXPECTED = (
     (re.compile("could not be converted to Integer"), "a whole number"),
@@ -95,10 +97,20 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
     written = key if value is None else f"{key}={value}"
     if value is not None and (moved := _moved(key)):
         return moved
+    if _POSITION.fullmatch(key) and _OTHER_FORM.search(text):
+        return f"{written}: has another form than in the config; {_replaces(key)}"
     for pattern, allowed in _EXPECTED:
         if pattern.search(text):
             return f"{written}: must be {allowed}"
     return f"{written}: {text}"
+
+
+def _replaces(key: str) -> str:
+    """Return how an override replaces the position of a space in the config, which other overrides change."""
+    match = _POSITION.fullmatch(key)
+    assert match is not None
+    position = f"{match[1]}.{match[2] or 'NAME'}"
+    return f"~{position} and +{position}=VALUE replace the position"
 
 
 def _unknown(error: OmegaConfBaseException, key: str) -> str:
@@ -115,9 +127,15 @@ def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
     name = key.rpartition(".")[2]
     near = difflib.get_close_matches(name, known, 1)
     prefix = key[: -len(name)]
+    position = _POSITION.fullmatch(key)
+    hint = ""
+    if position is not None and position[2] is not None:
+        hint = f"; +{key}=VALUE adds it{'' if position[3] is None else f', {_replaces(key)}'}"
     if near:
-        return f"{key}: is unknown; did you mean {prefix}{near[0]}?"
-    return f"{key}: is unknown; {prefix.rstrip('.') or 'the config'} has {', '.join(known) or 'no keys'}"
+        return f"{key}: is unknown; did you mean {prefix}{near[0]}?{hint.replace(';', '', 1)}"
+    return (
+        f"{key}: is unknown; {prefix.rstrip('.') or 'the config'} has {', '.join(known) or 'no keys'}{hint}"
+    )
 
 
 def _moved(key: str) -> str | None:

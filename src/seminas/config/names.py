@@ -21,6 +21,8 @@ from seminas.storage.values import Json
 
 SWEEP_FILE = "multirun.yaml"
 """Name of the file with the config of a sweep, in the sweep's folder."""
+STUDY = "study"
+"""Name of the folder of the study in the folder of a sweep of a user's Hydra app."""
 LONGEST_NAME, LONGEST_TAG = 200, 64
 """Largest number of characters in the name of a folder, and in a W&B tag."""
 _SWEPT = ("search.", "predictor.")

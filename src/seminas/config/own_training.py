@@ -1,5 +1,6 @@
 """Settings of evaluators that run a user's own training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,7 +8,7 @@ from omegaconf import MISSING
 
 from seminas.config.evaluators import EngineSettings
 from seminas.config.fields import check_group, setting
-from seminas.errors import config_error
+from seminas.errors import UserError, config_error
 
 MODES = ("max", "min")
 """Directions of a metric."""
@@ -20,7 +21,8 @@ class OwnTrainingSettings(EngineSettings):
     Attributes:
         mode: ``max`` if higher values of the metric are better, or ``min``.
         unit: Unit of the metric, such as ``nats``. ``fraction`` means numbers from 0 to 1. Null means no unit.
-        metrics: Further metrics to record, each with ``max`` or ``min``, such as ``{val_loss: min}``. Null means none.
+        metrics: Further metrics to record, each with ``max`` or ``min``, such as ``{val_loss: min}``, or with a mode
+            and a unit, such as ``{latency: {mode: min, unit: ms}}``. Null means none.
     """
 
     mode: str = setting(MISSING, choices=MODES)
@@ -31,9 +33,35 @@ class OwnTrainingSettings(EngineSettings):
         """Refuse further metrics that are no names with modes."""
         super().check_together(key)
         check_group(f"{key}.metrics", self.metrics)
-        for name, mode in (self.metrics or {}).items():
-            if mode not in MODES:
-                raise config_error(f"{key}.metrics.{name}", mode, f"one of {', '.join(MODES)}")
+        for name, declared in (self.metrics or {}).items():
+            _mode_and_unit(declared, f"{key}.metrics.{name}")
+
+    def further(self) -> dict[str, tuple[str, str | None]]:
+        """Return the mode and the unit of each further metric."""
+        return {name: _mode_and_unit(declared, name) for name, declared in (self.metrics or {}).items()}
+
+
+def _mode_and_unit(declared: object, key: str) -> tuple[str, str | None]:
+    """Return the mode and the unit of a further metric.
+
+    Args:
+        declared: The mode, or a mapping with ``mode`` and perhaps ``unit``.
+        key: Dotted key of the metric, for errors.
+
+    Raises:
+        UserError: The mode or the unit is not valid, or there is another key.
+    """
+    has_keys = isinstance(declared, Mapping)
+    values: Mapping[Any, Any] = declared if isinstance(declared, Mapping) else {"mode": declared}
+    for name in values:
+        if name not in ("mode", "unit"):
+            raise UserError(f"{key}.{name}: is unknown, a metric has mode and unit")
+    mode, unit = values.get("mode"), values.get("unit")
+    if mode not in MODES:
+        raise config_error(f"{key}.mode" if has_keys else key, mode, f"one of {', '.join(MODES)}")
+    if unit is not None and not (isinstance(unit, str) and unit.strip()):
+        raise config_error(f"{key}.unit", unit, "a text, or null")
+    return str(mode), unit
 
 
 @dataclass

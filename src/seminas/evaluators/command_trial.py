@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from seminas.errors import UserError
+from seminas.errors import MissingMetricError, UserError
 from seminas.evaluators.evaluation import Evaluation, failed, measured, one_line
 from seminas.evaluators.own_training import Reported
 from seminas.evaluators.placeholders import FOLDER, SEED, Argument
@@ -72,9 +72,12 @@ class CommandTrial:
                     status = self._run(self.command(architecture, folder), folder)
                     reported = self._metrics.in_files(_reported(status, folder))
                 except UserError as error:
-                    cost_s = time.perf_counter() - start
                     return Evaluation(
-                        None, cost_s, str(error), f"{error}\n{_text(folder / ERRORS)[-TAIL:]}".rstrip()
+                        None,
+                        time.perf_counter() - start,
+                        str(error),
+                        f"{error}\n{_text(folder / ERRORS)[-TAIL:]}".rstrip(),
+                        lacks_metric=isinstance(error, MissingMetricError),
                     )
         except Exception as error:
             return failed(error, time.perf_counter() - start)

@@ -20,6 +20,8 @@ class Evaluation:
         traceback: Whole traceback of a failure. None if no exception caused a failure.
         metrics: Values of the evaluator's further metrics by name. Some may be missing.
         cost: Cost of an evaluation at a fidelity in full trainings. None means ``Evaluator.cost_of``.
+        lacks_metric: Whether it failed because it gave no metric of the name that the search needs. This may be an
+            error of the config. So a search ends with such an evaluation if no earlier one has succeeded.
     """
 
     value: float | None
@@ -28,6 +30,7 @@ class Evaluation:
     traceback: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     cost: float | None = None
+    lacks_metric: bool = False
 
     @property
     def val_accuracy(self) -> float | None:
@@ -58,7 +61,8 @@ def measured(returned: object, metric: Metric, cost_s: float) -> Evaluation:
         further = dict(returned)
         if metric.name not in further:
             names = ", ".join(map(str, further)) or "no metric"
-            return Evaluation(None, cost_s, f"{metric.name}: is missing, the evaluation gave {names}")
+            error = f"{metric.name}: is missing, the evaluation gave {names}"
+            return Evaluation(None, cost_s, error, lacks_metric=True)
         returned = further.pop(metric.name)
     if returned is None:
         return Evaluation(None, cost_s, f"{metric.name}=None: must be {metric.allowed}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seminas.config.own_training import LightningEvaluatorSettings
-from seminas.errors import UserError
+from seminas.errors import MissingMetricError, UserError
 from seminas.evaluators.evaluation import Evaluation, failed, measured, whole_traceback
 from seminas.evaluators.on_ranks import run_on_ranks
 from seminas.evaluators.own_training import Reported
@@ -105,7 +105,8 @@ class LightningTrial:
         try:
             metrics, earlier_s = self.run(architecture)
         except UserError as error:
-            return Evaluation(None, time.perf_counter() - start, str(error), whole_traceback(error))
+            lacks_metric, cost_s = isinstance(error, MissingMetricError), time.perf_counter() - start
+            return Evaluation(None, cost_s, str(error), whole_traceback(error), lacks_metric=lacks_metric)
         except Exception as error:
             return failed(error, time.perf_counter() - start)
         return measured(metrics, self._metrics.metrics[0], earlier_s + time.perf_counter() - start)
@@ -154,7 +155,8 @@ class LightningTrial:
         if not epochs.best:
             monitor = self._settings.monitor
             if epochs.last is None:
-                raise UserError(f"{monitor}: has no value, because no epoch was trained")
+                reason = "no epoch was trained" if epochs.number == 0 else "no epoch logged it"
+                raise UserError(f"{monitor}: has no value, because {reason}")
             raise UserError(f"{monitor}={epochs.last}: must be a finite number")
         # A further metric may be infinite. Files hold finite numbers only.
         return self._metrics.in_files({n: v for n, v in epochs.best.items() if math.isfinite(v)})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seminas.config.own_training import MODES, OwnTrainingSettings
-from seminas.errors import UserError, config_error
+from seminas.errors import MissingMetricError, UserError, config_error
 from seminas.evaluators.base import Evaluator
 from seminas.evaluators.evaluation import Evaluation
 from seminas.evaluators.workers import OnEngine, Workers
@@ -79,17 +79,19 @@ class Reported:
         Raises:
             UserError: A metric has a name that files cannot use, or two metrics have the same name.
         """
-        further = settings.metrics or {}
-        modes = {name: settings.mode, **further}
+        further = settings.further()
         if name in further:
-            raise config_error(f"evaluator.metrics.{name}", further[name], f"left out, it is evaluator.{key}")
-        self.names = tuple(modes)
+            mode, _ = further[name]
+            raise config_error(f"evaluator.metrics.{name}", mode, f"left out, it is evaluator.{key}")
+        every = {name: (settings.mode, settings.unit), **further}
+        self.names = tuple(every)
+        self._of_name = f"evaluator.{key}={name}"
         keys = [f"evaluator.{key}={name}", *(f"evaluator.metrics.{n}" for n in further)]
         self.metrics: list[Metric] = []
-        for of, (metric, mode) in zip(keys, modes.items(), strict=True):
+        for of, (metric, (mode, unit)) in zip(keys, every.items(), strict=True):
             in_files = re.sub(r"\W+", "_", metric, flags=re.ASCII).strip("_")
             try:
-                declared = Metric(in_files, DIRECTION_OF[mode], None if self.metrics else settings.unit)
+                declared = Metric(in_files, DIRECTION_OF[mode], unit)
             except UserError as error:
                 raise UserError(f"{of}: cannot be the name of a metric in files ({error})") from error
             if any(in_files == other.name for other in self.metrics):
@@ -100,10 +102,10 @@ class Reported:
         """Return the values of the metrics among reported values, by their names in files.
 
         Raises:
-            UserError: The metric that the search optimizes is missing.
+            MissingMetricError: The metric that the search optimizes is missing.
         """
         if self.names[0] not in reported:
-            found = ", ".join(map(str, reported)) or "no metric"
-            raise UserError(f"{self.names[0]}: is missing, the training reported {found}")
+            found = f"one of the reported metrics {', '.join(map(str, reported))}"
+            raise MissingMetricError(f"{self._of_name}: must be {found if reported else 'a reported metric'}")
         pairs = zip(self.names, self.metrics, strict=True)
         return {metric.name: reported[name] for name, metric in pairs if name in reported}

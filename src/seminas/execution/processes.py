@@ -154,6 +154,11 @@ def number_of_ranks() -> int:
     return int(next(os.environ[name] for name in ("WORLD_SIZE", "SLURM_NTASKS") if name in os.environ))
 
 
+def number_of_tasks() -> int:
+    """Return the number of processes that run this job side by side: ranks, or tasks of submitit on one machine."""
+    return max(number_of_ranks(), int(os.environ.get("SUBMITIT_LOCAL_NTASKS", 1)))
+
+
 def is_first_rank() -> bool:
     """Return whether this process is the first rank, which writes the files of a run."""
     return rank_of_all() == 0

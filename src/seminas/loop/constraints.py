@@ -62,7 +62,9 @@ def within_constraints(
 def with_limited(evaluation: Evaluation, limits: MeasuredLimits) -> Evaluation:
     """Return an evaluation, which has failed if it lacks a limited metric."""
     error = None if evaluation.error is not None else limits.missing(evaluation.metrics)
-    return evaluation if error is None else replace(evaluation, value=None, error=error, metrics={})
+    if error is None:
+        return evaluation
+    return replace(evaluation, value=None, error=error, metrics={}, lacks_metric=True)
 
 
 def limited_imports(records: Sequence[Record], limits: MeasuredLimits) -> list[Record]:

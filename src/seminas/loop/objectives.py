@@ -76,7 +76,7 @@ def completed(evaluation: Evaluation, goals: Goals[Any], architecture: Any) -> E
         return evaluation
     error = goals.objectives.missing(evaluation.metrics)
     if error is not None:
-        return replace(evaluation, value=None, error=error, metrics={})
+        return replace(evaluation, value=None, error=error, metrics={}, lacks_metric=True)
     return replace(evaluation, metrics={**evaluation.metrics, **goals.cost_values(architecture)})
 
 

@@ -111,7 +111,8 @@ class Search:
             number: Number of the question, in an asynchronous search.
 
         Raises:
-            UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written.
+            UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written. Or no
+                evaluation has succeeded so far, and this one gave no metric of the name that the search needs.
         """
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         if self.goals is not None:
@@ -120,6 +121,10 @@ class Search:
         if self.measured_limits is not None:
             evaluation = with_limited(evaluation, self.measured_limits)
             feasible = None if evaluation.value is None else self.measured_limits.allow(evaluation.metrics)
+        if evaluation.lacks_metric and len(self.archive.failures) == len(self.archive):
+            raise UserError(
+                f"{evaluation.error}; the search ends, because no evaluation has this metric so far"
+            )
         rung, architecture = architecture, plain(architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:

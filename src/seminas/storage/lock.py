@@ -8,8 +8,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,30 @@ def held(folder: Path, work: str) -> Iterator[None]:
     finally:
         stop.set()
         note.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def awaited(file: Path, waits: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a file during a block. Wait as long as another process holds it.
+
+    Without a folder that can be written and a file system with locks, do not lock.
+
+    Args:
+        file: Lock file. It is created with its folder if it does not exist, and stays.
+        waits: Function that is called once if another process holds the lock.
+    """
+    lock = FileLock(file, timeout=-1, fallback_to_soft=False)
+    with suppress(OSError, NotImplementedError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waits()
+            lock.acquire()
+    try:
+        yield
+    finally:
         lock.release()
 
 

@@ -50,6 +50,7 @@ class Bananas(FittedStrategy[A]):
         """Propose the ``n`` candidates with the highest accuracies in a draw from the ensemble's predictions."""
         candidates = self._candidates(rng)
         if not candidates:
+            self._predicted = [], np.empty(0), np.empty(0)
             return Proposal([])
         predictions = self._predictions(self.labeled, candidates, int(rng.integers(2**62)))
         mean, deviation = predictions.mean(axis=0), predictions.std(axis=0, ddof=1)

@@ -1,19 +1,22 @@
 """What the jobs of a search in a Hydra app returned, and the files that keep it if the sweep is killed."""
 
+import logging
 import math
 import traceback
-from collections.abc import Iterable, Mapping, Set
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from seminas.errors import UserError, first_line
 from seminas.storage.files import write_json
+from seminas.storage.lock import awaited
 from seminas.storage.typed import read_typed
 
 DIRECTION = "hydra.sweeper.direction"
 """Setting with the direction of each objective."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,20 @@ class Outcomes:
         """Write the outcome of a job. Do nothing if it cannot be written: Hydra's launcher returns it too."""
         with suppress(UserError):
             write_json(self._file(number), asdict(outcome))
+
+    @contextmanager
+    def alone(self, number: int) -> Iterator[None]:
+        """Wait until no other process runs a job, and let no other one run it during the block.
+
+        The jobs of some launchers go on when their sweep is killed. The sweep that goes on launches them again.
+        """
+        file = self.path / f"{number}.lock"
+        text = "Job %s is still running since before the sweep was killed; this process waits for its outcome"
+        with awaited(file, lambda: log.warning(text, number)):
+            yield
+            if self._file(number).exists():  # Processes that wait for the lock read the outcome.
+                with suppress(OSError):
+                    file.unlink()
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Delete the outcomes of jobs, so that a resumed sweep runs these jobs again."""

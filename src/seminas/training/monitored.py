@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-from seminas.errors import UserError
+from seminas.errors import MissingMetricError
 from seminas.training.epoch_checkpoints import EpochCheckpoints
 
 HYPERPARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type", "datamodule_hyper_parameters")
@@ -23,7 +23,8 @@ class MonitoredEpochs(EpochCheckpoints, Checkpoint):
 
     Attributes:
         best: Metrics of the epoch with the best finite value of the monitored metric. Empty before such an epoch.
-        last: Value of the monitored metric in the last epoch. None before the first epoch.
+        last: Value of the monitored metric in the last epoch. None before the first epoch that logged it.
+        number: Number of epochs that this process has trained.
     """
 
     def __init__(
@@ -47,21 +48,26 @@ class MonitoredEpochs(EpochCheckpoints, Checkpoint):
         self._names, self._maximizes, self._patience = tuple(names), maximizes, patience
         self.best: dict[str, float] = {}
         self.last: float | None = None
+        self.number = 0
         self._epochs_since = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read the metrics of the epoch, end a training that stands still, and write a checkpoint.
 
         Raises:
-            UserError: The module does not log the monitored metric, or logs several numbers.
+            MissingMetricError: The module does not log the monitored metric.
         """
+        self.number += 1
         logged = dict(trainer.callback_metrics)
         monitor = self._names[0]
+        if monitor not in logged and not _validates(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+            return
         if monitor not in logged:
             found = (
                 f"one of the logged metrics {', '.join(sorted(logged))}" if logged else "logged by the module"
             )
-            raise UserError(f"evaluator.monitor={monitor}: must be {found}")
+            raise MissingMetricError(f"evaluator.monitor={monitor}: must be {found}")
         # All ranks decide alike, also if the module logs a metric without sync_dist.
         values = {name: _mean_of_ranks(trainer, logged[name]) for name in self._names if name in logged}
         self.last = values[monitor]
@@ -94,6 +100,12 @@ class MonitoredEpochs(EpochCheckpoints, Checkpoint):
         """Restore the state."""
         super().load_state_dict(state_dict)
         self.best, self._epochs_since = dict(state_dict["best"]), int(state_dict["epochs_since"])
+
+
+def _validates(trainer: pl.Trainer) -> bool:
+    """Return whether each validation is at the end of an epoch, and one was at the end of this epoch."""
+    every = trainer.check_val_every_n_epoch
+    return every is not None and (trainer.current_epoch + 1) % every == 0
 
 
 def _mean_of_ranks(trainer: pl.Trainer, value: Any) -> float:

@@ -193,7 +193,8 @@ def python_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
         (0, "val_acc"),
         (1, "val_acc"),
         (2, "val_acc"),
-        (3, "val_loss"),
+        (4, "val_loss"),
+        (6, "val_acc"),
     ],
 )
 @pytest.mark.long
@@ -216,6 +217,7 @@ def test_the_files_of_the_page_on_own_trainings_are_the_examples() -> None:
         "train.py": "command",
         "experiment/perceptron.yaml": "command",
         "digits_net.py": "lightning_module",
+        "experiment/digits_net.yaml": "lightning_module",
         "experiment/digits_recipe.yaml": "lightning_module",
     }
     assert set(files) == set(places)

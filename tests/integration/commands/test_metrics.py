@@ -47,6 +47,8 @@ class Loss(Evaluator):
         loss = 3.7 + sum((v - 1) ** 2 for v in values) * 116.3 / 64
         wrong = {"text": "low", "none": None, "missing": {"loss": 1.0}}
         wrong |= {"not_a_number": float("nan"), "infinite": float("inf")}
+        if self.broken == "always_missing":
+            return {"loss": loss}
         if self.broken and architecture[0] == 2:
             return wrong[self.broken]
         return {"val_loss": loss, "latency_ms": 2.5 * values[0]}
@@ -159,6 +161,13 @@ def test_a_wrong_value_is_a_failed_evaluation(searched: Any, tmp_path: Path, bro
     assert 0 < result.num_failures == len(failed) < 14
     assert all(str(record.error).startswith("val_loss") for record in failed)
     assert all(record.value is None and record.metrics == {} for record in failed)
+
+
+def test_a_metric_that_no_evaluation_has_ends_the_search_at_once(searched: Any, tmp_path: Path) -> None:
+    line = "val_loss: is missing, the evaluation gave loss; the search ends, because no evaluation has this metric"
+    with pytest.raises(UserError, match=line):
+        searched("run", "strategy=random", "+evaluator.broken=always_missing")
+    assert lines_of(tmp_path / "run") == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ Configure = Callable[..., dict[str, Any]]
 SPACES = "mobilenet, mobilenet_small, nasbench101, nasbench201, nasbench_macro, sequence, tts"
 STRATEGIES = "bananas, evolution, gaussian_process, local_search, nao, random, seminas, seminas_evolution"
 SEMINAS = "_target_, better, favorites, improvement, max_steps, num_seeds, overgenerate, pool, raw_gradient"
+TWO = "space=sequence space.positions={a:{low:1,high:3},b:[1,2]}"
 WRONG = {
     # Options of a group.
     "space=nasbench102": f"space=nasbench102: must be one of {SPACES}",
@@ -38,6 +39,17 @@ WRONG = {
     "strategy.pseudo_label_ratio=5": (
         "strategy.pseudo_label_ratio: is unknown; it is search.pseudo_label_ratio since version 0.2"
     ),
+    # Positions of a space, which another override changes.
+    f"{TWO} space.positions.b={{low:1}}": "space.positions.b={low:1}: has another form than in the config; "
+    "~space.positions.b and +space.positions.b=VALUE replace the position",
+    f"{TWO} space.positions.a=[1,2]": "space.positions.a=[1,2]: has another form than in the config; "
+    "~space.positions.a and +space.positions.a=VALUE replace the position",
+    f"{TWO} space.positions={{b:{{low:1}}}}": "space.positions={b:{low:1}}: has another form than in the config; "
+    "~space.positions.NAME and +space.positions.NAME=VALUE replace the position",
+    f"{TWO} space.positions.c=[1,2]": "space.positions.c: is unknown; space.positions has a, b; "
+    "+space.positions.c=VALUE adds it",
+    f"{TWO} space.positions.a.bins=3": "space.positions.a.bins: is unknown; space.positions.a has high, low; "
+    "+space.positions.a.bins=VALUE adds it, ~space.positions.a and +space.positions.a=VALUE replace the position",
     # Types.
     "search.num_labeled=many": "search.num_labeled=many: must be a whole number",
     "search.num_labeled=2.5": "search.num_labeled=2.5: must be a whole number",

@@ -99,9 +99,10 @@ def test_classes_of_the_package_lightning_give_the_same(twins: None) -> None:
 
 
 def test_the_metric_has_a_direction_and_a_name_for_files() -> None:
-    chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics={"val_acc": "max"})
+    further = {"val_acc": "max", "size": {"mode": "min", "unit": "MB"}}
+    chosen = evaluator(monitor="val/loss", mode="min", unit="nats", metrics=further)
     assert chosen.metric == Metric("val_loss", "minimize", "nats")
-    assert list(chosen.metrics) == [Metric("val_acc", "maximize")]
+    assert list(chosen.metrics) == [Metric("val_acc", "maximize"), Metric("size", "minimize", "MB")]
     assert chosen.num_parameters((1, 0)) == 3 * 8 + 9 * 2
 
 
@@ -110,6 +111,19 @@ def test_patience_ends_a_training_that_stands_still(tmp_path: Path) -> None:
     arguments = {"log": str(log)}
     ended = evaluated(monitor="worse", mode="min", max_epochs=9, patience=2, module_arguments=arguments)
     assert ended.value == 0 and log.read_text().splitlines() == ["8 0", "8 1", "8 2"]
+
+
+def test_a_metric_that_only_some_epochs_log_is_awaited(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    arguments = {"trainer_arguments": {"check_val_every_n_epoch": 2}, "module_arguments": {"log": str(log)}}
+    evaluation = evaluated(max_epochs=4, **arguments)
+    assert evaluation.error is None and evaluation.value is not None and evaluation.value > 0.5
+    assert len(log.read_text().splitlines()) == 4
+    wrong = evaluated(monitor="acc", max_epochs=4, **arguments)
+    assert wrong.error is not None and wrong.error.startswith(
+        "evaluator.monitor=acc: must be one of the logged"
+    )
+    assert len(log.read_text().splitlines()) == 6
 
 
 def test_a_space_that_is_no_chain_gives_its_json_form() -> None:
@@ -184,6 +198,10 @@ def test_a_training_on_two_devices_gives_an_accuracy() -> None:
             {"trainer_arguments": {"limit_train_batches": 0}},
             "val_acc: has no value, because no epoch was trained",
         ),
+        (
+            {"trainer_arguments": {"check_val_every_n_epoch": 9}},
+            "val_acc: has no value, because no epoch logged it",
+        ),
     ],
 )
 def test_a_metric_that_is_not_there_fails_the_evaluation_in_one_line(
@@ -227,6 +245,19 @@ def test_a_metric_that_is_not_there_fails_the_evaluation_in_one_line(
         ({"metrics": {"val_acc": "max"}}, "evaluator.metrics.val_acc=max: must be left out"),
         ({"metrics": {"val/acc": "max"}}, "evaluator.metrics.val/acc: has the name val_acc in files"),
         ({"metrics": {"val_loss": "down"}}, "evaluator.metrics.val_loss=down: must be one of max, min"),
+        ({"metrics": {"val_loss": {"mode": "up"}}}, "evaluator.metrics.val_loss.mode=up: must be one of max"),
+        (
+            {"metrics": {"val_loss": {"unit": "s"}}},
+            "evaluator.metrics.val_loss.mode=None: must be one of max",
+        ),
+        (
+            {"metrics": {"val_loss": {"mode": "min", "unit": 3}}},
+            "evaluator.metrics.val_loss.unit=3: must be a text",
+        ),
+        (
+            {"metrics": {"val_loss": {"mode": "min", "name": "a"}}},
+            "evaluator.metrics.val_loss.name: is unknown",
+        ),
         ({"max_epochs": 0}, "evaluator.max_epochs=0: must be at least 1"),
     ],
 )
@@ -276,6 +307,32 @@ def test_a_search_for_a_loss_goes_on_after_a_kill_and_pays_nothing_twice(
     assert len(epochs) == 13 and sorted(set(epochs)) == sorted(
         f"{w} {e}" for w in (2, 3, 4, 5) for e in range(3)
     )
+
+
+def test_a_metric_that_is_not_logged_ends_the_search_after_one_epoch(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    config = configure(
+        "search",
+        *("space=sequence", "space.positions={width: [2, 3, 4, 5], depth: [1]}", "strategy=random"),
+        *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
+        *("evaluator.monitor=val_accuracy", "evaluator.mode=max", "evaluator.max_epochs=3"),
+        *(
+            "evaluator.num_workers=1",
+            "evaluator.accelerator=cpu",
+            f"evaluator.module_arguments={{log: {log}}}",
+        ),
+        *("search.max_queries=4", "search.num_labeled=4"),
+    )
+    in_this_process(monkeypatch)
+    with pytest.raises(UserError) as raised:
+        search.run(config, RunFolder(tmp_path / "run"), True)
+    assert str(raised.value) == (
+        "evaluator.monitor=val_accuracy: must be one of the logged metrics nan, train_loss, val/loss, val_acc, worse; "
+        "the search ends, because no evaluation has this metric so far"
+    )
+    assert len(log.read_text().splitlines()) == 1 and read_history(tmp_path / "run") == []
 
 
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ RANDOM = ["hydra.sweeper.strategy=random", "hydra.sweep.dir=sweep"]
 
 def require_launcher(launcher: str) -> None:
     """Skip the test if the packages of a launcher are not installed."""
-    package = {"submitit_local": "submitit"}.get(launcher, launcher)
+    package = launcher.partition("_")[0]
     pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher")
     pytest.importorskip(package)
 

@@ -1,6 +1,7 @@
 """Test ``hydra/sweeper=seminas`` in a made-up Hydra app: spaces, values, folders, failures and a kill."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -312,6 +313,31 @@ def test_bad_input_is_one_line_before_any_job_runs(folder: Path, overrides: list
 
 
 @pytest.mark.parametrize(
+    ("last", "is_refused"),
+    [
+        ("float(config.rate)", True),
+        ("return", True),
+        ("return None", True),
+        ("f = lambda: 1.0\n\n    def g():\n        return f()", True),
+        ("if config.rate:\n        return 0.5", False),
+        ("try:\n        pass\n    finally:\n        return 0.5", False),
+    ],
+)
+def test_an_app_that_returns_nothing_is_refused_before_any_job_runs(
+    folder: Path, last: str, is_refused: bool
+) -> None:
+    script = (folder / "train.py").read_text()
+    (folder / "train.py").write_text(re.sub("return eval.*", lambda match: last, script))
+    done = sweep(folder, *SWEPT, *RANDOM, "hydra.sweeper.max_queries=1")
+    if not is_refused:
+        assert done.returncode == 0, done.stderr
+        return
+    line = "hydra.sweeper.direction=maximize: train.py: main returns nothing, must return one number"
+    assert (done.returncode, done.stderr) == (2, f"error: {line}\n")
+    assert ran(folder) == [] and not (folder / "sweep").exists()
+
+
+@pytest.mark.parametrize(
     ("overrides", "key"),
     [
         (["model.kernel=choice(3,5,9)", SWEPT[1]], "space.positions.model.kernel"),
@@ -376,8 +402,9 @@ def test_report_and_status_read_a_sweep(folder: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(folder / "sweep"), "--out", str(folder / "page")])
     assert done.exit_code == 0, done.output
     assert "objective" in (folder / "page" / "report.html").read_text()
-    done = CliRunner().invoke(app, ["status", str(folder / "sweep" / "study")])
-    assert "stopped" in done.output and "evaluations  4" in done.output, done.output
+    for status_of in (folder / "sweep", folder / "sweep" / "study"):
+        done = CliRunner().invoke(app, ["status", str(status_of)])
+        assert "stopped" in done.output and "evaluations  4" in done.output, done.output
 
 
 def test_the_resolvers_and_configs_of_the_app_stay(folder: Path) -> None:

@@ -166,6 +166,17 @@ def test_a_space_of_a_yaml_file_is_searched(tmp_path: Path, monkeypatch: pytest.
     assert counted.stderr == "error: space.constraints[0].at_most=1: must be at least 2.5, the smallest sum\n"
 
 
+@pytest.mark.parametrize(
+    "strategy", [pytest.param(s, marks=() if s == "bananas" else pytest.mark.long) for s in STRATEGIES]
+)
+def test_the_smallest_spaces_end(strategy: str) -> None:
+    """A strategy that fits a model may be asked when no candidate is left."""
+    study = seminas.Study({"kernel": [3, 5, 7]}, strategy)
+    while trials := study.ask():
+        study.tell(trials[0], 0.1 * trials[0].choices["kernel"])  # type: ignore[operator]
+    assert len({record.key for record in study.history}) == 3
+
+
 @pytest.mark.parametrize("strategy", ["random", "evolution", "local_search", "gaussian_process"])
 def test_no_architecture_is_asked_twice_until_all_are_known(strategy: str) -> None:
     small = {"depth": {"low": 1, "high": 3}, "opt": ["sgd", "adam"]}

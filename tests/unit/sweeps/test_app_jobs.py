@@ -1,5 +1,9 @@
 """Test the launches of a sweep of any app with launchers whose processes die."""
 
+import functools
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 
+from seminas.commands.app_function import check_returns
 from seminas.commands.app_jobs import AppJobs, RecordedTask
+from seminas.commands.app_settings import SweepSettings
+from seminas.errors import UserError
+from seminas.runs.metric import Metric
 from seminas.sweeps.outcomes import Outcome, Outcomes, outcome_of
 
 
@@ -142,3 +150,56 @@ def test_a_job_that_was_told_to_end_runs_again(
     with pytest.raises(RuntimeError if recorded else SystemExit):
         RecordedTask(task, outcomes)({})
     assert (outcomes.read(3) is not None) == recorded
+
+
+def test_a_decorator_decides_what_the_app_returns() -> None:
+    def timed(function: Callable[[], None]) -> Callable[[], float]:
+        @functools.wraps(function)
+        def run() -> float:
+            function()
+            return 1.0
+
+        return run
+
+    def silent(function: Callable[[], float]) -> Callable[[], None]:
+        @functools.wraps(function)
+        def run() -> None:
+            function()
+
+        return run
+
+    def nothing() -> None:
+        pass
+
+    def something() -> float:
+        return 1.0
+
+    settings = SweepSettings("random", {}, (Metric("a", "maximize"), Metric("b", "minimize")), 0, 1, 1, None)
+    for fine in (timed(nothing), something, lambda: None, functools.partial(nothing), len):
+        check_returns(fine, settings)
+    for function, name in ((nothing, "nothing"), (silent(something), "something")):
+        line = f"=\\[maximize, minimize\\]: .*: {name} returns nothing, must return a list of 2 numbers"
+        with pytest.raises(UserError, match=line):
+            check_returns(function, settings)
+
+
+def test_a_job_that_outlived_its_sweep_is_awaited(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes, begun = Outcomes(tmp_path / "outcomes"), threading.Event()
+
+    def outlives() -> None:
+        with outcomes.alone(3):
+            begun.set()
+            time.sleep(0.3)
+            outcomes.write(3, Outcome(0.5))
+
+    job = threading.Thread(target=outlives)
+    job.start()
+    assert begun.wait(10)
+    with outcomes.alone(4), outcomes.alone(3):
+        assert outcomes.read(3) == Outcome(0.5) and "Job 3 is still running" in caplog.text
+    job.join()
+    assert "Job 4" not in caplog.text
+    assert sorted(path.name for path in outcomes.path.iterdir()) == ["3.json", "4.lock"]
+    (tmp_path / "file").touch()
+    with Outcomes(tmp_path / "file").alone(1):  # A folder that cannot be made is no reason to stop.
+        pass

@@ -101,6 +101,14 @@ class SemiNASSampler(BaseSampler):
         self.__dict__.update(state)
         self._forget()
 
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Check the objectives. Newer versions of Optuna infer the search space when a trial asks for a value.
+
+        Raises:
+            UserError: The study has several objectives, and the strategy takes one.
+        """
+        self._check_objectives(study)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all parameters of the study so far that have more than one value.
 
