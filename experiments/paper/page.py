@@ -10,6 +10,7 @@ TITLES = {
     "nasbench201": "NAS-Bench-201, CIFAR-10",
     "nasbench201-cifar100": "NAS-Bench-201, CIFAR-100",
     "nasbench101-sample": "NAS-Bench-101 sample",
+    "nasbench201-gradient": "NAS-Bench-201, CIFAR-10, gradient steps alone, without pseudo-labels in `nao`",
 }
 
 
