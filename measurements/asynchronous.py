@@ -86,41 +86,21 @@ def utilization(
                 values = [run["utilization"] for run in runs]
                 best = [run["best"][-1] for run in runs]
                 name = "asynchronous" if asynchronous else "rounds"
+                known = median(_known_ends(run["seconds"], number) for run in runs)
                 print(
                     f"{strategy}, {number} workers, {name}: utilization {median(values):.3f} (median; "
-                    f"{min(values):.3f} to {max(values):.3f}), makespan {median(r['makespan_s'] for r in runs):.1f} s, "
+                    f"{min(values):.3f} to {max(values):.3f}), with known seconds {known:.3f}, "
+                    f"makespan {median(r['makespan_s'] for r in runs):.1f} s, "
                     f"best {fmean(best):.4f} ± {stdev(best):.4f}, {seeds} seeds",
                     flush=True,
                 )
 
 
-@app.command()
-def bound(
-    table: Table = "digits101",
-    space: Space = "nasbench101",
-    strategy: Annotated[str, typer.Option(help="Strategy.")] = "evolution",
-    workers: Annotated[str, typer.Option(help="Numbers of simulated workers.")] = "8,16,32",
-    queries: Annotated[int, typer.Option(help="Evaluations.")] = 100,
-    seeds: Seeds = 20,
-    jobs: Jobs = 2,
-) -> None:
-    """Measure the utilization if the seconds of the last evaluations were known when they are asked for.
-
-    The evaluations are those of the searches. The last ones, one for each worker, begin in the order of their true
-    seconds, the longest first (Graham, 1969). No search knows these seconds.
-    """
-    for number in map(int, workers.split(",")):
-        runs = all_searched(table, space, strategy, seeds, jobs, workers=number, max_queries=queries)
-        values = [_known_ends(run["seconds"], number) for run in runs]
-        print(
-            f"{strategy}, {number} workers: utilization {median(run['utilization'] for run in runs):.3f}, with known "
-            f"seconds {median(values):.3f} (medians of {seeds} seeds)",
-            flush=True,
-        )
-
-
 def _known_ends(seconds: list[float], workers: int) -> float:
-    """Return the utilization of evaluations in this order, the last ones from the longest to the shortest."""
+    """Return the utilization if the last evaluations, one for each worker, began in the order of their true seconds.
+
+    The longest begins first (Graham, 1969). No search knows these seconds.
+    """
     cut = len(seconds) - workers
     free_at = [0.0] * workers
     for spent in [*seconds[:cut], *sorted(seconds[cut:], reverse=True)]:
