@@ -200,7 +200,9 @@ def pretraining(
         known = whole.at(rows[:number])
         mean_ranks = rankdata(proxies.values(known), axis=0).mean(axis=1) / number
     cold = read_section(
-        checked(compose("predictor", ["controller=ranking"]), "predictor"), "controller", ControllerSettings
+        checked(compose("predictor", ["controller=ranking", f"evaluator.path={table}"]), "predictor"),
+        "controller",
+        ControllerSettings,
     )
     warm = replace(cold, warm_start=True)
     taus: dict[str, list[float]] = {"cold": [], "pretrained": []}
