@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from seminas.config.build import build_section
 from seminas.config.search import SearchSettings
-from seminas.errors import UserError, config_error
+from seminas.errors import config_error
 from seminas.storage.values import Config
 
 if TYPE_CHECKING:
     from seminas.evaluators.base import Evaluator
-    from seminas.runs.constraints import MeasuredLimits
     from seminas.strategies.base import Strategy
 
 
@@ -25,25 +24,12 @@ def check_fidelity(config: Config, settings: SearchSettings) -> None:
         return
     refused = {
         "search.asynchronous": (settings.asynchronous is False, settings.asynchronous, "true or null"),
-        "search.objectives": (bool(settings.objectives), settings.objectives, "null"),
         "search.import_from": (bool(settings.import_from), settings.import_from, "null"),
         "controller.warm_start": (config["controller"]["warm_start"], True, "false"),
     }
     for key, (wrong, value, allowed) in refused.items():
         if wrong:
             raise config_error(key, value, f"{allowed} with fidelities; choose fidelity=none")
-
-
-def check_limits(config: Config, limits: "MeasuredLimits | None") -> None:
-    """Refuse limits of measured metrics with fidelities, because a short training may measure another value.
-
-    Raises:
-        UserError: There are such limits and fidelities.
-    """
-    if limits is not None and config.get("fidelity"):
-        raise UserError(
-            f"{limits.setting}: must be a limit of an exact cost with fidelities; choose fidelity=none"
-        )
 
 
 def with_fidelity(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from seminas.commands.fidelity import check_fidelity, check_limits, with_fidelity, within_cost
+from seminas.commands.fidelity import check_fidelity, with_fidelity, within_cost
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
 from seminas.commands.transfer import sources_of, with_sources
@@ -91,7 +91,6 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates, limits = within_constraints(measurable, evaluator, settings.constraints)
-        check_limits(config, limits)
         candidates = with_proxies(config, space, candidates)
         sources = sources_of(config, folder, space)
         candidates = with_sources(config, sources, space, candidates)
@@ -101,11 +100,11 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         check_strategy(config, strategy)
+        strategy = with_fidelity(config, strategy, evaluator, context)
         if goals is not None:
             strategy.pursue(goals)
         if limits is not None:
             strategy.respect(limits)
-        strategy = with_fidelity(config, strategy, evaluator, context)
         imported = _imported(settings, folder, candidates, config, evaluator.metrics)
         if goals is not None:
             imported = completed_imports(imported, goals, candidates)

@@ -113,6 +113,7 @@ class Search:
         Raises:
             UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written.
         """
+        rung, architecture = architecture, plain(architecture)
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         if self.goals is not None:
             evaluation = completed(evaluation, self.goals, architecture)
@@ -120,7 +121,6 @@ class Search:
         if self.measured_limits is not None:
             evaluation = with_limited(evaluation, self.measured_limits)
             feasible = None if evaluation.value is None else self.measured_limits.allow(evaluation.metrics)
-        rung, architecture = architecture, plain(architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")

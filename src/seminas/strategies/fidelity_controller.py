@@ -13,6 +13,7 @@ from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung
 from seminas.strategies.base import Proposal, Strategy, summed
 from seminas.strategies.improver import Improver
+from seminas.strategies.plan_goals import PlanGoals
 from seminas.strategies.plan_improvement import Label, PlanImprovement, fitted_numbers, unfinished
 from seminas.strategies.scheduler import Scheduler, proposal_of_rungs
 
@@ -23,7 +24,8 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
     The first architectures are those of the inner strategy's first round. They begin at ``fidelity.begin``. Then each
     question goes to the plan with the highest gain for its cost (see ``best_plans``): to train a known architecture on,
     or to begin a new one at some level. The process and the inner strategy take turns with the choice of new
-    architectures. The inner strategy learns from estimates at the full level.
+    architectures. The inner strategy learns from estimates at the full level. ``PlanGoals`` is the gain with several
+    objectives and with limits of measured metrics.
     """
 
     def __init__(
@@ -108,4 +110,7 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
         if self._fitted is None or self._fitted[0] != number:
             fit = PlanImprovement(self.space, self._labels[:number], (), self.levels)
             self._fitted = number, fit
-        return PlanImprovement(self.space, self._labels, pending, self.levels, self._fitted[1].process)
+        process = self._fitted[1].process
+        if self.goals is None and self.limits is None:
+            return PlanImprovement(self.space, self._labels, pending, self.levels, process, self._trained)
+        return PlanGoals(self._labels, pending, self.levels, process, self._trained, self._inner)

@@ -15,6 +15,10 @@ class Halving(Scheduler[HalvingSettings]):
     When a worker is free, an architecture trains on if it is among the best 1/η of the finished ones of its level. The
     highest level with such an architecture comes first. Otherwise the inner strategy proposes a new architecture, which
     begins at the lowest level. So no promotion waits for other evaluations.
+
+    With several objectives, the order of a level is by non-dominated rank and crowding distance, as in MO-ASHA with
+    NSGA-II's order (Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021). With limits of measured
+    metrics, the order is by constrained dominance (see ``Pursuit.standing``).
     """
 
     def begins_round(self, pending: Collection[Any]) -> bool:
@@ -55,8 +59,8 @@ class Halving(Scheduler[HalvingSettings]):
                     continue
                 scores = self._scores[level]
                 of_group = {a: s for a, s in scores.items() if members is None or a in members}
-                succeeded = [a for a, score in of_group.items() if score is not None]
-                best = sorted(succeeded, key=lambda a: -(scores[a] or 0.0))[: int(len(of_group) / eta)]
+                succeeded = {a: score for a, score in of_group.items() if score is not None}
+                best = self._orders[level].ranked(succeeded)[: int(len(of_group) / eta)]
                 for architecture in best:
                     rung = Rung(architecture, self.levels[level + 1], self.levels[level])
                     if architecture not in self._scores[level + 1] and rung not in pending:

@@ -1,21 +1,19 @@
 """Searches with fidelities on a table: costs, limits, the final choice, and a continued search."""
 
-import csv
 import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import seminas
+from fidelity_table import cut, search, write_table
 from seminas.commands.main import app
 from seminas.errors import UserError
 from seminas.runs.records import read_history
 from seminas.spaces.nasbench201 import NASBench201
 from seminas.tables.csv_import import import_csv
-from seminas.tables.table import read_table, save_table
+from seminas.tables.table import read_table
 from seminas.transfer.sources import read_sources
 
 pytestmark = pytest.mark.integration
@@ -23,32 +21,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a packed table of 300 cells, whose values after few epochs are noisy and higher than those after all."""
-    folder = tmp_path_factory.mktemp("table")
-    space, rng = NASBench201(), np.random.default_rng(0)
-    index = rng.choice(len(space), 300, replace=False)
-    with (folder / "cells.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["arch", "e1", "e3", "e9", "s"])
-        for architecture in space.at(index):
-            good = rng.uniform(0.3, 0.6)
-            noise = rng.normal(0, [0.04, 0.02])
-            writer.writerow(
-                [
-                    space.to_json(architecture),
-                    *(round(float(v), 4) for v in (good + 0.2 + noise[0], good + 0.1 + noise[1], good)),
-                    90,
-                ]
-            )
-    columns = {1: ["e1"], 3: ["e3"], 9: ["e9"]}
-    packed = import_csv(folder / "cells.csv", space, ["e9"], cost=["s"], fidelities=columns)
-    save_table(packed, folder / "cells.npz")
-    return folder / "cells.npz"
-
-
-def search(table: Path, folder: Path, *more: str):
-    arguments = ["space=nasbench201", "evaluator=table", f"evaluator.path={table}", *more]
-    return seminas.search(arguments, folder=folder, quiet=True)
+    """Return a packed table with fidelities."""
+    return write_table(tmp_path_factory.mktemp("table"))
 
 
 def test_a_table_keeps_its_fidelities(table: Path):
@@ -94,7 +68,7 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
 
 
 @pytest.mark.parametrize(
-    ("fidelity", "strategy", "cut"),
+    ("fidelity", "strategy", "cut_at"),
     [
         ("halving", "evolution", 7),
         *(pytest.param("halving", "evolution", cut, marks=pytest.mark.long) for cut in (1, 20, 33)),
@@ -103,18 +77,14 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
     ],
 )
 def test_a_killed_search_goes_on_to_the_same_history(
-    table: Path, tmp_path: Path, fidelity: str, strategy: str, cut: int
+    table: Path, tmp_path: Path, fidelity: str, strategy: str, cut_at: int
 ):
     more = [f"fidelity={fidelity}", f"strategy={strategy}", "search.max_cost=8", "evaluator.num_workers=2"]
     more += ["fidelity.improvement=0.7"] if fidelity == "controller" else []
     search(table, tmp_path / "whole", *more)
     search(table, tmp_path / "killed", *more)
     killed = tmp_path / "killed"
-    (killed / "result.json").unlink()
-    lines = (killed / "history.jsonl").read_bytes().splitlines(keepends=True)[:cut]
-    (killed / "history.jsonl").write_bytes(b"".join(lines))
-    asked = (killed / "asked.jsonl").read_bytes().splitlines(keepends=True)
-    (killed / "asked.jsonl").write_bytes(b"".join(q for q in asked if json.loads(q)["known"] < cut))
+    cut(killed, cut_at)
     search(table, killed, *more)
     for name in ("history.jsonl", "asked.jsonl"):
         assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
