@@ -24,7 +24,6 @@ def check_fidelity(config: Config, settings: SearchSettings) -> None:
         return
     refused = {
         "search.asynchronous": (settings.asynchronous is False, settings.asynchronous, "true or null"),
-        "search.import_from": (bool(settings.import_from), settings.import_from, "null"),
         "controller.warm_start": (config["controller"]["warm_start"], True, "false"),
     }
     for key, (wrong, value, allowed) in refused.items():
@@ -50,17 +49,18 @@ def with_fidelity(
 
 
 def within_cost(
-    settings: SearchSettings, strategy: "Strategy", num_candidates: int
+    settings: SearchSettings, strategy: "Strategy", num_candidates: int, num_imported: int
 ) -> tuple[SearchSettings, int]:
     """Return the settings with a number of evaluations that suits ``max_cost``, and the most evaluations there can be.
 
     Args:
         settings: The ``search`` section.
         strategy: The strategy, in its scheduler.
-        num_candidates: Number of architectures that can be evaluated.
+        num_candidates: Number of architectures that can be evaluated, with the imported ones.
+        num_imported: Number of imported evaluations.
     """
     levels = getattr(strategy, "levels", (1,))
-    most = num_candidates * len(levels)
+    most = num_candidates * len(levels) - num_imported
     if settings.max_cost is None:
         return settings, most
     affordable = min(most, int(settings.max_cost * levels[-1] / levels[0] + 1e-9))

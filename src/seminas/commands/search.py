@@ -105,12 +105,13 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
             strategy.pursue(goals)
         if limits is not None:
             strategy.respect(limits)
-        imported = _imported(settings, folder, candidates, config, evaluator.metrics)
+        levels = getattr(strategy, "levels", ())
+        imported = _imported(settings, folder, candidates, config, evaluator.metrics, levels)
         if goals is not None:
             imported = completed_imports(imported, goals, candidates)
         if limits is not None:
             imported = limited_imports(imported, limits)
-        sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
+        sizes = _round_sizes(settings, folder, candidates.size, strategy, imported)
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
             write_sources(folder.path, sources)
@@ -178,7 +179,7 @@ def _round_sizes(
     folder: RunFolder,
     num_candidates: int,
     strategy: "Strategy",
-    num_imported: int,
+    imported: Sequence[Record],
 ) -> list[int]:
     """Return the size of each round. Keep the rounds that an earlier command planned.
 
@@ -187,7 +188,7 @@ def _round_sizes(
     """
     from seminas.loop.plan import make_plan
 
-    settings, num_candidates = within_cost(settings, strategy, num_candidates - num_imported)
+    settings, num_candidates = within_cost(settings, strategy, num_candidates, len(imported))
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()
     if planned is None and recorded is not None:  # Version 0.1 wrote no plan.
@@ -198,7 +199,8 @@ def _round_sizes(
             f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
             f"ask for at least as many, or choose another hydra.run.dir"
         )
-    return plan.sizes(planned or (), num_imported=num_imported)
+    # An architecture may have been measured after several numbers of epochs.
+    return plan.sizes(planned or (), num_imported=len({record.key for record in imported}))
 
 
 def _imported(
@@ -207,6 +209,7 @@ def _imported(
     candidates: "SearchSpace",
     config: Config,
     further: Sequence[Metric],
+    levels: Sequence[int],
 ) -> list[Record]:
     """Return the evaluations to import. A search that has begun keeps what it imported.
 
@@ -219,7 +222,7 @@ def _imported(
         return []
     if folder.has_history():
         return read_imported(folder.path)
-    return read_imports(settings.import_from, candidates, config, further)
+    return read_imports(settings.import_from, candidates, config, further, levels)
 
 
 def _archive(folder: RunFolder, imported: list[Record], metric: Metric) -> "Archive":

@@ -56,7 +56,7 @@ def replay(
     Raises:
         UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
     """
-    imported = [space.from_json(record.architecture) for record in archive.imported]
+    imported = [_element(space, record) for record in archive.imported]
     strategy.receive_further(imported, [record.metrics for record in archive.imported])
     strategy.tell(imported, archive.scores(archive.imported))
     if archive.questions:
@@ -77,8 +77,13 @@ def replay(
 
 
 def _element(space: SearchSpace[Any], line: Question | Record) -> Any:
-    """Return the architecture of a line, or its rung if the line has a number of epochs."""
+    """Return the architecture of a line, or its rung if the line has a number of epochs.
+
+    All epochs of an imported evaluation were trained elsewhere, so the rung costs nothing.
+    """
     architecture = space.from_json(line.architecture)
     if line.epochs is None:
         return architecture
-    return Rung(architecture, line.epochs, (line.trained or 0) if isinstance(line, Question) else 0)
+    if isinstance(line, Question):
+        return Rung(architecture, line.epochs, line.trained or 0)
+    return Rung(architecture, line.epochs, line.epochs if line.index < 0 else 0)

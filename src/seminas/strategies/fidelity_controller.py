@@ -59,14 +59,9 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
 
     def _ask_one(self, pending: Collection[Any]) -> Proposal[Any]:
         start = time.perf_counter()
-        begun = dict.fromkeys(a for scores in self._scores for a in scores)
-        begun |= dict.fromkeys(rung.architecture for rung in pending)
-        first = min(self.settings.first, self.sizes[0]) if self.sizes else self.settings.first
-        number = len(begun) - first
-        labeled = {label.architecture for label in self._labels}
-        if number < 0 or len(labeled) < 2:
+        if self._is_first(pending):
             proposal = self._from_inner(pending, None)
-            if proposal.architectures or len(labeled) < 2:
+            if proposal.architectures or self._num_labeled < 2:
                 return proposal
         improvement = self._improvement(pending)
         known = unfinished(self._labels, self._scores, pending)
@@ -82,13 +77,32 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
         if new is None or (further is not None and further.ratio >= new.ratio):
             assert further is not None
             return Proposal([further.rung], metrics=seconds, origins={further.rung: "promotion"})
-        part = self.settings.improvement
-        if int((number + 1) * part) == int(number * part):
+        if self._asks_inner(pending):
             proposal = self._from_inner(pending, improvement)
             if proposal.architectures:
                 return replace(proposal, metrics=summed(proposal.metrics, seconds))
         self._inner.begin_question(self._begun(pending))
         return Proposal([new.rung], metrics=seconds, origins={new.rung: origins[new.rung.architecture]})
+
+    def _number(self, pending: Collection[Any]) -> int:
+        """Return the number of architectures that have begun, without the first ones. It is negative before."""
+        begun = dict.fromkeys(a for scores in self._scores for a in scores)
+        begun |= dict.fromkeys(rung.architecture for rung in pending)
+        first = min(self.settings.first, self.sizes[0]) if self.sizes else self.settings.first
+        return len(begun) - first
+
+    @property
+    def _num_labeled(self) -> int:
+        return len({label.architecture for label in self._labels})
+
+    def _is_first(self, pending: Collection[Any]) -> bool:
+        """Return whether the process does not choose yet."""
+        return self._number(pending) < 0 or self._num_labeled < 2
+
+    def _asks_inner(self, pending: Collection[Any]) -> bool:
+        """Return whether a new architecture would come from the inner strategy at this question."""
+        number, part = self._number(pending), self.settings.improvement
+        return self._is_first(pending) or int((number + 1) * part) == int(number * part)
 
     def _from_inner(
         self, pending: Collection[Any], improvement: PlanImprovement[Any] | None

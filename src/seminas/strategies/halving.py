@@ -62,7 +62,8 @@ class Halving(Scheduler[HalvingSettings]):
                 succeeded = {a: score for a, score in of_group.items() if score is not None}
                 best = self._orders[level].ranked(succeeded)[: int(len(of_group) / eta)]
                 for architecture in best:
-                    rung = Rung(architecture, self.levels[level + 1], self.levels[level])
-                    if architecture not in self._scores[level + 1] and rung not in pending:
+                    trained = self._trained.get(architecture, 0)
+                    rung = Rung(architecture, self.levels[level + 1], trained)
+                    if rung not in pending and not any(architecture in s for s in self._scores[level + 1 :]):
                         return rung
         return None

@@ -23,8 +23,11 @@ class Hyperband(Halving):
         """See the base class. The epochs of each bracket follow from the scores and the pending rungs."""
         self._spent = [0] * len(self.levels)
         brackets = self._brackets(pending)
-        for epochs, lowest in ((max(reached), min(reached)) for reached in brackets.values()):
-            self._spent[self.levels.index(lowest)] += epochs
+        trained = dict(self._trained)
+        for rung in pending:
+            trained[rung.architecture] = max(rung.epochs, trained.get(rung.architecture, 0))
+        for architecture, reached in brackets.items():
+            self._spent[self.levels.index(min(reached))] += trained.get(architecture, 0)
         return super()._ask_one(pending)
 
     def _brackets(self, pending: Collection[Any]) -> dict[Any, list[int]]:

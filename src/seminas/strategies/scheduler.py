@@ -69,7 +69,7 @@ class Scheduler(Strategy[Any], Generic[S]):
         self._orders: list[Pursuit[Any]] = [Pursuit() for _ in self.levels]
         """Order of the architectures of each level, and their further metrics there."""
         self._trained: dict[Any, int] = {}
-        """Number of epochs that this search has trained of each architecture."""
+        """Number of epochs that this search has trained of each architecture. Imported trainings cannot go on."""
 
     def pursue(self, goals: Goals[Any]) -> None:
         """Prepare for several objectives.
@@ -107,8 +107,14 @@ class Scheduler(Strategy[Any], Generic[S]):
 
     def begin_question(self, pending: Collection[Any], replayed: Any = None) -> None:
         """Pass a recorded question on to the inner strategy, if the inner strategy has proposed its architecture."""
-        if replayed is not None and not replayed.trained:
+        if replayed is not None and not self._inner.is_known(replayed.architecture):
             self._inner.begin_question(self._begun(pending), replayed.architecture)
+            if self._asks_inner(pending):
+                self._inner.note_labels()
+
+    def _asks_inner(self, pending: Collection[Any]) -> bool:
+        """Return whether a new architecture would come from the inner strategy at this question."""
+        return True
 
     @property
     def size_of_round(self) -> int:
@@ -147,7 +153,8 @@ class Scheduler(Strategy[Any], Generic[S]):
         self._inner.receive_further(list(estimated), list(estimated.values()))
         for rung, accuracy in zip(architectures, accuracies, strict=True):
             self._scores[self.levels.index(rung.epochs)][rung.architecture] = accuracy
-            self._trained[rung.architecture] = max(rung.epochs, self._trained.get(rung.architecture, 0))
+            if rung.trained < rung.epochs:
+                self._trained[rung.architecture] = max(rung.epochs, self._trained.get(rung.architecture, 0))
             estimates = at_full_fidelity(self._scores)
             if not self._inner.is_known(rung.architecture):
                 self._inner.tell([rung.architecture], [estimates[rung.architecture]])
@@ -181,7 +188,8 @@ class Scheduler(Strategy[Any], Generic[S]):
 
     def _begun(self, pending: Collection[Any]) -> dict[Any, None]:
         """Return the pending architectures that the inner strategy has proposed and that have no score yet."""
-        return {rung.architecture: None for rung in pending if not rung.trained}
+        known = self._inner.is_known
+        return {rung.architecture: None for rung in pending if not known(rung.architecture)}
 
 
 def proposal_of_rungs(proposal: Proposal[Any], rung_of: Mapping[Any, Rung[Any]]) -> Proposal[Any]:

@@ -11,6 +11,7 @@ from seminas.strategies.halving import Halving
 from seminas.strategies.hyperband import Hyperband
 from seminas.strategies.levels import at_full_fidelity
 from seminas.strategies.random import RandomSearch
+from strategies import MAKERS
 
 pytestmark = pytest.mark.unit
 SPACE = NASBench201()
@@ -100,3 +101,31 @@ def test_wrong_levels_are_one_line(fidelities, epochs, message):
     with pytest.raises(UserError) as error:
         Halving(SPACE, 0, HalvingSettings(epochs=epochs), RandomSearch(SPACE, 0), fidelities)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "name", ["bananas", "evolution", pytest.param("seminas_evolution", marks=pytest.mark.long)]
+)
+def test_a_resumed_strategy_proposes_a_round_from_the_labels_that_it_had(name: str):
+    """Estimates change with each evaluation, also those of the labels from which the round was proposed."""
+
+    def made() -> Halving:
+        strategy = Halving(SPACE, 0, HalvingSettings(), MAKERS[name](SPACE, 0), (1, 3, 9))
+        strategy.start([6, 8, 8, 8])
+        return strategy
+
+    noise = np.random.default_rng(1).normal(scale=0.2, size=(3, 200))
+    whole, events = made(), []
+    for number in range(60):
+        (rung,) = whole.ask(1).architectures
+        score = by_index(rung) + noise[whole.levels.index(rung.epochs), number]
+        events.append((rung, score))
+        whole.tell([rung], [score])
+    for number in (27, 41, 50):
+        resumed = made()
+        for rung, score in events[:number]:
+            resumed.begin_question((), rung)
+            resumed.tell([rung], [score])
+        for rung, score in events[number : number + 6]:
+            assert resumed.ask(1).architectures == [rung]
+            resumed.tell([rung], [score])
