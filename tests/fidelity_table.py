@@ -19,6 +19,10 @@ from seminas.tables.csv_import import import_csv
 from seminas.tables.table import save_table
 
 LEVELS = (1, 3, 9)
+RISE = 0.01
+"""Rise of the values of ``Drifting`` when it measures again."""
+DRIFTING = {"_target_": "fidelity_table.Drifting", "path": "???", "killed_at": 0}
+"""Section of an evaluator that works in rounds."""
 ENERGY = {"_target_": "fidelity_table.WithEnergy", "path": "???", "num_workers": 1}
 """Section of an evaluator with an energy beside the accuracies. ``path`` is the table."""
 
@@ -26,7 +30,7 @@ ENERGY = {"_target_": "fidelity_table.WithEnergy", "path": "???", "num_workers":
 def write_table(folder: Path) -> Path:
     """Write a packed table of 300 cells, whose values after few epochs are noisy and higher than those after all.
 
-    ``cells.csv`` beside it has the same values. The folder also has the config of ``WithEnergy``.
+    ``cells.csv`` beside it has the same values. The folder also has the configs of ``WithEnergy`` and ``Drifting``.
     """
     space, rng = NASBench201(), np.random.default_rng(0)
     index = rng.choice(len(space), 300, replace=False)
@@ -47,7 +51,8 @@ def write_table(folder: Path) -> Path:
     packed = import_csv(folder / "cells.csv", space, ["e9"], cost=["s"], fidelities=columns)
     save_table(packed, folder / "cells.npz")
     (folder / "evaluator").mkdir()
-    (folder / "evaluator" / "energy.yaml").write_text(json.dumps(ENERGY))
+    for name, section in (("energy", ENERGY), ("drifting", DRIFTING)):
+        (folder / "evaluator" / f"{name}.yaml").write_text(json.dumps(section))
     return folder / "cells.npz"
 
 
@@ -70,6 +75,28 @@ class WithEnergy(seminas.Evaluator[Any]):
             (accuracy,) = self._table.val_accuracies([plain(rung)])
             epochs = getattr(rung, "epochs", 9)
             yield i, replace(evaluation, metrics={"energy": energy_of(float(accuracy), epochs)})
+
+
+class Drifting(WithEnergy):
+    """An evaluator that works in rounds, and whose values rise after the round of an evaluation, as a supernet's do."""
+
+    metrics = ()
+    simulates_time = False
+    revises = True
+
+    def __init__(self, space: seminas.EnumerableSpace[Any], path: str, killed_at: int = 0) -> None:
+        super().__init__(space, path)
+        self._killed_at, self.num_calls = killed_at, 0
+
+    def evaluate(self, architectures: Sequence[Any]) -> Iterator[tuple[int, seminas.Evaluation]]:
+        for i, evaluation in self._table.evaluate(architectures):
+            self.num_calls += 1
+            if self.num_calls == self._killed_at:
+                raise KeyboardInterrupt  # Stands in for a kill.
+            yield i, evaluation
+
+    def revised(self, architectures: Sequence[Any]) -> list[float]:
+        return [(e.value or 0.0) + RISE for _, e in self._table.evaluate(architectures)]
 
 
 def energy_of(accuracy: float, epochs: int) -> float:

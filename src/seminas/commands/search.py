@@ -78,7 +78,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.transfer.record import write_sources
 
     settings: SearchSettings = read_section(config, "search", SearchSettings)
-    check_fidelity(config, settings)
+    check_fidelity(config)
     space: SearchSpace = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
@@ -100,7 +100,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         check_strategy(config, strategy)
-        strategy = with_fidelity(config, strategy, evaluator, context)
+        strategy = with_fidelity(config, settings, strategy, evaluator, context)
         if goals is not None:
             strategy.pursue(goals)
         if limits is not None:

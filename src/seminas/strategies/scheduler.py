@@ -33,6 +33,8 @@ class Scheduler(Strategy[Any], Generic[S]):
 
     asks_singly = True
     share_together = 0.0
+    works_in_rounds = False
+    """Whether the scheduler also proposes whole rounds, for an evaluator that measures again."""
 
     def __init__(
         self,
@@ -151,16 +153,37 @@ class Scheduler(Strategy[Any], Generic[S]):
         """Receive the scores of rungs, and give the inner strategy the estimates at the full level."""
         estimated = self._estimated_further()
         self._inner.receive_further(list(estimated), list(estimated.values()))
+        in_rounds = self.sizes is None
         for rung, accuracy in zip(architectures, accuracies, strict=True):
             self._scores[self.levels.index(rung.epochs)][rung.architecture] = accuracy
             if rung.trained < rung.epochs:
                 self._trained[rung.architecture] = max(rung.epochs, self._trained.get(rung.architecture, 0))
-            estimates = at_full_fidelity(self._scores)
-            if not self._inner.is_known(rung.architecture):
-                self._inner.tell([rung.architecture], [estimates[rung.architecture]])
-            finished = [a for a in self._inner.told if a in estimates]
-            self._inner.revise(finished, [estimates[a] for a in finished])
-            self._inner.recent.update({a: estimates[a] for a in self._inner.recent})
+            if not in_rounds:
+                self._tell_inner([rung.architecture])
+        if in_rounds:
+            self._tell_inner(list(dict.fromkeys(rung.architecture for rung in architectures)))
+
+    def revise(self, architectures: Sequence[Any], accuracies: Sequence[float | None]) -> None:
+        """Replace the scores of rungs that the scheduler received earlier."""
+        for rung, accuracy in zip(architectures, accuracies, strict=True):
+            self._scores[self.levels.index(rung.epochs)][rung.architecture] = accuracy
+        self._revise_inner(at_full_fidelity(self._scores))
+
+    def _tell_inner(self, architectures: Sequence[Any]) -> None:
+        """Tell the inner strategy the estimates of architectures that are new to it, and revise all others.
+
+        In a search of rounds, this ends its round, also if no architecture is new.
+        """
+        estimates = at_full_fidelity(self._scores)
+        new = [a for a in architectures if not self._inner.is_known(a)]
+        if new or self.sizes is None:
+            self._inner.tell(new, [estimates[a] for a in new])
+        self._revise_inner(estimates)
+
+    def _revise_inner(self, estimates: Mapping[Any, float | None]) -> None:
+        finished = [a for a in self._inner.told if a in estimates]
+        self._inner.revise(finished, [estimates[a] for a in finished])
+        self._inner.recent.update({a: estimates[a] for a in self._inner.recent})
 
     def _estimated_further(self) -> dict[Any, dict[str, float]]:
         """Return the further metrics of each architecture, carried to the full level as its score."""

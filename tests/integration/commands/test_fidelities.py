@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fidelity_table import cut, search, write_table
+from fidelity_table import RISE, cut, search, write_table
 from seminas.commands.main import app
 from seminas.errors import UserError
-from seminas.runs.records import read_history
+from seminas.runs.records import Record, read_history
 from seminas.spaces.nasbench201 import NASBench201
 from seminas.tables.csv_import import import_csv
 from seminas.tables.table import read_table
@@ -147,3 +147,42 @@ def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_
 def test_a_search_without_a_full_training_says_so(table: Path, tmp_path: Path):
     with pytest.raises(UserError, match="no full training has ended; the same command goes on with a larger"):
         search(table, tmp_path / "run", "fidelity=halving", "strategy=random", "search.max_cost=1")
+
+
+@pytest.mark.parametrize("fidelity", ["halving", pytest.param("hyperband", marks=pytest.mark.long)])
+def test_an_evaluator_that_measures_again_has_fidelities_in_rounds(
+    table: Path, tmp_path: Path, fidelity: str
+):
+    """A kill in a round loses nothing, and the last values of all evaluations are of the last round."""
+    more = [f"fidelity={fidelity}", "strategy=evolution", "evaluator=drifting", "search.max_cost=6"]
+    more += ["search.num_labeled=9", "search.num_new=6", "search.objectives=[val_accuracy,parameters]"]
+    result = search(table, tmp_path / "whole", *more)
+    records = read_history(tmp_path / "whole")
+    assert result.ended_by in ("max_cost", "max_queries") and result.total_cost <= 6
+    assert {record.epochs for record in records} == {1, 3, 9}
+    reached: dict[str, int] = {}
+    rounds: dict[str, int] = {}
+    for record in records:
+        assert record.epochs > reached.get(record.key, 0)
+        # A promotion follows a round in which its architecture was measured.
+        assert (record.origin == "promotion") == (record.key in reached)
+        assert record.round > rounds.get(record.key, -1)
+        reached[record.key], rounds[record.key] = record.epochs, record.round
+    assert result.best_value == max(record.value for record in records if record.epochs == 9)
+    lines = (tmp_path / "whole" / "history.jsonl").read_text().splitlines()
+    first = [json.loads(line)["val_accuracy"] for line in lines]
+    rises = [record.value - value for record, value in zip(records, first, strict=True)]
+    assert rises == pytest.approx([RISE] * len(records))
+    for killed_at in (17,):
+        with pytest.raises(KeyboardInterrupt):
+            search(table, tmp_path / f"{killed_at}", *more, f"evaluator.killed_at={killed_at}")
+        assert len(read_history(tmp_path / f"{killed_at}")) == killed_at - 1
+        config = tmp_path / f"{killed_at}" / "config.yaml"
+        config.write_text(config.read_text().replace(f"killed_at: {killed_at}", "killed_at: 0"))
+        search(table, tmp_path / f"{killed_at}", *more)
+        again = read_history(tmp_path / f"{killed_at}")
+        assert [plain(r) for r in again] == [plain(r) for r in records]
+
+
+def plain(record: Record) -> tuple:
+    return record.index, record.round, record.key, record.epochs, record.value, record.cost, record.origin

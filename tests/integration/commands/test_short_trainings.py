@@ -122,12 +122,11 @@ def test_without_room_for_checkpoints_every_promotion_pays_in_full(tmp_path: Pat
     assert list((tmp_path / "trainings" / "kept").iterdir()) == []
 
 
-@pytest.mark.parametrize("evaluator", ["landscape", "proxy", "command", "supernet"])
+@pytest.mark.parametrize("evaluator", ["landscape", "proxy", "command"])
 def test_other_evaluators_have_no_fidelities(tmp_path: Path, evaluator: str) -> None:
     more = {
         "landscape": ["space=sequence", "space.positions={a: [1, 2, 3], b: [1, 2, 3]}"],
         "command": ["evaluator.command=echo", "evaluator.metric=accuracy", "evaluator.mode=max"],
-        "supernet": ["space=mobilenet_small", "data=digits"],
     }.get(evaluator, [])
     overrides = [f"evaluator={evaluator}", *more, "strategy=random", "fidelity=halving"]
     with pytest.raises(

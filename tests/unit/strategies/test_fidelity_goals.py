@@ -46,7 +46,7 @@ def begun(strategy: Halving, results: list[Result]) -> list[Choices]:
     strategy.start([len(results), 10])
     architectures = []
     for number, (accuracy, further) in enumerate(results):
-        rung = strategy._first_rung(SPACE.at(np.array([number]))[0])
+        rung = Rung(SPACE.at(np.array([number]))[0], 1)
         strategy.receive_further([rung], [further])
         strategy.tell([rung], [accuracy])
         architectures.append(rung.architecture)

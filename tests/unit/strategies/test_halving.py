@@ -129,3 +129,27 @@ def test_a_resumed_strategy_proposes_a_round_from_the_labels_that_it_had(name: s
         for rung, score in events[number : number + 6]:
             assert resumed.ask(1).architectures == [rung]
             resumed.tell([rung], [score])
+
+
+@pytest.mark.parametrize("kind", [Halving, Hyperband])
+def test_a_round_has_all_promotions_and_then_new_architectures(kind: type[Halving]):
+    settings = HalvingSettings() if kind is Halving else HyperbandSettings()
+    strategy = kind(SPACE, 0, settings, MAKERS["evolution"](SPACE, 0), (1, 3, 9))
+    reached: dict[object, int] = {}
+    for number in range(8):
+        rungs = strategy.ask(12).architectures
+        assert len(rungs) == len({rung.architecture for rung in rungs}) == 12
+        promotions = [rung.architecture in reached for rung in rungs]
+        assert promotions == sorted(promotions, reverse=True)
+        assert any(promotions) == (number > 0) and not all(promotions)
+        for rung in rungs:
+            assert rung.epochs > reached.get(rung.architecture, 0)
+            reached[rung.architecture] = rung.epochs
+        strategy.tell(rungs, [by_index(rung) for rung in rungs])
+        told = list(reached)
+        assert set(strategy._inner.told) == set(told) and len(strategy._inner.ends) == number + 1
+        # The evaluator measures again, with other values in the same order.
+        known = [Rung(a, e) for e, s in zip((1, 3, 9), strategy._scores, strict=True) for a in s]
+        strategy.revise(known, [by_index(rung) / 2 for rung in known])
+        strategy.revise(known, [by_index(rung) for rung in known])
+    assert set(reached.values()) == {1, 3, 9}
