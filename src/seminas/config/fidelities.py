@@ -38,7 +38,7 @@ class FidelitySettings(Settings):
 
     Attributes:
         epochs: Numbers of epochs after which an architecture is measured, increasing. The last one is a full training.
-            Null means all that the evaluator offers.
+            With a supernet, they are numbers of validation images. Null means all that the evaluator offers.
     """
 
     KEY: ClassVar[str] = "fidelity"

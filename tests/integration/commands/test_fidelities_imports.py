@@ -30,7 +30,7 @@ def old(table: Path) -> Path:
     ("fidelity", "strategy", "more"),
     [
         ("halving", "evolution", ["search.objectives=[val_accuracy,parameters]"]),
-        ("controller", "random", []),
+        pytest.param("controller", "random", [], marks=pytest.mark.long),
         pytest.param("hyperband", "random", [], marks=pytest.mark.long),
         pytest.param("halving", "seminas", [], marks=pytest.mark.long),
         pytest.param(
