@@ -221,11 +221,6 @@ def test_an_evaluation_without_the_metric_has_failed(search: Search) -> None:
             ("strategy=seminas", "strategy.improvement=0.5"),
             "strategy.improvement=0.5: must be 1",
         ),
-        (
-            {"energy": 3},
-            ("fidelity=halving",),
-            "search.constraints.energy=3: must be a limit of an exact cost",
-        ),
     ],
 )
 def test_wrong_limits_are_one_line(

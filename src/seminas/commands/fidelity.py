@@ -5,76 +5,70 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seminas.config.build import build_section
+from seminas.config.schema import option_of
 from seminas.config.search import SearchSettings
-from seminas.errors import UserError, config_error
+from seminas.errors import config_error
 from seminas.storage.values import Config
 
 if TYPE_CHECKING:
     from seminas.evaluators.base import Evaluator
-    from seminas.runs.constraints import MeasuredLimits
     from seminas.strategies.base import Strategy
 
 
-def check_fidelity(config: Config, settings: SearchSettings) -> None:
-    """Refuse settings that contradict fidelities.
+def check_fidelity(config: Config) -> None:
+    """Refuse a controller that starts from the controller of the last round, with fidelities.
+
+    The accuracies of earlier rounds no longer exist then, so a resumed search could not repeat their fits.
 
     Raises:
-        UserError: A setting contradicts fidelities.
+        UserError: The setting contradicts fidelities.
     """
-    if not config.get("fidelity"):
-        return
-    refused = {
-        "search.asynchronous": (settings.asynchronous is False, settings.asynchronous, "true or null"),
-        "search.objectives": (bool(settings.objectives), settings.objectives, "null"),
-        "search.import_from": (bool(settings.import_from), settings.import_from, "null"),
-        "controller.warm_start": (config["controller"]["warm_start"], True, "false"),
-    }
-    for key, (wrong, value, allowed) in refused.items():
-        if wrong:
-            raise config_error(key, value, f"{allowed} with fidelities; choose fidelity=none")
-
-
-def check_limits(config: Config, limits: "MeasuredLimits | None") -> None:
-    """Refuse limits of measured metrics with fidelities, because a short training may measure another value.
-
-    Raises:
-        UserError: There are such limits and fidelities.
-    """
-    if limits is not None and config.get("fidelity"):
-        raise UserError(
-            f"{limits.setting}: must be a limit of an exact cost with fidelities; choose fidelity=none"
-        )
+    if config.get("fidelity") and config["controller"]["warm_start"]:
+        raise config_error("controller.warm_start", True, "false with fidelities; choose fidelity=none")
 
 
 def with_fidelity(
-    config: Config, strategy: "Strategy", evaluator: "Evaluator", context: Mapping[str, Any]
+    config: Config,
+    settings: SearchSettings,
+    strategy: "Strategy",
+    evaluator: "Evaluator",
+    context: Mapping[str, Any],
 ) -> "Strategy":
     """Return the strategy, in the scheduler that the section ``fidelity`` describes.
 
     Raises:
-        UserError: The evaluator does not measure after the epochs of the section.
+        UserError: The evaluator does not measure after the epochs of the section, or the scheduler or the setting
+            ``search.asynchronous`` does not suit the evaluator.
     """
     from seminas.strategies.scheduler import Scheduler
 
     if not config.get("fidelity"):
         return strategy
     parts = {**context, "strategy": strategy, "fidelities": evaluator.fidelities}
-    scheduler: Strategy = build_section(config, "fidelity", Scheduler, **parts)
+    scheduler: Scheduler[Any] = build_section(config, "fidelity", Scheduler, **parts)
+    if not evaluator.revises and settings.asynchronous is False:
+        allowed = "true or null with fidelities; choose fidelity=none"
+        raise config_error("search.asynchronous", settings.asynchronous, allowed)
+    if evaluator.revises and not scheduler.works_in_rounds:
+        chosen = option_of("fidelity", scheduler.settings._target_)
+        allowed = "halving, hyperband or none with an evaluator that measures again"
+        raise config_error("fidelity", chosen, allowed)
     return scheduler
 
 
 def within_cost(
-    settings: SearchSettings, strategy: "Strategy", num_candidates: int
+    settings: SearchSettings, strategy: "Strategy", num_candidates: int, num_imported: int
 ) -> tuple[SearchSettings, int]:
     """Return the settings with a number of evaluations that suits ``max_cost``, and the most evaluations there can be.
 
     Args:
         settings: The ``search`` section.
         strategy: The strategy, in its scheduler.
-        num_candidates: Number of architectures that can be evaluated.
+        num_candidates: Number of architectures that can be evaluated, with the imported ones.
+        num_imported: Number of imported evaluations.
     """
     levels = getattr(strategy, "levels", (1,))
-    most = num_candidates * len(levels)
+    most = num_candidates * len(levels) - num_imported
     if settings.max_cost is None:
         return settings, most
     affordable = min(most, int(settings.max_cost * levels[-1] / levels[0] + 1e-9))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from seminas.commands.fidelity import check_fidelity, check_limits, with_fidelity, within_cost
+from seminas.commands.fidelity import check_fidelity, with_fidelity, within_cost
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
 from seminas.commands.transfer import sources_of, with_sources
@@ -78,7 +78,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.transfer.record import write_sources
 
     settings: SearchSettings = read_section(config, "search", SearchSettings)
-    check_fidelity(config, settings)
+    check_fidelity(config)
     space: SearchSpace = build_section(config, "space", SearchSpace)
     data, context = config["data"] or {}, {"space": space, "seed": config["seed"], "folder": folder.path}
     if "recipe" in data:
@@ -91,7 +91,6 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates, limits = within_constraints(measurable, evaluator, settings.constraints)
-        check_limits(config, limits)
         candidates = with_proxies(config, space, candidates)
         sources = sources_of(config, folder, space)
         candidates = with_sources(config, sources, space, candidates)
@@ -101,17 +100,18 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         context["controller"] = read_section(config, "controller", ControllerSettings)
         strategy: Strategy = build_section(config, "strategy", Strategy, **context)
         check_strategy(config, strategy)
+        strategy = with_fidelity(config, settings, strategy, evaluator, context)
         if goals is not None:
             strategy.pursue(goals)
         if limits is not None:
             strategy.respect(limits)
-        strategy = with_fidelity(config, strategy, evaluator, context)
-        imported = _imported(settings, folder, candidates, config, evaluator.metrics)
+        levels = getattr(strategy, "levels", ())
+        imported = _imported(settings, folder, candidates, config, evaluator.metrics, levels)
         if goals is not None:
             imported = completed_imports(imported, goals, candidates)
         if limits is not None:
             imported = limited_imports(imported, limits)
-        sizes = _round_sizes(settings, folder, candidates.size, strategy, len(imported))
+        sizes = _round_sizes(settings, folder, candidates.size, strategy, imported)
         with folder.claim(config), closing(_archive(folder, imported, evaluator.metric)) as archive:
             folder.write_plan(sizes)
             write_sources(folder.path, sources)
@@ -179,7 +179,7 @@ def _round_sizes(
     folder: RunFolder,
     num_candidates: int,
     strategy: "Strategy",
-    num_imported: int,
+    imported: Sequence[Record],
 ) -> list[int]:
     """Return the size of each round. Keep the rounds that an earlier command planned.
 
@@ -188,7 +188,7 @@ def _round_sizes(
     """
     from seminas.loop.plan import make_plan
 
-    settings, num_candidates = within_cost(settings, strategy, num_candidates - num_imported)
+    settings, num_candidates = within_cost(settings, strategy, num_candidates, len(imported))
     plan = make_plan(settings, num_candidates, strategy.round_sizes)
     planned, recorded = folder.plan(), folder.config()
     if planned is None and recorded is not None:  # Version 0.1 wrote no plan.
@@ -199,7 +199,8 @@ def _round_sizes(
             f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
             f"ask for at least as many, or choose another hydra.run.dir"
         )
-    return plan.sizes(planned or (), num_imported=num_imported)
+    # An architecture may have been measured after several numbers of epochs.
+    return plan.sizes(planned or (), num_imported=len({record.key for record in imported}))
 
 
 def _imported(
@@ -208,6 +209,7 @@ def _imported(
     candidates: "SearchSpace",
     config: Config,
     further: Sequence[Metric],
+    levels: Sequence[int],
 ) -> list[Record]:
     """Return the evaluations to import. A search that has begun keeps what it imported.
 
@@ -220,7 +222,7 @@ def _imported(
         return []
     if folder.has_history():
         return read_imported(folder.path)
-    return read_imports(settings.import_from, candidates, config, further)
+    return read_imports(settings.import_from, candidates, config, further, levels)
 
 
 def _archive(folder: RunFolder, imported: list[Record], metric: Metric) -> "Archive":

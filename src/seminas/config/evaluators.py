@@ -241,6 +241,8 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
         calibrate: Whether BatchNorm statistics are estimated for each architecture. Otherwise the statistics are a
             mixture over all paths.
         start_from: Checkpoint of ``seminas-supernet`` to start from. Null starts from random weights.
+        fidelities: Numbers of validation images on which a search with fidelities can measure an architecture,
+            increasing. The last one is the number of all. Null means an eighth, a fourth, a half and all of them.
         engine: Engine that measures architectures. ``processes``: the processes that train the supernet. ``ray``: Ray.
         recipe: Settings of the optimizer, the schedule and the augmentation for the supernet.
         trainer: Settings of Lightning's trainer and its devices for the supernet.
@@ -256,6 +258,7 @@ class SupernetEvaluatorSettings(EvaluatorSettings):
     sandwich: bool = False
     calibrate: bool = True
     start_from: str | None = setting(None)
+    fidelities: list[int] | None = setting(None, at_least=1, unit="images")
     engine: str = setting("processes", choices=MEASURING_ENGINES, may_change=True)
     recipe: Recipe = setting(Recipe)
     trainer: TrainerSettings = setting(TrainerSettings)

@@ -1,5 +1,6 @@
 """Settings of fidelities: trainings of few epochs, of which the best go on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +9,28 @@ from omegaconf import MISSING
 from seminas.config.fields import Settings, setting
 from seminas.errors import config_error
 
+PARTS = (8, 4, 2, 1)
+"""Parts of a full evaluation at the default levels of an evaluator."""
+
+
+def levels_of(fidelities: Sequence[int] | None, full: int, key: str, name: str) -> tuple[int, ...]:
+    """Return the levels of an evaluator, increasing. The last one is a full evaluation.
+
+    Args:
+        fidelities: Levels of the settings. None means an eighth, a fourth, a half and all of a full evaluation.
+        full: Level of a full evaluation.
+        key: Key of the setting with the levels.
+        name: The full level in an error.
+
+    Raises:
+        UserError: The levels are no increasing list that ends with the full one.
+    """
+    if fidelities is None:
+        return tuple(sorted({max(1, round(full / part)) for part in PARTS}))
+    if sorted(set(fidelities)) != list(fidelities) or list(fidelities[-1:]) != [full]:
+        raise config_error(key, list(fidelities), f"an increasing list whose last value is {name}")
+    return tuple(fidelities)
+
 
 @dataclass
 class FidelitySettings(Settings):
@@ -15,7 +38,7 @@ class FidelitySettings(Settings):
 
     Attributes:
         epochs: Numbers of epochs after which an architecture is measured, increasing. The last one is a full training.
-            Null means all that the evaluator offers.
+            With a supernet, they are numbers of validation images. Null means all that the evaluator offers.
     """
 
     KEY: ClassVar[str] = "fidelity"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seminas.config.evaluators import EngineSettings
+from seminas.config.fidelities import levels_of
 from seminas.config.fields import setting
 from seminas.config.recipe import Recipe
-from seminas.errors import config_error
 
 
 @dataclass
@@ -41,9 +41,4 @@ class TrainingEvaluatorSettings(EngineSettings):
             UserError: ``fidelities`` is no increasing list that ends with the epochs of the recipe.
         """
         full = recipe.epochs
-        if self.fidelities is None:
-            return tuple(sorted({max(1, round(full / part)) for part in (8, 4, 2, 1)}))
-        if sorted(set(self.fidelities)) != list(self.fidelities) or self.fidelities[-1:] != [full]:
-            allowed = f"an increasing list whose last value is data.recipe.epochs={full}"
-            raise config_error(f"{self.KEY}.fidelities", list(self.fidelities), allowed)
-        return tuple(self.fidelities)
+        return levels_of(self.fidelities, full, f"{self.KEY}.fidelities", f"data.recipe.epochs={full}")

@@ -1,5 +1,7 @@
 """Targets: transformed accuracies, from which a model learns."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
@@ -35,34 +37,56 @@ def clipped(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return standardised(z)
 
 
-def level_targets(
-    values: NDArray[np.float64], levels: NDArray[np.int64], num_levels: int
-) -> NDArray[np.float64]:
-    """Return the targets of values that were measured at several levels, ``[n]``.
+class LevelScale(NamedTuple):
+    """The scale of the targets of one level. Distances below the center are compressed by a logarithm.
 
-    The zero of a level is its median, and its unit is the root mean square of the distances above it. Distances below
-    are compressed by a logarithm. A level with few values takes half of the unit of the level before into account,
-    because longer trainings differ less.
+    Attributes:
+        center: Value whose target is 0.
+        unit: Distance above the center whose target is 1.
+    """
+
+    center: float
+    unit: float
+
+    def targets(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the target of each value, ``[n]``."""
+        z = (values - self.center) / self.unit
+        return np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
+
+    def values(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the value of each target, ``[n]``."""
+        z = np.where(targets < 0, -np.expm1(-np.minimum(targets, 0.0)), targets)
+        return self.center + self.unit * z
+
+
+def level_scales(
+    values: NDArray[np.float64], levels: NDArray[np.int64], num_levels: int
+) -> list[LevelScale | None]:
+    """Return the scale of the targets of each level. None without a value.
+
+    The zero of a level is its median, and its unit is the root mean square of the distances above it. A level with few
+    values takes half of the unit of the level before into account, because longer trainings differ less.
 
     Args:
         values: Accuracies, ``[n]``.
         levels: Level of each value, ``[n]``.
         num_levels: Number of levels.
     """
-    targets, unit = np.zeros(len(values)), 0.0
+    scales: list[LevelScale | None] = []
+    unit = 0.0
     for level in range(num_levels):
         of_level = values[levels == level]
         if not len(of_level):
+            scales.append(None)
             continue
-        z = of_level - np.median(of_level)
-        above = z[z >= 0]
+        center = np.median(of_level)
+        above = (of_level - center)[of_level >= center]
         prior = WEIGHT_OF_UNIT * (unit / 2) ** 2
         unit = (
             float(np.sqrt((above @ above + prior) / (len(above) + (WEIGHT_OF_UNIT if unit else 0.0)))) or 1.0
         )
-        z = z / unit
-        targets[levels == level] = np.where(z < 0, -np.log1p(-np.minimum(z, 0.0)), z)
-    return targets
+        scales.append(LevelScale(float(center), unit))
+    return scales
 
 
 class Targets:

@@ -28,7 +28,7 @@ class Evaluator(ABC, Generic[A]):
         metric: Metric that a search optimizes. The default is the validation accuracy, a fraction.
         metrics: Further metrics that evaluations may give.
         fidelities: Numbers of epochs after which ``evaluate`` can measure, increasing. The last one is a full training.
-            ``evaluate`` then also takes rungs. Empty without this capability.
+            ``evaluate`` then also takes rungs. Empty without this capability. A supernet has numbers of images instead.
         note: Function that shows a short text on the screen. An evaluator calls it before a long step.
         revises: Whether the value of an architecture may change in later rounds, because the evaluator trains on.
         simulates_time: Whether the costs of evaluations are recorded times, which do not pass while it evaluates.

@@ -63,7 +63,8 @@ class _Asynchronous:
         self.metrics: defaultdict[int, dict[str, float]] = defaultdict(dict)
         self.spent = False
         self.starving_since: float | None = None
-        search.strategy.start([len(self.archive.imported), *sizes] if self.archive.imported else sizes)
+        imported = {record.key for record in self.archive.imported}
+        search.strategy.start([len(imported), *sizes] if imported else sizes)
         self.proposals = self._make_proposals()
 
     def _make_proposals(self) -> Proposals:

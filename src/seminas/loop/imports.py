@@ -17,6 +17,8 @@ from seminas.tables.csv_file import CsvFile, read_csv
 from seminas.tables.csv_import import architectures_of
 
 IMPORTED_ROUND = -1
+EPOCHS = "epochs"
+"""Column of a CSV file with numbers of epochs, in a search with fidelities."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class _Found:
         cost_s: Cost in seconds.
         origin: Run folder or file of the evaluation.
         metrics: Values of further metrics by name.
+        epochs: Number of epochs after which the architecture was measured. None in a search without fidelities.
     """
 
     where: str
@@ -38,12 +41,20 @@ class _Found:
     cost_s: float
     origin: str
     metrics: dict[str, float]
+    epochs: int | None = None
 
 
 def read_imports(
-    sources: Sequence[str], space: SearchSpace, config: Config, further: Sequence[Metric] = ()
+    sources: Sequence[str],
+    space: SearchSpace,
+    config: Config,
+    further: Sequence[Metric] = (),
+    levels: Sequence[int] = (),
 ) -> list[Record]:
     """Return the successful evaluations in sources. Of several evaluations of an architecture, the first counts.
+
+    With levels, an evaluation is an architecture and its number of epochs. One without a number of epochs is a full
+    training. Evaluations of runs after other numbers are left out.
 
     Args:
         sources: Run folders of searches, and CSV files. A CSV file has a column with the name of the metric, the
@@ -51,6 +62,8 @@ def read_imports(
         space: Space of the candidates of this search.
         config: Config of this search.
         further: Further metrics of this search. Those that a source has are kept, and others are left out.
+        levels: Numbers of epochs of a search with fidelities, the full training last. Then a CSV file may have a column
+            ``epochs``. Empty without fidelities.
 
     Returns:
         Records with negative indices, which say where they come from.
@@ -58,19 +71,19 @@ def read_imports(
     Raises:
         UserError: A source cannot be read, is of another space, or has an architecture that is no candidate.
     """
-    found: dict[str, _Found] = {}
+    found: dict[tuple[str, int | None], _Found] = {}
     for source in sources:
         path = Path(source)
         if not path.exists():
             raise config_error("search.import_from", source, "a run folder or a CSV file")
         if path.is_dir():
-            lines = _of_run(path, space, config, further)
+            lines = _of_run(path, space, config, further, levels)
         else:
-            lines = _of_csv(path, space, metric_of(config), further)
+            lines = _of_csv(path, space, metric_of(config), further, levels)
         for one in lines:
             if not holds(space, one.architecture):
                 raise UserError(f"{one.where}: {space.key(one.architecture)} is no candidate of this search")
-            found.setdefault(space.key(one.architecture), one)
+            found.setdefault((space.key(one.architecture), one.epochs), one)
     return [
         Record(
             index=i - len(found),
@@ -81,16 +94,21 @@ def read_imports(
             cost_s=one.cost_s,
             source=one.origin,
             metrics=one.metrics,
+            epochs=epochs,
+            partial=True if epochs is not None and epochs < levels[-1] else None,
         )
-        for i, (key, one) in enumerate(found.items())
+        for i, ((key, epochs), one) in enumerate(found.items())
     ]
 
 
-def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Metric]) -> Iterator[_Found]:
-    """Yield each successful evaluation of a run.
+def _of_run(
+    path: Path, space: SearchSpace, config: Config, further: Sequence[Metric], levels: Sequence[int]
+) -> Iterator[_Found]:
+    """Yield each successful evaluation of a run, after a number of epochs among the levels if there are levels.
 
     Raises:
-        UserError: The folder holds no search, or a search of another space, or one of its metrics is another one.
+        UserError: The folder holds no search, or a search of another space, or one of its metrics is another one. Or
+            all its evaluations are after other numbers of epochs.
     """
     folder = RunFolder(path)
     recorded = folder.config()
@@ -106,9 +124,17 @@ def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Me
         there = metric_of({"metric": declared}, path)
         if kept.get(there.name, there) != there:
             raise UserError(f"{path}: has {there}, so that it cannot be imported for {kept[there.name]}")
+    others: set[int] = set()
+    any_kept = False
     for record in [*read_imported(path), *folder.history()]:
-        if record.full is None:
+        value = record.value if levels else record.full
+        if value is None:
             continue
+        epochs = (record.epochs or levels[-1]) if levels else None
+        if epochs is not None and epochs not in levels:
+            others.add(epochs)
+            continue
+        any_kept = True
         try:
             architecture = space.from_json(record.architecture)
         except ValueError as error:
@@ -116,7 +142,11 @@ def _of_run(path: Path, space: SearchSpace, config: Config, further: Sequence[Me
         origin = record.source or str(path)
         metrics = {name: value for name, value in record.metrics.items() if name in kept}
         where = f"{path}: evaluation {record.index}"
-        yield _Found(where, architecture, record.full, record.cost_s, origin, metrics)
+        yield _Found(where, architecture, value, record.cost_s, origin, metrics, epochs)
+    if others and not any_kept:
+        raise UserError(
+            f"{path}: has evaluations after {sorted(others)} epochs alone, must have some after {list(levels)}"
+        )
 
 
 def _set(section: Any) -> dict[str, Any]:
@@ -124,7 +154,9 @@ def _set(section: Any) -> dict[str, Any]:
     return {key: value for key, value in flat(section).items() if value is not None}
 
 
-def _of_csv(path: Path, space: SearchSpace, metric: Metric, further: Sequence[Metric]) -> Iterator[_Found]:
+def _of_csv(
+    path: Path, space: SearchSpace, metric: Metric, further: Sequence[Metric], levels: Sequence[int]
+) -> Iterator[_Found]:
     """Yield each row of a CSV file as an evaluation that cost nothing.
 
     Raises:
@@ -138,7 +170,22 @@ def _of_csv(path: Path, space: SearchSpace, metric: Metric, further: Sequence[Me
         value = _number(file, row, metric, where)
         # A row may leave a further metric empty.
         metrics = {m.name: _number(file, row, m, where) for m in present if file.rows[row][m.name].strip()}
-        yield _Found(where, architecture, value, 0.0, str(path), metrics)
+        epochs = _epochs(file, row, levels, where) if levels else None
+        yield _Found(where, architecture, value, 0.0, str(path), metrics, epochs)
+
+
+def _epochs(file: CsvFile, row: int, levels: Sequence[int], where: str) -> int:
+    """Return the number of epochs of a row. Without the column, or in an empty field, it is that of a full training.
+
+    Raises:
+        UserError: It is none of the levels.
+    """
+    text = file.rows[row].get(EPOCHS, "").strip()
+    if not text:
+        return levels[-1]
+    if not text.isdecimal() or int(text) not in levels:
+        raise UserError(f"{where}: {EPOCHS}={text}: must be one of {list(levels)}, or empty")
+    return int(text)
 
 
 def _number(file: CsvFile, row: int, metric: Metric, where: str) -> float:

@@ -54,7 +54,8 @@ def search_result(
     """
     best = archive.best
     num_feasible = sum(record.feasible is True for record in archive.records)
-    if best is None and (measured_limits is None or len(archive.failures) == len(archive)):
+    any_full = any(record.full is not None for record in archive.records)
+    if best is None and (measured_limits is None or not any_full):
         if len(archive.failures) < len(archive):
             raise UserError(
                 f"{archive.folder}: no full training has ended; the same command goes on with a larger "

@@ -56,17 +56,17 @@ def replay(
     Raises:
         UserError: The strategy would not ask the first recorded question, for example because the seed is another one.
     """
-    imported = [space.from_json(record.architecture) for record in archive.imported]
+    imported = [element_of(space, record) for record in archive.imported]
     strategy.receive_further(imported, [record.metrics for record in archive.imported])
     strategy.tell(imported, archive.scores(archive.imported))
     if archive.questions:
         asked = strategy.ask(1).architectures
         if not asked or space.key(plain(asked[0])) != archive.questions[0].key:
             raise UserError(f"{archive.folder}: its {ASKED} is not of {refusal}")
-    told = [_element(space, record) for record in archive.records]
+    told = [element_of(space, record) for record in archive.records]
     further = [record.metrics for record in archive.records]
     results: list[Result] = list(zip(told, archive.scores(archive.records), further, strict=True))
-    architectures = [_element(space, question) for question in archive.questions]
+    architectures = [element_of(space, question) for question in archive.questions]
     known = 0
     for question, architecture in zip(archive.questions, architectures, strict=True):
         proposals.replay(architecture, results[known : question.known])
@@ -76,9 +76,14 @@ def replay(
     return architectures
 
 
-def _element(space: SearchSpace[Any], line: Question | Record) -> Any:
-    """Return the architecture of a line, or its rung if the line has a number of epochs."""
+def element_of(space: SearchSpace[Any], line: Question | Record) -> Any:
+    """Return the architecture of a line, or its rung if the line has a number of epochs.
+
+    All epochs of an imported evaluation were trained elsewhere, so the rung costs nothing.
+    """
     architecture = space.from_json(line.architecture)
     if line.epochs is None:
         return architecture
-    return Rung(architecture, line.epochs, (line.trained or 0) if isinstance(line, Question) else 0)
+    if isinstance(line, Question):
+        return Rung(architecture, line.epochs, line.trained or 0)
+    return Rung(architecture, line.epochs, line.epochs if line.index < 0 else 0)

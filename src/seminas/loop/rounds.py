@@ -1,12 +1,16 @@
 """A search of rounds. All workers wait for the end of a round, and then for the strategy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 from seminas.errors import UserError
 from seminas.evaluators.workers import Simulated
+from seminas.loop.questions import element_of
 from seminas.loop.search import POLL_S, Search
 from seminas.runs.records import Record
+from seminas.spaces.rungs import Rung, plain
 from seminas.strategies.base import Proposal
 
 
@@ -25,7 +29,7 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
     archive, space = search.archive, search.space
     last = archive.records[-1].round if len(archive) else -1
     if archive.imported:
-        imported = [space.from_json(record.architecture) for record in archive.imported]
+        imported = [element_of(space, record) for record in archive.imported]
         _tell(search, imported, archive.imported)
     for number, size in enumerate(sizes):
         recorded = archive.round(number)
@@ -33,12 +37,16 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
         if not recorded and (search.interrupted() or search.ends()):
             return
         if number < last or len(recorded) == size:
-            proposal = Proposal([space.from_json(record.architecture) for record in recorded])
+            proposal = Proposal([element_of(space, record) for record in recorded])
         else:
             search.observer.asking(number)
             proposal = search.strategy.ask(size)
             if not proposal.architectures:
                 search.ended_by = "space"
+                return
+            proposal = _affordable(search, proposal, number)
+            if not proposal.architectures:
+                search.ended_by = "max_cost"
                 return
             if search.interrupted() or not _evaluate(search, proposal, number):
                 return
@@ -46,6 +54,21 @@ def run_rounds(search: Search, sizes: Sequence[int]) -> None:
         if number >= last:
             _revise(search, number)
         search.observer.round_done(number, archive, proposal.metrics)
+
+
+def _affordable(search: Search, proposal: Proposal, number: int) -> Proposal:
+    """Return the first evaluations of a round, as many as ``search.max_cost`` allows after the rounds before it.
+
+    Without fidelities, the plan has as many rounds as the cost allows.
+    """
+    elements = proposal.architectures
+    if search.limits is None or not any(isinstance(element, Rung) for element in elements):
+        return proposal
+    before = sum(record.cost or 0.0 for record in search.archive.records if record.round < number)
+    costs = accumulate((search.evaluator.cost_of(element) for element in elements), initial=before)
+    affords = search.limits.affords
+    num_allowed = sum(1 for _ in takewhile(affords, islice(costs, 1, None)))
+    return replace(proposal, architectures=elements[:num_allowed])
 
 
 def _tell(search: Search, architectures: Sequence[Any], records: Sequence[Record]) -> None:
@@ -71,7 +94,7 @@ def _revise(search: Search, number: int) -> None:
     if not search.evaluator.revises:
         return
     archive = search.archive
-    architectures = [search.space.from_json(record.architecture) for record in archive.records]
+    architectures = [element_of(search.space, record) for record in archive.records]
     if archive.revised < number:
         values = [archive.metric.checked(value) for value in search.evaluator.revised(architectures)]
         for record in archive.failures:
@@ -92,8 +115,10 @@ def _evaluate(search: Search, proposal: Proposal, number: int) -> bool:
     """
     archive, workers, architectures = search.archive, search.workers, proposal.architectures
     recorded = archive.round(number)
-    keys = [search.space.key(architecture) for architecture in architectures]
-    if keys[: len(recorded)] != [record.key for record in recorded]:
+    keys = [search.space.key(plain(architecture)) for architecture in architectures]
+    epochs = [a.epochs if isinstance(a, Rung) else None for a in architectures]
+    asked = list(zip(keys, epochs, strict=True))
+    if asked[: len(recorded)] != [(record.key, record.epochs) for record in recorded]:
         raise UserError(
             f"{archive.folder}: its history is not the one that this search asks for; "
             "choose another hydra.run.dir"

@@ -114,6 +114,7 @@ class Search:
             UserError: More than ``max_failures`` evaluations failed, or the evaluation cannot be written. Or no
                 evaluation has succeeded so far, and this one gave no metric of the name that the search needs.
         """
+        rung, architecture = architecture, plain(architecture)
         evaluation = checked(evaluation, self.archive.metric, self.evaluator.metrics)
         if self.goals is not None:
             evaluation = completed(evaluation, self.goals, architecture)
@@ -125,7 +126,6 @@ class Search:
             raise UserError(
                 f"{evaluation.error}; the search ends, because no evaluation has this metric so far"
             )
-        rung, architecture = architecture, plain(architecture)
         key = self.space.key(architecture)
         if evaluation.error is not None:
             self.add_traceback(f"evaluation {index}, {key}:\n{evaluation.traceback or evaluation.error}")

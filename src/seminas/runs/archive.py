@@ -1,6 +1,7 @@
 """The archive of a search. It stores each question and each finished evaluation on disk at once, in order."""
 
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,7 +94,9 @@ class Archive:
     def reference_scores(self) -> NDArray[np.float64]:
         """Return the scores of the reference point of the objectives, ``[k]``, see ``Objectives.reference``."""
         assert self.objectives is not None
-        first = [*self.imported, *self.records[: self._num_first]][: self._num_first]
+        # The values of short trainings are on another scale.
+        full = (record for record in chain(self.imported, self.records) if not record.partial)
+        first = list(islice(full, self._num_first))
         return self.objectives.reference(scored(self.objectives, first)[1])
 
     def _count(self) -> None:

@@ -58,6 +58,11 @@ class Objectives:
         return tuple(metric for metric in self.metrics if metric.name not in self.exact)
 
     @property
+    def further(self) -> tuple[Metric, ...]:
+        """The measured objectives except the metric of the evaluator."""
+        return tuple(metric for metric in self.measured if metric.name != self.main.name)
+
+    @property
     def signs(self) -> NDArray[np.float64]:
         """Sign of each objective, ``[k]``: 1 if higher values are better, otherwise -1."""
         return np.array([metric.sign for metric in self.metrics])
@@ -74,8 +79,8 @@ class Objectives:
         Args:
             metrics: Further metrics of the evaluation by name.
         """
-        for metric in self.measured:
-            if metric.name != self.main.name and metric.name not in metrics:
+        for metric in self.further:
+            if metric.name not in metrics:
                 return f"{metric.name}: is missing, it is one of {self.key}"
         return None
 

@@ -37,7 +37,8 @@ class Record:
         source: Run folder or file from which the evaluation was imported. None for an evaluation of this run.
         origin: Part of the strategy from which the architecture came, such as ``gradient``. None if it names none.
         metrics: Values of further metrics by name.
-        epochs: Number of epochs after which a search with fidelities measured the architecture. Otherwise None.
+        epochs: Number of epochs after which a search with fidelities measured the architecture. With a supernet, it is
+            the number of validation images. Otherwise None.
         cost: Cost in full trainings, in a search with fidelities. A training that went on counts its new epochs alone.
         partial: True after a shorter training than a full one. Then the value is no candidate for the best one.
         feasible: Whether the architecture is within the limits of measured metrics. None without such limits, and for

@@ -14,6 +14,7 @@ class Rung(Generic[A]):
         architecture: The architecture.
         epochs: Number of epochs that the training must reach.
         trained: Number of epochs that a shorter training of the same architecture has reached, and that cost nothing.
+            An imported evaluation costs nothing at all. It has the value of ``epochs``.
     """
 
     architecture: A

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from seminas.strategies.proposal import summed as summed
 from seminas.strategies.pursuit import Pursuit
 from seminas.strategies.taken import Taken
 
+Labels = tuple[dict[Any, Any], ...]
 NUM_PARENTS = 10
 """Number of the best architectures so far whose neighbors are candidates, if the space is too large to list."""
 
@@ -66,6 +68,7 @@ class Strategy(Pursuit[A], ABC):
         self._made_round = -1
         self._made: deque[A] = deque()
         self._proposal: Proposal[A] = Proposal([])
+        self._noted_labels: tuple[int, Labels] = -1, ()
 
     @property
     def size_of_round(self) -> int:
@@ -102,7 +105,7 @@ class Strategy(Pursuit[A], ABC):
         self.begin_question(pending)
         metrics: Mapping[str, float] = {}
         if self._made_round != self.round:
-            made = self.propose(self.size_of_round, self.rng())
+            made = self._proposed()
             self._made_round, self._made = self.round, deque(made.architectures)
             self._proposal, metrics = made, made.metrics
         chosen: dict[A, None] = {}
@@ -133,6 +136,35 @@ class Strategy(Pursuit[A], ABC):
             self._end_round()
         if self._noted_round != self.round:
             self._noted_round, self.pending = self.round, tuple(pending)
+
+    def note_labels(self) -> None:
+        """Keep the labels with which the architectures of this round are proposed, if none of them is proposed yet.
+
+        A scheduler of fidelities revises labels during a round. A resumed search calls this for each recorded question
+        that the strategy answered, so that the strategy proposes the round again from the same labels.
+        """
+        if self._noted_labels[0] != self.round:
+            self._noted_labels = self.round, self.labels_now()
+
+    def _proposed(self) -> Proposal[A]:
+        """Return the architectures of this round, from the labels that ``note_labels`` has kept, if it has."""
+        number, noted = self._noted_labels
+        if number != self.round:
+            return self.propose(self.size_of_round, self.rng())
+        now = self.labels_now()
+        self.set_labels(noted)
+        try:
+            return self.propose(self.size_of_round, self.rng())
+        finally:
+            self.set_labels(now)
+
+    def labels_now(self) -> Labels:
+        """Return copies of everything that the strategy has received and that may be revised."""
+        return dict(self.told), dict(self.recent), dict(self.further)
+
+    def set_labels(self, labels: Labels) -> None:
+        """Replace everything that the strategy has received and that may be revised."""
+        self.told, self.recent, self.further = labels
 
     @abstractmethod
     def propose(self, n: int, rng: np.random.Generator) -> Proposal[A]:

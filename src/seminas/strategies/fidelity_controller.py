@@ -13,6 +13,7 @@ from seminas.spaces.base import SearchSpace
 from seminas.spaces.rungs import Rung
 from seminas.strategies.base import Proposal, Strategy, summed
 from seminas.strategies.improver import Improver
+from seminas.strategies.plan_goals import PlanGoals
 from seminas.strategies.plan_improvement import Label, PlanImprovement, fitted_numbers, unfinished
 from seminas.strategies.scheduler import Scheduler, proposal_of_rungs
 
@@ -23,7 +24,8 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
     The first architectures are those of the inner strategy's first round. They begin at ``fidelity.begin``. Then each
     question goes to the plan with the highest gain for its cost (see ``best_plans``): to train a known architecture on,
     or to begin a new one at some level. The process and the inner strategy take turns with the choice of new
-    architectures. The inner strategy learns from estimates at the full level.
+    architectures. The inner strategy learns from estimates at the full level. ``PlanGoals`` is the gain with several
+    objectives and with limits of measured metrics.
     """
 
     def __init__(
@@ -57,14 +59,9 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
 
     def _ask_one(self, pending: Collection[Any]) -> Proposal[Any]:
         start = time.perf_counter()
-        begun = dict.fromkeys(a for scores in self._scores for a in scores)
-        begun |= dict.fromkeys(rung.architecture for rung in pending)
-        first = min(self.settings.first, self.sizes[0]) if self.sizes else self.settings.first
-        number = len(begun) - first
-        labeled = {label.architecture for label in self._labels}
-        if number < 0 or len(labeled) < 2:
+        if self._is_first(pending):
             proposal = self._from_inner(pending, None)
-            if proposal.architectures or len(labeled) < 2:
+            if proposal.architectures or self._num_labeled < 2:
                 return proposal
         improvement = self._improvement(pending)
         known = unfinished(self._labels, self._scores, pending)
@@ -80,13 +77,32 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
         if new is None or (further is not None and further.ratio >= new.ratio):
             assert further is not None
             return Proposal([further.rung], metrics=seconds, origins={further.rung: "promotion"})
-        part = self.settings.improvement
-        if int((number + 1) * part) == int(number * part):
+        if self._asks_inner(pending):
             proposal = self._from_inner(pending, improvement)
             if proposal.architectures:
                 return replace(proposal, metrics=summed(proposal.metrics, seconds))
         self._inner.begin_question(self._begun(pending))
         return Proposal([new.rung], metrics=seconds, origins={new.rung: origins[new.rung.architecture]})
+
+    def _number(self, pending: Collection[Any]) -> int:
+        """Return the number of architectures that have begun, without the first ones. It is negative before."""
+        begun = dict.fromkeys(a for scores in self._scores for a in scores)
+        begun |= dict.fromkeys(rung.architecture for rung in pending)
+        first = min(self.settings.first, self.sizes[0]) if self.sizes else self.settings.first
+        return len(begun) - first
+
+    @property
+    def _num_labeled(self) -> int:
+        return len({label.architecture for label in self._labels})
+
+    def _is_first(self, pending: Collection[Any]) -> bool:
+        """Return whether the process does not choose yet."""
+        return self._number(pending) < 0 or self._num_labeled < 2
+
+    def _asks_inner(self, pending: Collection[Any]) -> bool:
+        """Return whether a new architecture would come from the inner strategy at this question."""
+        number, part = self._number(pending), self.settings.improvement
+        return self._is_first(pending) or int((number + 1) * part) == int(number * part)
 
     def _from_inner(
         self, pending: Collection[Any], improvement: PlanImprovement[Any] | None
@@ -108,4 +124,7 @@ class FidelityController(Scheduler[ControllerFidelitySettings]):
         if self._fitted is None or self._fitted[0] != number:
             fit = PlanImprovement(self.space, self._labels[:number], (), self.levels)
             self._fitted = number, fit
-        return PlanImprovement(self.space, self._labels, pending, self.levels, self._fitted[1].process)
+        process = self._fitted[1].process
+        if self.goals is None and self.limits is None:
+            return PlanImprovement(self.space, self._labels, pending, self.levels, process, self._trained)
+        return PlanGoals(self._labels, pending, self.levels, process, self._trained, self._inner)

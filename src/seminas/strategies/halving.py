@@ -1,6 +1,7 @@
 """Asynchronous successive halving around any strategy (Li et al., MLSys 2020, algorithm 2)."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from seminas.config.fidelities import HalvingSettings
@@ -15,7 +16,15 @@ class Halving(Scheduler[HalvingSettings]):
     When a worker is free, an architecture trains on if it is among the best 1/η of the finished ones of its level. The
     highest level with such an architecture comes first. Otherwise the inner strategy proposes a new architecture, which
     begins at the lowest level. So no promotion waits for other evaluations.
+
+    With several objectives, the order of a level is by non-dominated rank and crowding distance, as in MO-ASHA with
+    NSGA-II's order (Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021). With limits of measured
+    metrics, the order is by constrained dominance (see ``Pursuit.standing``).
+
+    In a search of rounds, a round has all promotions that are possible before it, and then new architectures.
     """
+
+    works_in_rounds = True
 
     def begins_round(self, pending: Collection[Any]) -> bool:
         """Return whether the next question may need a fit of the inner strategy."""
@@ -26,13 +35,38 @@ class Halving(Scheduler[HalvingSettings]):
         if promotion is None:
             proposal = self._inner.ask(1, self._begun(pending))
             if proposal.architectures:
-                return proposal_of_rungs(proposal, {a: self._first_rung(a) for a in proposal.architectures})
+                return proposal_of_rungs(
+                    proposal, {a: self._first_rung(a, pending) for a in proposal.architectures}
+                )
             promotion = self._promotion(pending, reduction=1.0)  # The space has no more architectures.
         if promotion is None:
             return Proposal([])
         return Proposal([promotion], origins={promotion: "promotion"})
 
-    def _first_rung(self, architecture: Any) -> Rung[Any]:
+    def ask(self, n: int, pending: Collection[Any] = ()) -> Proposal[Any]:
+        """Propose ``n`` rungs, or fewer if the space has no more and nothing can be promoted."""
+        if self.sizes is not None:
+            return super().ask(n, pending)
+        chosen = self._promoted({}, n)
+        number = n - len(chosen)
+        proposal = self._inner.ask(number) if number else Proposal[Any]([])
+        rung_of: dict[Any, Rung[Any]] = {}
+        for architecture in proposal.architectures:
+            rung_of[architecture] = self._first_rung(architecture, [*chosen, *rung_of.values()])
+        new = proposal_of_rungs(proposal, rung_of)
+        # If the space has no more architectures, the others of each level are promoted.
+        last = self._promoted(chosen | dict.fromkeys(new.architectures), n, reduction=1.0)
+        promotions = {rung: "promotion" for rung in last if rung not in rung_of.values()}
+        return replace(new, architectures=list(last), origins={**new.origins, **promotions})
+
+    def _promoted(self, chosen: dict[Any, None], n: int, reduction: float | None = None) -> dict[Any, None]:
+        """Return chosen rungs and promotions, ``n`` in total or fewer."""
+        promoted = dict(chosen)
+        while len(promoted) < n and (rung := self._promotion(promoted, reduction)) is not None:
+            promoted[rung] = None
+        return promoted
+
+    def _first_rung(self, architecture: Any, pending: Collection[Any]) -> Rung[Any]:
         """Return the first evaluation of a new architecture."""
         return Rung(architecture, self.levels[0])
 
@@ -55,10 +89,11 @@ class Halving(Scheduler[HalvingSettings]):
                     continue
                 scores = self._scores[level]
                 of_group = {a: s for a, s in scores.items() if members is None or a in members}
-                succeeded = [a for a, score in of_group.items() if score is not None]
-                best = sorted(succeeded, key=lambda a: -(scores[a] or 0.0))[: int(len(of_group) / eta)]
+                succeeded = {a: score for a, score in of_group.items() if score is not None}
+                best = self._orders[level].ranked(succeeded)[: int(len(of_group) / eta)]
                 for architecture in best:
-                    rung = Rung(architecture, self.levels[level + 1], self.levels[level])
-                    if architecture not in self._scores[level + 1] and rung not in pending:
+                    trained = self._trained.get(architecture, 0)
+                    rung = Rung(architecture, self.levels[level + 1], trained)
+                    if rung not in pending and not any(architecture in s for s in self._scores[level + 1 :]):
                         return rung
         return None

@@ -14,18 +14,19 @@ class Hyperband(Halving):
     the least so far, since Hyperband gives all brackets the same budget.
     """
 
-    def _first_rung(self, architecture: Any) -> Rung[Any]:
-        """Return the first evaluation of a new architecture, in the bracket that has spent the least."""
-        lowest = min(range(len(self.levels)), key=lambda k: (self._spent[k], k))
-        return Rung(architecture, self.levels[lowest])
+    def _first_rung(self, architecture: Any, pending: Collection[Any]) -> Rung[Any]:
+        """Return the first evaluation of a new architecture, in the bracket that has spent the least.
 
-    def _ask_one(self, pending: Collection[Any]) -> Any:
-        """See the base class. The epochs of each bracket follow from the scores and the pending rungs."""
-        self._spent = [0] * len(self.levels)
-        brackets = self._brackets(pending)
-        for epochs, lowest in ((max(reached), min(reached)) for reached in brackets.values()):
-            self._spent[self.levels.index(lowest)] += epochs
-        return super()._ask_one(pending)
+        The epochs of each bracket follow from the scores and the pending rungs.
+        """
+        spent = [0] * len(self.levels)
+        trained = dict(self._trained)
+        for rung in pending:
+            trained[rung.architecture] = max(rung.epochs, trained.get(rung.architecture, 0))
+        for begun, reached in self._brackets(pending).items():
+            spent[self.levels.index(min(reached))] += trained.get(begun, 0)
+        lowest = min(range(len(self.levels)), key=lambda k: (spent[k], k))
+        return Rung(architecture, self.levels[lowest])
 
     def _brackets(self, pending: Collection[Any]) -> dict[Any, list[int]]:
         """Return the epochs of the evaluations of each architecture, with the pending ones."""

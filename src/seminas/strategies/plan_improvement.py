@@ -12,13 +12,13 @@ from seminas.controller.fidelity_process import (
     fit_fidelity_process,
 )
 from seminas.controller.gaussian_process import fit_gaussian_process, informative
-from seminas.controller.targets import level_targets
+from seminas.controller.targets import LevelScale, level_scales
 from seminas.spaces.base import A, SearchSpace
 from seminas.spaces.rungs import Rung
 from seminas.strategies.feasibility import MAX_PENDING
 from seminas.strategies.improvement import Improvement, Views, targets_of, views_of
 from seminas.strategies.levels import at_full_fidelity
-from seminas.strategies.plans import best_plans
+from seminas.strategies.plans import Gain, best_plans, improvement_over
 from seminas.transfer.agreement import trust
 
 MAX_KNOWN = 300
@@ -57,6 +57,7 @@ class PlanImprovement(Improvement[A]):
         pending: Collection[Rung[A]],
         levels: Sequence[int],
         process: FidelityProcess | None = None,
+        trained: Mapping[A, int] | None = None,
     ) -> None:
         """Condition the process.
 
@@ -66,14 +67,16 @@ class PlanImprovement(Improvement[A]):
             pending: Evaluations that have not ended.
             levels: Numbers of epochs, increasing. The last one is a full training.
             process: Process whose parameters are used. None means to fit them.
+            trained: Number of epochs that each architecture's training has reached, and that cost nothing. None means
+                those of the highest level with an evaluation.
         """
         self._space, self._levels = space, levels
+        self._best: float | None = None
         self._costs = [epochs / levels[-1] for epochs in levels]
         estimates = estimates_of(labels, len(levels))
         most = MAX_FOR_PARAMETERS if process is None else MAX_KNOWN
-        scores = np.array(list(estimates.values()))
         architectures = list(estimates)
-        kept = [architectures[i] for i in informative(scores, most)]
+        kept = [architectures[i] for i in informative(self._merit(estimates), most)]
         self._row_of: dict[A, int] = {a: i for i, a in enumerate(kept)}
         seen = [label for label in labels if label.architecture in self._row_of]
         self._views = views_of(space, kept)
@@ -83,22 +86,43 @@ class PlanImprovement(Improvement[A]):
         self._center = float(self._views.prior.mean())
         rows = np.array([self._row_of[label.architecture] for label in seen])
         of_level = np.array([label.level for label in seen])
-        targets = level_targets(np.array([label.score for label in seen]), of_level, len(levels))
+        scores = np.array([label.score for label in seen])
+        scales = level_scales(scores, of_level, len(levels))
+        targets = np.zeros(len(scores))
+        for level, scale in enumerate(scales):
+            if scale is not None:
+                targets[of_level == level] = scale.targets(scores[of_level == level])
+        self._scale: LevelScale | None = scales[-1]
+        """Scale of the targets of full trainings. None without one."""
         residuals = targets - (self._views.prior[rows] - self._center)
-        self._reached = np.full(len(kept), -1)
-        np.maximum.at(self._reached, rows, of_level)
+        self._reached: dict[A, int] = {}
+        """Highest level with an evaluation of each labeled architecture."""
+        for label in labels:
+            self._reached[label.architecture] = max(label.level, self._reached.get(label.architecture, -1))
+        of_reached = {a: levels[level] for a, level in self._reached.items()}
+        self._trained = of_reached if trained is None else trained
         observations = Observations(rows, of_level, residuals)
         if process is None:
             plain = fit_gaussian_process(self._views.groups, of_estimates, space.ordered_features)
             self.process = fit_fidelity_process(plain, self._views.groups, observations, len(levels))
         else:
             self.process = process.conditioned(self._views.groups, observations)
-        of_full = targets[of_level == len(levels) - 1]
-        self._best = float(of_full.max()) if len(of_full) else None
+        self._full: dict[A, float] = {}
+        """Target of each full training that has ended, and the mean target of each pending one."""
+        self._note_full([label.architecture for label in seen], of_level, targets)
         if pending:
             self._believe(list(pending)[-MAX_PENDING:])
-        if self._best is None:  # No full training has begun: the best mean of the known architectures.
-            self._best = float(self._mean_and_covariance(self._views, list(self._row_of))[0][:, -1].max())
+
+    def _merit(self, estimates: Mapping[A, float]) -> NDArray[np.float64]:
+        """Return a number for each architecture, which is higher for those that the process must know, ``[n]``."""
+        return np.array(list(estimates.values()))
+
+    def _note_full(
+        self, architectures: Sequence[A], levels: NDArray[np.int64], targets: NDArray[np.float64]
+    ) -> None:
+        """Keep the targets of full trainings among evaluations at levels, both ``[m]``."""
+        for i in np.flatnonzero(levels == len(self._levels) - 1).tolist():
+            self._full[architectures[i]] = float(targets[i])
 
     def _believe(self, rungs: Sequence[Rung[A]]) -> None:
         """Condition the process on the means of pending evaluations."""
@@ -122,9 +146,24 @@ class PlanImprovement(Improvement[A]):
             np.concatenate([seen.targets, residuals]),
         )
         self.process = self.process.conditioned(self._views.groups, observations)
-        of_full = believed[of_level == len(self._levels) - 1]
-        if len(of_full):
-            self._best = max(float(of_full.max()), -np.inf if self._best is None else self._best)
+        self._note_full([rung.architecture for rung in rungs], of_level, believed)
+
+    def _incumbents(self, allowed: Collection[A] | None = None) -> dict[A, float]:
+        """Return the targets of the architectures on which a plan must improve.
+
+        These are those with full trainings. If no full training has begun, they are all known architectures, with their
+        mean targets.
+
+        Args:
+            allowed: Architectures that may be the result. None means all.
+        """
+        known = [a for a in self._row_of if allowed is None or a in allowed]
+        full = {a: self._full[a] for a in known if a in self._full}
+        if full or not known:
+            return full
+        views = self._views.at(np.array([self._row_of[a] for a in known]))
+        mean, _ = self._mean_and_covariance(views, known)
+        return dict(zip(known, mean[:, -1].tolist(), strict=True))
 
     def _mean_and_covariance(
         self, views: Views, architectures: Sequence[A]
@@ -139,13 +178,15 @@ class PlanImprovement(Improvement[A]):
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the ratio and the first level of the best plan of each architecture, ``[n]`` (see ``best_plans``)."""
         mean, covariance = self._mean_and_covariance(views.trusting(self._trust), architectures)
-        reached = np.array([self._reached_by(a) for a in architectures], dtype=np.int64)
-        assert self._best is not None
-        return best_plans(mean, covariance, reached, self._best, self._costs)
+        reached = np.array([self._reached.get(a, -1) for a in architectures], dtype=np.int64)
+        paid = np.array([self._trained.get(a, 0) / self._levels[-1] for a in architectures])
+        return best_plans(mean, covariance, reached, self._gain(views, architectures), self._costs, paid)
 
-    def _reached_by(self, architecture: A) -> int:
-        row = self._row_of.get(architecture, -1)
-        return int(self._reached[row]) if 0 <= row < len(self._reached) else -1
+    def _gain(self, views: Views, architectures: Sequence[A]) -> Gain:
+        """Return the function of the expected gain of full trainings of architectures."""
+        if self._best is None:
+            self._best = max(self._incumbents().values())
+        return improvement_over(self._best)
 
     def gain(self, views: Views, architectures: Sequence[A] = ()) -> NDArray[np.float64]:
         """Return the gain of the best plan of each architecture for its cost, ``[n]``."""
@@ -157,8 +198,7 @@ class PlanImprovement(Improvement[A]):
             return None
         ratios, stops = self.plans(views_of(self._space, architectures), architectures)
         i = int(ratios.argmax())
-        reached = self._reached_by(architectures[i])
-        trained = 0 if reached < 0 else self._levels[reached]
+        trained = self._trained.get(architectures[i], 0)
         return Plan(Rung(architectures[i], self._levels[int(stops[i])], trained), float(ratios[i]))
 
 

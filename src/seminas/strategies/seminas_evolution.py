@@ -9,7 +9,7 @@ from seminas.config.strategies import EvolutionSettings, SemiNASEvolutionSetting
 from seminas.controller.fitted import Controller
 from seminas.errors import UserError
 from seminas.spaces.base import A, SearchSpace
-from seminas.strategies.base import Proposal
+from seminas.strategies.base import Labels, Proposal
 from seminas.strategies.controlled import ControllerStrategy, Fit, predictions_of, ranked
 from seminas.strategies.evolution import Evolution
 from seminas.strategies.fitted import check_transfer
@@ -75,6 +75,15 @@ class SemiNASEvolution(ControllerStrategy[A]):
         """Replace the accuracies of architectures that the strategy received earlier."""
         super().revise(architectures, accuracies)
         self.evolution.revise(architectures, accuracies)
+
+    def labels_now(self) -> Labels:
+        """Return copies of everything that the strategy and the evolution have received, see the base class."""
+        return *super().labels_now(), *self.evolution.labels_now()
+
+    def set_labels(self, labels: Labels) -> None:
+        """Replace everything that the strategy and the evolution have received, see the base class."""
+        super().set_labels(labels[:3])
+        self.evolution.set_labels(labels[3:])
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return the ``n`` children with the highest predicted accuracy."""

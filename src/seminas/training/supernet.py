@@ -165,15 +165,20 @@ class SupernetJob:
         """
         return [values[self.metric.name] for values in self.measured_values(architectures)]
 
-    def measured_values(self, architectures: Sequence[Any]) -> list[dict[str, float]]:
+    def measured_values(
+        self, architectures: Sequence[Any], number: int | None = None
+    ) -> list[dict[str, float]]:
         """Return the values of all metrics of architectures by name. A value that is not finite is NaN.
+
+        ``number`` is the number of validation images, see ``accuracies``.
 
         The ranks share the work. If Slurm or torchrun started the ranks, all ranks must call this method. The first
         rank gets the values, the other ranks get an empty list.
         """
-        job_text = json.dumps([self.step(), *(self.space.to_json(a) for a in architectures)])
+        about = [self.step()] if number is None else [self.step(), number]
+        job_text = json.dumps([*about, *(self.space.to_json(a) for a in architectures)])
         answers = self.folder / "measured" / hashlib.sha256(job_text.encode()).hexdigest()[:16]
-        self.on_all_processes("measure", list(architectures), answers)
+        self.on_all_processes("measure", list(architectures), answers, number)
         if rank_of_all():
             return []
         files = _answers_of_all(answers, number_of_ranks())
@@ -183,20 +188,22 @@ class SupernetJob:
         shutil.rmtree(answers)
         return [values[i] for i in range(len(architectures))]
 
-    def measure(self, architectures: Sequence[Any], answers: Path) -> None:
+    def measure(self, architectures: Sequence[Any], answers: Path, number: int | None = None) -> None:
         """Measure this rank's share of architectures, and write the values to ``answers/RANK.json``."""
         rank = rank_of_all()
         own_indices = list(range(len(architectures)))[rank :: number_of_ranks()]
         gpu = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
         values = [
             {name: value if math.isfinite(value) else None for name, value in of_one.items()}  # For JSON.
-            for of_one in self.values([architectures[i] for i in own_indices], gpu)
+            for of_one in self.values([architectures[i] for i in own_indices], gpu, number)
         ]
         write_json(answers / f"{rank}.json", dict(zip(map(str, own_indices), values, strict=True)))
 
-    def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
+    def values(
+        self, architectures: Sequence[Any], gpu: int = 0, number: int | None = None
+    ) -> list[dict[str, float]]:
         """Return the values of all metrics of architectures with the supernet's weights by name."""
-        return [{self.metric.name: accuracy} for accuracy in self.accuracies(architectures, gpu)]
+        return [{self.metric.name: accuracy} for accuracy in self.accuracies(architectures, gpu, number)]
 
     def recordings(self, architectures: Sequence[Any]) -> list[Recording]:
         """Return speech of architectures with the supernet's weights. Networks of images have none."""
@@ -207,22 +214,25 @@ class SupernetJob:
         on_gpu = self.trainer.accelerator != "cpu" and torch.cuda.is_available()
         return torch.device("cuda", gpu) if on_gpu else torch.device("cpu")
 
-    def accuracies(self, architectures: Sequence[Any], gpu: int = 0) -> list[float]:
+    def accuracies(
+        self, architectures: Sequence[Any], gpu: int = 0, number: int | None = None
+    ) -> list[float]:
         """Return the validation accuracies of architectures with the supernet's weights, fractions.
 
         The precision on a GPU is the trainer's.
         All architectures are measured on the same images. With ``calibrate``, the calibration images give the BatchNorm
-        statistics of each architecture.
+        statistics of each architecture. ``number`` is the number of validation images. The same share of the
+        calibration images is used. None means all images.
         """
         device = self.device(gpu)
         images = self.data()
         network: Any = self.module(images).network.to(device)
         layout = torch.channels_last if uses_channels_last(self.recipe, device) else torch.preserve_format
         network = network.to(memory_format=layout)
-        validation = [(x.to(device, memory_format=layout), y.to(device)) for x, y in images.share("val")]
-        calibration = [
-            x.to(device, memory_format=layout) for x, _ in images.share("calibration", images.batch_size)
-        ]
+        to_validate = images.share("val", number=number)
+        validation = [(x.to(device, memory_format=layout), y.to(device)) for x, y in to_validate]
+        to_calibrate = images.share("calibration", images.batch_size, images.calibration_for(number))
+        calibration = [x.to(device, memory_format=layout) for x, _ in to_calibrate]
         with mixed_precision(self.trainer, device):
             paths = (network.standalone(self.space.path(architecture)) for architecture in architectures)
             subnets = (calibrated(path, calibration) if self.calibrate else path.eval() for path in paths)

@@ -1,21 +1,19 @@
 """Searches with fidelities on a table: costs, limits, the final choice, and a continued search."""
 
-import csv
 import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import seminas
+from fidelity_table import RISE, cut, search, write_table
 from seminas.commands.main import app
 from seminas.errors import UserError
-from seminas.runs.records import read_history
+from seminas.runs.records import Record, read_history
 from seminas.spaces.nasbench201 import NASBench201
 from seminas.tables.csv_import import import_csv
-from seminas.tables.table import read_table, save_table
+from seminas.tables.table import read_table
 from seminas.transfer.sources import read_sources
 
 pytestmark = pytest.mark.integration
@@ -23,32 +21,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a packed table of 300 cells, whose values after few epochs are noisy and higher than those after all."""
-    folder = tmp_path_factory.mktemp("table")
-    space, rng = NASBench201(), np.random.default_rng(0)
-    index = rng.choice(len(space), 300, replace=False)
-    with (folder / "cells.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["arch", "e1", "e3", "e9", "s"])
-        for architecture in space.at(index):
-            good = rng.uniform(0.3, 0.6)
-            noise = rng.normal(0, [0.04, 0.02])
-            writer.writerow(
-                [
-                    space.to_json(architecture),
-                    *(round(float(v), 4) for v in (good + 0.2 + noise[0], good + 0.1 + noise[1], good)),
-                    90,
-                ]
-            )
-    columns = {1: ["e1"], 3: ["e3"], 9: ["e9"]}
-    packed = import_csv(folder / "cells.csv", space, ["e9"], cost=["s"], fidelities=columns)
-    save_table(packed, folder / "cells.npz")
-    return folder / "cells.npz"
-
-
-def search(table: Path, folder: Path, *more: str):
-    arguments = ["space=nasbench201", "evaluator=table", f"evaluator.path={table}", *more]
-    return seminas.search(arguments, folder=folder, quiet=True)
+    """Return a packed table with fidelities."""
+    return write_table(tmp_path_factory.mktemp("table"))
 
 
 def test_a_table_keeps_its_fidelities(table: Path):
@@ -94,7 +68,7 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
 
 
 @pytest.mark.parametrize(
-    ("fidelity", "strategy", "cut"),
+    ("fidelity", "strategy", "cut_at"),
     [
         ("halving", "evolution", 7),
         *(pytest.param("halving", "evolution", cut, marks=pytest.mark.long) for cut in (1, 20, 33)),
@@ -103,18 +77,14 @@ def test_costs_are_counted_once_and_the_best_is_a_full_training(
     ],
 )
 def test_a_killed_search_goes_on_to_the_same_history(
-    table: Path, tmp_path: Path, fidelity: str, strategy: str, cut: int
+    table: Path, tmp_path: Path, fidelity: str, strategy: str, cut_at: int
 ):
     more = [f"fidelity={fidelity}", f"strategy={strategy}", "search.max_cost=8", "evaluator.num_workers=2"]
     more += ["fidelity.improvement=0.7"] if fidelity == "controller" else []
     search(table, tmp_path / "whole", *more)
     search(table, tmp_path / "killed", *more)
     killed = tmp_path / "killed"
-    (killed / "result.json").unlink()
-    lines = (killed / "history.jsonl").read_bytes().splitlines(keepends=True)[:cut]
-    (killed / "history.jsonl").write_bytes(b"".join(lines))
-    asked = (killed / "asked.jsonl").read_bytes().splitlines(keepends=True)
-    (killed / "asked.jsonl").write_bytes(b"".join(q for q in asked if json.loads(q)["known"] < cut))
+    cut(killed, cut_at)
     search(table, killed, *more)
     for name in ("history.jsonl", "asked.jsonl"):
         assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -177,3 +147,42 @@ def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_
 def test_a_search_without_a_full_training_says_so(table: Path, tmp_path: Path):
     with pytest.raises(UserError, match="no full training has ended; the same command goes on with a larger"):
         search(table, tmp_path / "run", "fidelity=halving", "strategy=random", "search.max_cost=1")
+
+
+@pytest.mark.parametrize("fidelity", ["halving", pytest.param("hyperband", marks=pytest.mark.long)])
+def test_an_evaluator_that_measures_again_has_fidelities_in_rounds(
+    table: Path, tmp_path: Path, fidelity: str
+):
+    """A kill in a round loses nothing, and the last values of all evaluations are of the last round."""
+    more = [f"fidelity={fidelity}", "strategy=evolution", "evaluator=drifting", "search.max_cost=6"]
+    more += ["search.num_labeled=9", "search.num_new=6", "search.objectives=[val_accuracy,parameters]"]
+    result = search(table, tmp_path / "whole", *more)
+    records = read_history(tmp_path / "whole")
+    assert result.ended_by in ("max_cost", "max_queries") and result.total_cost <= 6
+    assert {record.epochs for record in records} == {1, 3, 9}
+    reached: dict[str, int] = {}
+    rounds: dict[str, int] = {}
+    for record in records:
+        assert record.epochs > reached.get(record.key, 0)
+        # A promotion follows a round in which its architecture was measured.
+        assert (record.origin == "promotion") == (record.key in reached)
+        assert record.round > rounds.get(record.key, -1)
+        reached[record.key], rounds[record.key] = record.epochs, record.round
+    assert result.best_value == max(record.value for record in records if record.epochs == 9)
+    lines = (tmp_path / "whole" / "history.jsonl").read_text().splitlines()
+    first = [json.loads(line)["val_accuracy"] for line in lines]
+    rises = [record.value - value for record, value in zip(records, first, strict=True)]
+    assert rises == pytest.approx([RISE] * len(records))
+    for killed_at in (17,):
+        with pytest.raises(KeyboardInterrupt):
+            search(table, tmp_path / f"{killed_at}", *more, f"evaluator.killed_at={killed_at}")
+        assert len(read_history(tmp_path / f"{killed_at}")) == killed_at - 1
+        config = tmp_path / f"{killed_at}" / "config.yaml"
+        config.write_text(config.read_text().replace(f"killed_at: {killed_at}", "killed_at: 0"))
+        search(table, tmp_path / f"{killed_at}", *more)
+        again = read_history(tmp_path / f"{killed_at}")
+        assert [plain(r) for r in again] == [plain(r) for r in records]
+
+
+def plain(record: Record) -> tuple:
+    return record.index, record.round, record.key, record.epochs, record.value, record.cost, record.origin

@@ -122,12 +122,11 @@ def test_without_room_for_checkpoints_every_promotion_pays_in_full(tmp_path: Pat
     assert list((tmp_path / "trainings" / "kept").iterdir()) == []
 
 
-@pytest.mark.parametrize("evaluator", ["landscape", "proxy", "command", "supernet"])
+@pytest.mark.parametrize("evaluator", ["landscape", "proxy", "command"])
 def test_other_evaluators_have_no_fidelities(tmp_path: Path, evaluator: str) -> None:
     more = {
         "landscape": ["space=sequence", "space.positions={a: [1, 2, 3], b: [1, 2, 3]}"],
         "command": ["evaluator.command=echo", "evaluator.metric=accuracy", "evaluator.mode=max"],
-        "supernet": ["space=mobilenet_small", "data=digits"],
     }.get(evaluator, [])
     overrides = [f"evaluator={evaluator}", *more, "strategy=random", "fidelity=halving"]
     with pytest.raises(
@@ -135,3 +134,21 @@ def test_other_evaluators_have_no_fidelities(tmp_path: Path, evaluator: str) -> 
     ):
         seminas.search(overrides, folder=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+@pytest.mark.long
+def test_an_imported_short_training_begins_again_when_it_is_promoted(
+    tmp_path: Path, begun: list[int]
+) -> None:
+    search(tmp_path / "old", "search.max_cost=3", "seed=1")
+    begun.clear()
+    old = f"search.import_from=[{tmp_path / 'old'}]"
+    search(tmp_path / "new", old, "search.max_cost=2", "seed=1")
+    imported = {r.key for r in read_history(tmp_path / "old")}
+    records = read_history(tmp_path / "new")
+    reached: defaultdict[str, int] = defaultdict(int)
+    for record in records:
+        assert record.cost == pytest.approx(((record.epochs or 0) - reached[record.key]) / 3)
+        reached[record.key] = record.epochs or 0
+    assert any(record.key in imported for record in records)
+    assert len(begun) == round(3 * sum(record.cost or 0.0 for record in records)) + 3

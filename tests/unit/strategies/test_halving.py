@@ -11,6 +11,7 @@ from seminas.strategies.halving import Halving
 from seminas.strategies.hyperband import Hyperband
 from seminas.strategies.levels import at_full_fidelity
 from seminas.strategies.random import RandomSearch
+from strategies import MAKERS
 
 pytestmark = pytest.mark.unit
 SPACE = NASBench201()
@@ -100,3 +101,55 @@ def test_wrong_levels_are_one_line(fidelities, epochs, message):
     with pytest.raises(UserError) as error:
         Halving(SPACE, 0, HalvingSettings(epochs=epochs), RandomSearch(SPACE, 0), fidelities)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "name", ["bananas", "evolution", pytest.param("seminas_evolution", marks=pytest.mark.long)]
+)
+def test_a_resumed_strategy_proposes_a_round_from_the_labels_that_it_had(name: str):
+    """Estimates change with each evaluation, also those of the labels from which the round was proposed."""
+
+    def made() -> Halving:
+        strategy = Halving(SPACE, 0, HalvingSettings(), MAKERS[name](SPACE, 0), (1, 3, 9))
+        strategy.start([6, 8, 8, 8])
+        return strategy
+
+    noise = np.random.default_rng(1).normal(scale=0.2, size=(3, 200))
+    whole, events = made(), []
+    for number in range(60):
+        (rung,) = whole.ask(1).architectures
+        score = by_index(rung) + noise[whole.levels.index(rung.epochs), number]
+        events.append((rung, score))
+        whole.tell([rung], [score])
+    for number in (27, 41, 50):
+        resumed = made()
+        for rung, score in events[:number]:
+            resumed.begin_question((), rung)
+            resumed.tell([rung], [score])
+        for rung, score in events[number : number + 6]:
+            assert resumed.ask(1).architectures == [rung]
+            resumed.tell([rung], [score])
+
+
+@pytest.mark.parametrize("kind", [Halving, Hyperband])
+def test_a_round_has_all_promotions_and_then_new_architectures(kind: type[Halving]):
+    settings = HalvingSettings() if kind is Halving else HyperbandSettings()
+    strategy = kind(SPACE, 0, settings, MAKERS["evolution"](SPACE, 0), (1, 3, 9))
+    reached: dict[object, int] = {}
+    for number in range(8):
+        rungs = strategy.ask(12).architectures
+        assert len(rungs) == len({rung.architecture for rung in rungs}) == 12
+        promotions = [rung.architecture in reached for rung in rungs]
+        assert promotions == sorted(promotions, reverse=True)
+        assert any(promotions) == (number > 0) and not all(promotions)
+        for rung in rungs:
+            assert rung.epochs > reached.get(rung.architecture, 0)
+            reached[rung.architecture] = rung.epochs
+        strategy.tell(rungs, [by_index(rung) for rung in rungs])
+        told = list(reached)
+        assert set(strategy._inner.told) == set(told) and len(strategy._inner.ends) == number + 1
+        # The evaluator measures again, with other values in the same order.
+        known = [Rung(a, e) for e, s in zip((1, 3, 9), strategy._scores, strict=True) for a in s]
+        strategy.revise(known, [by_index(rung) / 2 for rung in known])
+        strategy.revise(known, [by_index(rung) for rung in known])
+    assert set(reached.values()) == {1, 3, 9}

@@ -12,7 +12,15 @@ from torch.utils.data import DataLoader
 
 from seminas.errors import UserError, config_error
 from seminas.execution.processes import use_known_start_method
-from seminas.training.data.loading import EVAL_BATCH, Augmented, Position, Share, Source, TrainLoader
+from seminas.training.data.loading import (
+    EVAL_BATCH,
+    Augmented,
+    Position,
+    Share,
+    Source,
+    TrainLoader,
+    derived_seed,
+)
 from seminas.training.data.transforms import Transforms
 
 
@@ -166,10 +174,29 @@ class Images(pl.LightningDataModule):
         """Return this process's share of the test images, in order."""
         return self.share("test")
 
-    def share(self, split: str, batch_size: int | None = None) -> DataLoader[Any]:
-        """Return this process's share of a split, in order and without random transforms."""
-        share = Share(self.sources[split], self._eval_transform, *self._rank_and_number())
+    def share(self, split: str, batch_size: int | None = None, number: int | None = None) -> DataLoader[Any]:
+        """Return this process's share of a split, in order and without random transforms.
+
+        Args:
+            split: Name of the split.
+            batch_size: Number of images in a batch. None means the size for evaluations.
+            number: Number of images of the split, drawn by the seed. Fewer are a part of more. None means all images.
+        """
+        source = self.sources[split]
+        if number is not None:
+            order = np.random.default_rng(derived_seed(self.seed, split)).permutation(len(source))
+            source = Part(source, np.sort(order[:number]).tolist())
+        share = Share(source, self._eval_transform, *self._rank_and_number())
         return DataLoader(share, batch_size or EVAL_BATCH, **self._workers)
+
+    def calibration_for(self, num_validation: int | None) -> int | None:
+        """Return the number of calibration images beside a number of validation images. None means all images."""
+        if num_validation is None:
+            return None
+        share = num_validation / len(self.sources["val"])
+        number = max(2, round(share * len(self.sources["calibration"])))
+        # BatchNorm has no statistics of a last batch of one image.
+        return number - (self.batch_size > 1 and number % self.batch_size == 1)
 
     def _finished_epochs(self) -> int:
         """Return the epoch at which a finished training is extended.

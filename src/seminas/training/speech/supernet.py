@@ -55,8 +55,13 @@ class SpeechSupernetJob(SupernetJob):
         """See the base class."""
         return count_parameters(self.space.build_speech_network(architecture, len(data.symbols)))
 
-    def values(self, architectures: Sequence[Any], gpu: int = 0) -> list[dict[str, float]]:
-        """See the base class. The pre-net's dropout is the same for all architectures."""
+    def values(
+        self, architectures: Sequence[Any], gpu: int = 0, number: int | None = None
+    ) -> list[dict[str, float]]:
+        """See the base class. The pre-net's dropout is the same for all architectures.
+
+        All validation sentences are read, whatever ``number`` is.
+        """
         device = self.device(gpu)
         data, network = self._trained(device)
         batches = [Batch(*(part.to(device) for part in batch)) for batch in data.share("val")]
