@@ -20,5 +20,5 @@ saved nasbench201 space=nasbench201 "evaluator.path=$tables/nasbench201.npz"
 saved nasbench201-cifar100 space=nasbench201 "evaluator.path=$tables/nasbench201.npz" evaluator.val=c100_val evaluator.test=c100_test
 saved nasbench101-sample space=nasbench101 "evaluator.path=$tables/nasbench101_sample.npz"
 # Where new architectures come from gradient steps alone: with and without pseudo-labels.
-saved nasbench201-gradient space=nasbench201 "evaluator.path=$tables/nasbench201.npz" strategy.improvement=0 strategy.favorites=0 --baselines nao:300
+SEEDS=8 saved nasbench201-gradient space=nasbench201 "evaluator.path=$tables/nasbench201.npz" strategy.improvement=0 strategy.favorites=0 --baselines nao:200
 .venv/bin/python experiments/paper/page.py
