@@ -304,8 +304,26 @@ def test_imported_evaluations_are_trained_again_too(
     assert min(indices) < 0 and len(set(indices)) == 4
 
 
-def test_an_evaluator_of_the_users_trains_again(noisy: Path) -> None:
+@pytest.mark.parametrize("disturbed", ["not", "killed", "interrupted"])
+def test_an_evaluator_of_the_users_trains_each_of_the_best_once_more(
+    noisy: Path, monkeypatch: pytest.MonkeyPatch, disturbed: str
+) -> None:
     command = [*CHAIN, "search.max_queries=20", "search.repeats=5"]
+    store, interrupts = Archive.repeat, Interrupts()
+
+    def stored(self: Archive, repeat: Repeat) -> None:
+        store(self, repeat)
+        interrupts.came = len(self.repeats) == 2
+        if interrupts.came and disturbed == "killed":
+            raise SystemExit(137)
+
+    if disturbed != "not":
+        with monkeypatch.context() as patched:
+            patched.setattr(Archive, "repeat", stored)
+            patched.setattr("seminas.loop.interrupts.Interrupts", lambda: interrupts)
+            with pytest.raises((SystemExit, KeyboardInterrupt)):
+                run(noisy / "run", *command, config_dir=noisy)
+        assert len((noisy / "trained.txt").read_text().splitlines()) == 17
     result = run(noisy / "run", *command, config_dir=noisy)
     assert result.best_value == pytest.approx(0.5)  # The mean of v and 1 - v, of the best of equal means.
     assert result.best_key == max(result.history, key=lambda record: record.value or 0).key
@@ -419,6 +437,15 @@ def test_a_second_training_has_a_seed_of_its_own(tmp_path: Path) -> None:
         assert again != trial.run(architecture, ("val",)).metrics["val"]
     means = {r.key: ((r.value or 0) + (result.history[r.index].value or 0)) / 2 for r in repeats}
     assert result.best_value == max(means.values()) == means[str(result.best_key)]
+
+
+@pytest.mark.long
+def test_an_evaluator_in_a_process_of_its_own_trains_again(
+    undisturbed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    command = [*TABLE, "search.max_queries=20", "search.repeats=4", *LOOPS["rounds"]]
+    run(tmp_path, *command, "evaluator.isolate=true")
+    assert files(tmp_path)["repeats.jsonl"] == files(undisturbed("rounds"))["repeats.jsonl"]
 
 
 def test_calls_of_further_trainings_have_names_of_their_own(space: NASBench101) -> None:
