@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from seminas.commands.fidelity import check_fidelity, with_fidelity, within_cost
 from seminas.commands.job import command_line, run_once
 from seminas.commands.proxies import check_strategy, proxies_s, with_proxies
+from seminas.commands.repeats import check_not_repeated, check_repeats
 from seminas.commands.transfer import sources_of, with_sources
 from seminas.config.build import build_section, read, read_section
 from seminas.config.controller import ControllerSettings
@@ -68,6 +69,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
     from seminas.loop.objectives import all_metrics, completed_imports, read_goals
     from seminas.loop.observers import Observers, closing_observer
     from seminas.loop.outcome import record_best, search_result
+    from seminas.loop.repeats import run_repeats
     from seminas.loop.rounds import run_rounds
     from seminas.loop.screen import Screen
     from seminas.loop.search import Search
@@ -91,6 +93,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
         members = evaluator.members()
         measurable = space if members is None else Subset(space, members)  # type: ignore[arg-type]
         candidates, limits = within_constraints(measurable, evaluator, settings.constraints)
+        check_repeats(settings, evaluator, limits)
         candidates = with_proxies(config, space, candidates)
         sources = sources_of(config, folder, space)
         candidates = with_sources(config, sources, space, candidates)
@@ -142,6 +145,7 @@ def search(config: Config, folder: RunFolder, quiet: bool) -> SearchResult:
                 evaluator.note = observers.note
                 with noticed_interrupts(observers.interrupted) as run.interrupts:
                     (run_asynchronously if asynchronous else run_rounds)(run, sizes)
+                    run_repeats(run, settings.repeats)
                 if run.ended_by == "interrupt" and archive.best is None:
                     raise KeyboardInterrupt
                 observers.note("testing the best architecture")
@@ -189,7 +193,7 @@ def _round_sizes(
     from seminas.loop.plan import make_plan
 
     settings, num_candidates = within_cost(settings, strategy, num_candidates, len(imported))
-    plan = make_plan(settings, num_candidates, strategy.round_sizes)
+    plan = make_plan(settings, num_candidates, strategy.round_sizes).before_repeats(settings.repeats)
     planned, recorded = folder.plan(), folder.config()
     if planned is None and recorded is not None:  # Version 0.1 wrote no plan.
         earlier: SearchSettings = read_section(recorded, "search", SearchSettings)
@@ -199,6 +203,7 @@ def _round_sizes(
             f"{folder}: search asks for {plan.total} evaluations, and {sum(planned)} are planned there; "
             f"ask for at least as many, or choose another hydra.run.dir"
         )
+    check_not_repeated(folder, plan, sum(planned or ()))
     # An architecture may have been measured after several numbers of epochs.
     return plan.sizes(planned or (), num_imported=len({record.key for record in imported}))
 

@@ -110,6 +110,14 @@ def _check_together(values: Config) -> None:
     if isinstance(data, dict) and {"images", "speech"} <= set(data):
         raise UserError("data.speech: data.images is set as well, one of them will do")
     kind = BY_TARGET.get(evaluator)
+    if repeats := (values.get("search") or {}).get("repeats"):
+        key, name = "search.repeats", option_of("evaluator", evaluator)
+        if isinstance(kind, type) and issubclass(kind, EvaluatorSettings) and not kind.TRAINS_AGAIN:
+            allowed = f"0 with evaluator={name}, which does not train an architecture again"
+            raise config_error(key, repeats, allowed)
+        if values.get("fidelity"):
+            chosen = option_of("fidelity", dict(values["fidelity"]).get(TARGET))
+            raise config_error(key, repeats, f"0 with fidelity={chosen}")
     if kind is TrainingEvaluatorSettings and isinstance(data, dict) and isinstance(data.get("recipe"), dict):
         settings = read(values["evaluator"], "evaluator", TrainingEvaluatorSettings)
         levels = settings.levels(read(data["recipe"], "data.recipe", Recipe))

@@ -44,6 +44,8 @@ class EvaluatorSettings(Settings):
             raise config_error(f"{key}.timeout_s", self.timeout_s, f"null without {key}.isolate=true")
 
     ISOLATED: ClassVar[bool] = False
+    TRAINS_AGAIN: ClassVar[bool] = False
+    """Whether the evaluator may be able to train an architecture a second time, for ``search.repeats``."""
 
 
 @dataclass
@@ -91,6 +93,7 @@ class TableSettings(SimulatedSettings):
     """
 
     KEY: ClassVar[str] = "evaluator"
+    TRAINS_AGAIN: ClassVar[bool] = True
 
     _target_: str = "seminas.evaluators.table.TableEvaluator"
     path: str = setting(MISSING)

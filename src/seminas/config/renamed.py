@@ -116,6 +116,8 @@ def todays(config: Mapping[str, Any]) -> Config:
             result["controller"].setdefault(name, getattr(ControllerSettings(), name))
         if isinstance(teachers := result["controller"].get("teachers"), dict):
             teachers.setdefault("gaussian_process", 0.0)
+    if isinstance(result.get("search"), dict):
+        result["search"].setdefault("repeats", 0)
     strategy, model = result.get("strategy"), result.get("model")
     for section, settings, study in ((strategy, "controller", "search"), (model, "settings", "predictor")):
         if isinstance(section, dict) and "pseudo_label_ratio" in section:

@@ -34,6 +34,9 @@ class SearchSettings(Settings):
         max_cost: Largest cost of the whole search in full trainings. An evaluation of fewer epochs costs its share. No
             evaluation begins that would cost more. Null means no such limit. A finished search can continue under a
             larger number. Without ``max_queries``, the number of evaluations follows from this limit.
+        repeats: Number of evaluations at the end that train the best architectures so far a second time. They are part
+            of ``max_queries``, and of the sum of all rounds. The result is then the architecture with the highest mean
+            of its two trainings.
         asynchronous: Whether the strategy is asked for one architecture whenever a worker is free. Otherwise the search
             works in rounds: all workers wait for the end of a round. Null means true where more than one evaluation
             runs at the same time, and with a strategy that uses each accuracy at once.
@@ -68,6 +71,7 @@ class SearchSettings(Settings):
     target: float | None = setting(None, extends=True, both_ways=True)
     max_hours: float | None = setting(None, above=0, extends=True, unit="hours")
     max_cost: float | None = setting(None, at_least=1, extends=True, unit="full trainings")
+    repeats: int = setting(0, at_least=0, extends=True, unit="evaluations")
     asynchronous: bool | None = setting(None)
     import_from: list[str] | None = setting(None)
     pseudo_label_ratio: float | None = setting(None, at_least=0)
@@ -80,6 +84,8 @@ class SearchSettings(Settings):
         """Refuse two targets, contradicting objectives, and limits that are no numbers or that nothing can satisfy."""
         if self.objectives is not None and not self.objectives:
             raise config_error(f"{key}.objectives", "[]", "names of metrics, or null")
+        if self.repeats and self.objectives is not None:
+            raise config_error(f"{key}.repeats", self.repeats, f"0 with {key}.objectives")
         if self.reference and self.objectives is None:
             raise config_error(f"{key}.reference", dict(self.reference), f"empty without {key}.objectives")
         for name, value in self.reference.items():

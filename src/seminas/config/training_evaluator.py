@@ -27,6 +27,7 @@ class TrainingEvaluatorSettings(EngineSettings):
     """
 
     KEY: ClassVar[str] = "evaluator"
+    TRAINS_AGAIN: ClassVar[bool] = True
 
     _target_: str = "seminas.evaluators.training.TrainingEvaluator"
     checkpoint_every_s: float = setting(300.0, at_least=0, may_change=True, unit="seconds")

@@ -80,6 +80,14 @@ class Evaluator(ABC, Generic[A]):
             return Simulated(self.evaluate, self.num_simulated)
         return InProcess(self.evaluate)
 
+    def no_retraining(self) -> str | None:
+        """Return why the evaluator cannot train an architecture again, for an error, or None if it can.
+
+        If it can, ``evaluate`` or ``evaluate_one`` also takes a ``Retraining`` in place of an architecture. It then
+        measures the architecture with other random numbers. ``search.repeats`` needs this capability.
+        """
+        return "an evaluator that does not train an architecture again"
+
     def cost_of(self, element: A | Rung[A]) -> float:
         """Return the cost of an evaluation in full trainings, before it begins.
 

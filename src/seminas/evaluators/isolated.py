@@ -127,6 +127,10 @@ class IsolatedEvaluator(Evaluator[A]):
         accuracy: float | None = outcome
         return accuracy
 
+    def no_retraining(self) -> str | None:
+        """See the base class."""
+        return self._local.no_retraining()
+
     def members(self) -> NDArray[np.int64] | None:
         """See the base class."""
         return self._local.members()

@@ -12,6 +12,7 @@ from seminas.evaluators.evaluation import Evaluation
 from seminas.spaces.base import MOST_LISTED, A, EnumerableSpace, SearchSpace
 from seminas.spaces.capabilities import reference_image
 from seminas.spaces.exact import BUILT, ExactCosts, Known, NetworkShape, exact_costs
+from seminas.spaces.retraining import Retraining
 from seminas.spaces.rungs import Rung, plain
 from seminas.tables import find_table
 from seminas.tables.table import Column, load_table
@@ -59,6 +60,14 @@ class TableEvaluator(Evaluator[A]):
         self.fidelities = tuple(self._levels)
         self._repeat, self.num_simulated = settings.repeat, settings.num_workers
 
+    def no_retraining(self) -> str | None:
+        """Return why the table has no second training, or None if it has several trainings of each architecture."""
+        if self._repeat == "mean":
+            return "evaluator.repeat=mean, which is the mean of all trainings"
+        if self._val.num_runs < 2:
+            return "a table that has one validation accuracy of each architecture"
+        return None
+
     def members(self) -> NDArray[np.int64] | None:
         """Return the indices of the architectures in the table. None means the whole space."""
         return None if len(self._table) == self._space.size else self._table.index
@@ -66,11 +75,15 @@ class TableEvaluator(Evaluator[A]):
     def evaluate(self, architectures: Sequence[A]) -> Iterator[tuple[int, Evaluation]]:
         """Look up architectures. Yield the position and the evaluation of each in their order.
 
-        Without a column of seconds, each evaluation costs one second. An evaluation of fewer epochs costs its share.
+        Without a column of seconds, each evaluation costs one second. An evaluation of fewer epochs costs its share. A
+        second training is the run after the selected one.
         """
         rows = self._rows([plain(a) for a in architectures])
-        accuracies = self._answers(self._val, rows)
-        costs = np.ones(len(rows)) if self._seconds is None else self._answers(self._seconds, rows)
+        later = np.array(
+            [a.number if isinstance(a, Retraining) else 0 for a in architectures], dtype=np.int64
+        )
+        accuracies = self._answers(self._val, rows, later)
+        costs = np.ones(len(rows)) if self._seconds is None else self._answers(self._seconds, rows, later)
         for i, (accuracy, cost) in enumerate(zip(accuracies.tolist(), costs.tolist(), strict=True)):
             rung = architectures[i]
             if isinstance(rung, Rung):
@@ -137,14 +150,18 @@ class TableEvaluator(Evaluator[A]):
     def _rows(self, architectures: Sequence[A]) -> NDArray[np.int64]:
         return self._table.rows(self._space.index(architectures))
 
-    def _answers(self, column: Column, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _answers(
+        self, column: Column, rows: NDArray[np.int64], later: int | NDArray[np.int64] = 0
+    ) -> NDArray[np.float64]:
         """Return one number for each row, ``[m]``.
 
-        This is the number of the row's selected run. It is the mean over the runs if ``repeat`` is ``mean``, or if the
-        column has another number of runs than the validation accuracies.
+        This is the number of the row's selected run, or of the run that comes ``later``. It is the mean over the runs
+        if ``repeat`` is ``mean``, or if the column has another number of runs than the validation accuracies.
         """
         values = column.at(rows)
         if self._repeat == "mean" or column.num_runs != self._val.num_runs:
             means: NDArray[np.float64] = values.mean(axis=1)
             return means
-        return values[np.arange(len(rows)), self._run[rows]]
+        runs = (self._run[rows] + later) % column.num_runs
+        selected: NDArray[np.float64] = values[np.arange(len(rows)), runs]
+        return selected

@@ -35,7 +35,7 @@ class TrainingEvaluator(Evaluator[A]):
     The data decides the metric: the validation accuracy of images, or a measure of attention of speech.
 
     Each architecture has its own seed, which follows from its key and ``seed``. So its value does not depend on the
-    order of the trainings or on the process.
+    order of the trainings or on the process. A second training has another seed, which also follows from both.
 
     A rung goes on from the checkpoint that a shorter training of the same architecture has kept in the run folder. It
     computes the same as a training that has not stopped. Without the checkpoint it begins again, and its cost says so.
@@ -110,6 +110,10 @@ class TrainingEvaluator(Evaluator[A]):
         """
         for i, outcome in self.measure(architectures, ("val",)):
             yield i, self._as_evaluation(outcome)
+
+    def no_retraining(self) -> str | None:
+        """See the base class. A second training has a seed of its own."""
+        return None
 
     def workers(self) -> Workers[A]:
         """Return the workers of the engine."""

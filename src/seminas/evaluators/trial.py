@@ -18,6 +18,7 @@ from seminas.runs.metric import ACCURACY, Metric
 from seminas.spaces.base import SearchSpace
 from seminas.spaces.capabilities import BuildsNetworks
 from seminas.spaces.exact import ExactCosts, NetworkShape, exact_costs
+from seminas.spaces.retraining import Retraining
 from seminas.spaces.rungs import Rung, plain
 from seminas.training.data.make import make_images, seeded_images
 from seminas.training.kept_checkpoints import KeptCheckpoints
@@ -105,6 +106,8 @@ class Trial:
     def call_name(self, method: str, architecture: Any, splits: Sequence[str]) -> str:
         """Return the name of a call. Within one run, calls of the same name have the same result."""
         name = f"{method} {','.join(splits)} {self._space.key(plain(architecture))}"
+        if isinstance(architecture, Retraining):
+            return f"{name} training {architecture.number + 1}"
         return f"{name} {architecture.epochs} epochs" if isinstance(architecture, Rung) else name
 
     @property
@@ -189,7 +192,7 @@ class Trial:
 
         Args:
             element: The architecture, or a rung with the number of epochs to train. A rung goes on from the checkpoint
-                of a shorter training, if there is one.
+                of a shorter training, if there is one. Or a further training, which has a seed of its own.
             splits: Splits to measure.
 
         Returns:
@@ -213,7 +216,8 @@ class Trial:
         recipe, architecture = self._recipe, plain(element)
         checkpoints = self._checkpoints(element, splits)
         of_rung = checkpoints if isinstance(checkpoints, RungCheckpoints) else None
-        seed = derived_seed(self._seed, self._space.key(architecture))
+        further = [f"training {element.number + 1}"] if isinstance(element, Retraining) else []
+        seed = derived_seed(self._seed, self._space.key(architecture), *further)
         torch.manual_seed(seed)
         module = self.module(architecture, seed)
         if self._num_devices > 1:

@@ -34,9 +34,10 @@ def write_figures(folder: Path, space: SearchSpace, archive: Archive) -> None:
         predicted = predictions([archive.records], metric)
         if predicted is not None:
             save_figure(predicted, folder / PREDICTIONS_FILE)
-    if archive.best is not None and archive.best.value is not None:
-        drawing = draw_architecture(space, space.from_json(archive.best.architecture))
-        drawing.suptitle(f"{metric.title} {metric.text(archive.best.value)}")
+    if archive.choice is not None:
+        best, value = archive.choice
+        drawing = draw_architecture(space, space.from_json(best.architecture))
+        drawing.suptitle(f"{metric.title} {metric.text(value)}")
         save_figure(drawing, folder / BEST_FILE)
 
 

@@ -86,6 +86,8 @@ class Metrics(Observer):
             "num_queries": result.num_queries,
             "wall_s": result.wall_s,
         }
+        if result.num_repeats:
+            final["num_repeats"] = result.num_repeats
         if result.hypervolume is not None:
             final["hypervolume"] = result.hypervolume
         log_numbers(self._loggers, {f"final/{k}": v for k, v in final.items()}, result.num_queries)

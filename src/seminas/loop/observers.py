@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from seminas.runs.archive import Archive
 from seminas.runs.records import Record
+from seminas.runs.repeats import Repeat
 from seminas.runs.results import SearchResult
 
 
@@ -45,6 +46,12 @@ class Observer:
             archive: Archive with all evaluations so far.
             metrics: Metrics that the strategy gave for this round, by name.
         """
+
+    def repeating(self, num_done: int, total: int) -> None:
+        """Handle the progress of the second trainings at the end of a search."""
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Handle a new second training."""
 
     def finish(self, result: SearchResult) -> None:
         """Handle the result."""
@@ -98,6 +105,16 @@ class Observers(Observer):
         """Pass the end of a round on to all observers."""
         for observer in self._observers:
             observer.round_done(round_number, archive, metrics)
+
+    def repeating(self, num_done: int, total: int) -> None:
+        """Pass the progress of second trainings on to all observers."""
+        for observer in self._observers:
+            observer.repeating(num_done, total)
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Pass a second training on to all observers."""
+        for observer in self._observers:
+            observer.repeated(repeat)
 
     def finish(self, result: SearchResult) -> None:
         """Pass the result on to all observers."""

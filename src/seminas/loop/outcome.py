@@ -52,7 +52,7 @@ def search_result(
     Raises:
         UserError: No evaluation succeeded, or the best architecture cannot be tested.
     """
-    best = archive.best
+    best, best_value = archive.choice or (None, None)
     num_feasible = sum(record.feasible is True for record in archive.records)
     any_full = any(record.full is not None for record in archive.records)
     if best is None and (measured_limits is None or not any_full):
@@ -68,7 +68,8 @@ def search_result(
         )
     architecture = None if best is None else space.from_json(best.architecture)
     front = front_result(archive, space, evaluator)
-    ends = [record.ended_s for record in archive.records if record.ended_s is not None]
+    ended = [record.ended_s for record in archive.records] + [repeat.ended_s for repeat in archive.repeats]
+    ends = [end_s for end_s in ended if end_s is not None]
     makespan_s = max(ends) if ends else archive.cost_s
     return SearchResult(
         space=space.name,
@@ -77,11 +78,11 @@ def search_result(
         config=config,
         strategy=config["names"]["strategy"],
         evaluator=config["names"]["evaluator"],
-        num_queries=len(archive),
-        num_failures=len(archive.failures),
+        num_queries=len(archive) + len(archive.repeats),
+        num_failures=len(archive.all_failures),
         best_architecture=None if best is None else best.architecture,
         best_key=None if best is None else best.key,
-        best_value=None if best is None else best.value,
+        best_value=best_value,
         test_value=None if best is None else _tested(evaluator, architecture, archive.metric),
         parameters=None if best is None else evaluator.num_parameters(architecture),
         incumbents=incumbents(
@@ -101,6 +102,8 @@ def search_result(
         ended_by=ended_by,
         num_imported=len(archive.imported),
         num_feasible=None if measured_limits is None else num_feasible,
+        num_repeats=len(archive.repeats),
+        num_trainings=1 + any(repeat.value is not None for repeat in archive.repeats),
         **cast(dict[str, Any], front or {}),
     )
 

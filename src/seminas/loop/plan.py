@@ -1,7 +1,7 @@
 """Plan the rounds of a search: how many architectures it evaluates in each round."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seminas.config.search import SearchSettings
 from seminas.errors import UserError, config_error
@@ -25,6 +25,20 @@ class Plan:
     total: int
     first: int
     step: Callable[[int, int], int]
+
+    def before_repeats(self, repeats: int) -> "Plan":
+        """Return the part of the plan before the second trainings, which are its last evaluations.
+
+        Args:
+            repeats: Number of second trainings, ``search.repeats``.
+
+        Raises:
+            UserError: They are more than half of the evaluations, or leave fewer than two others.
+        """
+        most = max(0, min(self.total // 2, self.total - 2))
+        if repeats > most:
+            raise config_error("search.repeats", repeats, f"at most {most} of {self.total} evaluations")
+        return replace(self, total=self.total - repeats)
 
     def sizes(
         self, planned: Sequence[int] = (), *, num_imported: int = 0, until: int | None = None

@@ -13,6 +13,7 @@ from seminas.loop.observers import Observer
 from seminas.runs.archive import Archive
 from seminas.runs.metric import ACCURACY
 from seminas.runs.records import Record
+from seminas.runs.repeats import Repeat
 from seminas.runs.results import SearchResult
 
 MOST_LINES = 20
@@ -117,6 +118,16 @@ class Screen(Observer):
             text += f", {name} {value:.3g}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def repeating(self, num_done: int, total: int) -> None:
+        """Write how many of the second trainings have ended."""
+        self.note(f"{num_done} of {total} second trainings")
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Print a failed second training."""
+        if repeat.value is None:
+            text = f"second training of evaluation {repeat.index} failed: {repeat.error}"
+            self._console.print(text, markup=False)
+
     def close(self, *, failed: bool) -> None:
         """Stop the bar."""
         self._progress.stop()
@@ -130,7 +141,8 @@ def print_result(result: SearchResult, folder: Path) -> None:
         table.add_row("best architecture", "none is within search.constraints")
     else:
         table.add_row("best architecture", _written(result.best_architecture))
-        table.add_row(metric.title, metric.text(result.best_value))
+        mean = f", mean of {result.num_trainings} trainings" if result.num_trainings > 1 else ""
+        table.add_row(metric.title, metric.text(result.best_value) + mean)
         table.add_row(metric.test_title, "not known" if test is None else metric.text(test))
     if result.parameters is not None:
         table.add_row("parameters", f"{result.parameters:,}")
@@ -139,7 +151,8 @@ def print_result(result: SearchResult, folder: Path) -> None:
     if result.num_feasible is not None:
         table.add_row("feasible", f"{result.num_feasible} of {result.num_queries} evaluations")
     failures = f" ({result.num_failures} failed)" if result.num_failures else ""
-    table.add_row("evaluations", f"{result.num_queries}{failures}")
+    repeats = f", {result.num_repeats} of them second trainings" if result.num_repeats else ""
+    table.add_row("evaluations", f"{result.num_queries}{repeats}{failures}")
     if result.proxies_s:
         table.add_row("proxies", f"{result.proxies_s:.0f} s")
     table.add_row("time", f"{result.wall_s:.0f} s")

@@ -165,7 +165,11 @@ class Search:
             UserError: More than ``max_failures`` evaluations failed.
         """
         self.observer.evaluated(records)
-        failures = self.archive.failures
+        self.check_failures()
+
+    def check_failures(self) -> None:
+        """Raise a ``UserError`` if more than ``max_failures`` evaluations and second trainings failed."""
+        failures = self.archive.all_failures
         if len(failures) > self.max_failures:
             raise UserError(
                 f"search.max_failures={self.max_failures}: {len(failures)} evaluations failed, "

@@ -119,6 +119,8 @@ class Run:
         result = replace(
             first_front(self.result, records),
             num_queries=n,
+            num_repeats=0,
+            num_trainings=1,
             best_architecture=best.architecture,
             best_key=best.key,
             best_value=best.value,

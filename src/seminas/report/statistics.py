@@ -69,13 +69,14 @@ def table(settings: Sequence[Setting], baseline: str | None = None) -> list[Row]
         best = [run.result.best_there_is or {} for run in (setting.runs[s] for s in setting.seeds)]
         best_test = np.array([b.get(metric.test_name, np.nan) for b in best])
         best_val = np.array([b.get(metric.name, np.nan) for b in best])
-        known = not np.isnan(best_val).any()
+        # The mean of two trainings and the best single training of a table do not compare.
+        known = not np.isnan(best_val).any() and all(run.result.num_trainings == 1 for run in runs)
         regret = metric.sign * (best_test - test)
         rows.append(
             Row(
                 setting=setting,
                 num_seeds=len(runs),
-                num_queries=max(len(run.records) for run in runs),
+                num_queries=max(len(run.records) + run.result.num_repeats for run in runs),
                 val=mean_sd(val),
                 test=None if np.isnan(test).any() else mean_sd(test),
                 regret=None if np.isnan(regret).any() else mean_sd(regret),

@@ -25,6 +25,7 @@ from seminas.runs.records import (
     read_lines,
     read_questions,
 )
+from seminas.runs.repeats import REPEATS, Repeat, best_records, final_choice, read_repeats
 from seminas.storage.files import sync_folder
 
 
@@ -37,7 +38,7 @@ class Archive:
     values. The records then hold the latest values.
 
     In an asynchronous search, the history keeps the order in which the evaluations ended. ``asked.jsonl`` holds the
-    questions.
+    questions. Second trainings at the end of a search are in ``repeats.jsonl``, and not in the history.
 
     Attributes:
         folder: Run folder.
@@ -45,9 +46,10 @@ class Archive:
         imported: Imported evaluations, which come before the history.
         records: Records of the history, in order.
         questions: Questions of an asynchronous search, in order.
+        repeats: Second trainings, in the order of their ends.
         failures: Records of the evaluations that failed.
-        cost_s: Cost of all evaluations together, in seconds.
-        cost: Cost of all evaluations together, in full trainings.
+        cost_s: Cost of all evaluations and second trainings together, in seconds.
+        cost: Cost of all evaluations and second trainings together, in full trainings.
         revised: Last round after which the evaluator measured again, or -1.
         objectives: Several objectives, see ``pursue``. None in a search for one metric.
     """
@@ -85,6 +87,7 @@ class Archive:
         }
         self.revised = apply_revision(folder, self.records)
         self.questions = read_questions(folder, self.records)
+        self.repeats = read_repeats(folder, lines)
         self._count()
 
     def pursue(self, objectives: Objectives, num_first: int) -> None:
@@ -111,6 +114,8 @@ class Archive:
             self._compare(record)
         for record in self.records:
             self._include(record)
+        for repeat in self.repeats:
+            self._pay(repeat)
 
     def _include(self, record: Record) -> None:
         """Include a record in the sums."""
@@ -126,6 +131,11 @@ class Archive:
         best = None if self.best is None else self.best.value
         if record.final is not None and self.metric.better(record.final, best):
             self.best = record
+
+    def _pay(self, repeat: Repeat) -> None:
+        """Include the cost of a second training in the sums."""
+        self.cost_s += repeat.cost_s
+        self.cost += 1.0
 
     def __len__(self) -> int:
         return len(self.records)
@@ -199,6 +209,39 @@ class Archive:
         append(self._asked_file, path, line_of(question))
         self.questions.append(question)
 
+    def best_records(self, number: int) -> list[Record]:
+        """Return at most ``number`` records with the best values, best first, imported ones among them."""
+        return best_records([*self.imported, *self.records], number, self.metric)
+
+    def repeat(self, repeat: Repeat) -> None:
+        """Store a second training on disk.
+
+        Raises:
+            UserError: The line cannot be written.
+        """
+        path = self.folder / REPEATS
+        with path.open("ab") as file:
+            sync_folder(self.folder)
+            append(file, path, line_of(repeat, self.metric))
+        self.repeats.append(repeat)
+        self._pay(repeat)
+
+    @property
+    def choice(self) -> tuple[Record, float] | None:
+        """The record of the architecture that the search returns, and its value. None without a success.
+
+        With second trainings, the value is the mean of the two trainings of the architecture.
+        """
+        chosen = final_choice([*self.imported, *self.records], self.repeats, self.metric)
+        if chosen is None and self.best is not None and self.best.value is not None:
+            return self.best, self.best.value
+        return chosen
+
+    @property
+    def all_failures(self) -> list[Record | Repeat]:
+        """The evaluations and the second trainings that failed, in order."""
+        return [*self.failures, *(repeat for repeat in self.repeats if repeat.value is None)]
+
     def scores(self, records: Sequence[Record]) -> list[float | None]:
         """Return the score of each record, which a strategy maximizes. None means that the evaluation failed."""
         return self.metric.scores(record.value for record in records)
@@ -233,6 +276,7 @@ class MemoryArchive(Archive):
     def __init__(self, metric: Metric = ACCURACY) -> None:
         self.folder, self.metric = Path(), metric
         self.imported, self.records, self.questions, self.revised = [], [], [], -1
+        self.repeats = []
         self._pending: dict[int, Record] = {}
         self._count()
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from seminas.runs.folder import RunFolder
 from seminas.runs.metric import ACCURACY, metric_of
 from seminas.runs.records import HISTORY
+from seminas.runs.repeats import num_repeats
 from seminas.runs.results import PredictorResult, SearchResult, SupernetResult, TrainingResult
 from seminas.runs.speech_results import SpeechResult, SpeechSupernetResult
 
@@ -50,6 +51,8 @@ def _search_progress(folder: RunFolder) -> dict[str, str]:
         best, key = max(values, key=lambda pair: metric.score(pair[0]))
         name = "" if metric == ACCURACY else f"{metric.name} "
         lines["best"] = f"{name}{metric.text(best)} ({key})"
+    if repeats := num_repeats(folder.path):
+        lines["repeats"] = f"{repeats} of {(folder.config() or {})['search']['repeats']}"
     left = _seconds_left(folder, len(records), total)
     if left is not None:
         lines["left"] = f"about {timedelta(seconds=round(left))}"

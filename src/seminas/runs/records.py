@@ -198,9 +198,9 @@ def read_questions(folder: Path, records: Sequence[Record]) -> list[Question]:
     return questions
 
 
-def line_of(line: Record | Question, metric: Metric = ACCURACY) -> bytes:
+def line_of(line: Line, metric: Metric = ACCURACY) -> bytes:
     """Return a line of a file. Fields that only some searches have are left out if they are None or empty."""
-    values = asdict(line)
+    values = asdict(line)  # type: ignore[call-overload]
     for name in _OPTIONAL:
         if values.get(name, ...) in (None, {}):
             del values[name]

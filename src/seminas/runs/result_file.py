@@ -56,6 +56,8 @@ def write_result(path: Path, result: Result) -> None:
     if isinstance(result, SearchResult):
         if not result.proxies_s:
             del values["proxies_s"]
+        if not result.num_repeats:
+            del values["num_repeats"], values["num_trainings"]
         for name in ("total_cost", "num_feasible"):
             if values[name] is None:
                 del values[name]

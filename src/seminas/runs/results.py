@@ -51,13 +51,13 @@ class SearchResult(Result):
 
     Attributes:
         strategy, evaluator: Names of the strategy and the evaluator that were chosen.
-        num_queries: Number of evaluations, including the failed ones.
-        num_failures: Number of failed evaluations.
+        num_queries: Number of evaluations, including the failed ones and the second trainings.
+        num_failures: Number of failed evaluations and second trainings.
         best_architecture: Architecture with the best value, in the JSON form of its space. It, its key and its value
             are None if no evaluation is within the limits of measured metrics.
         best_key: Key of the best architecture.
-        best_value: Value of the best architecture. Its name in the file is ``best_val_accuracy`` for the validation
-            accuracy, and ``best_value`` for other metrics.
+        best_value: Value of the best architecture, or the mean of its ``num_trainings`` values. Its name in the file is
+            ``best_val_accuracy`` for the validation accuracy, and ``best_value`` for other metrics.
         test_value: The same on the test data. None if it is not known. Its name in the file is ``test_accuracy`` or
             ``test_value``.
         parameters: Number of trainable parameters of the best architecture. None if it is not known.
@@ -81,6 +81,9 @@ class SearchResult(Result):
         hypervolume: Volume that the front dominates above the reference point, in the product of the objectives' units.
         reference: Value of each objective at the reference point.
         num_feasible: Number of evaluations within limits of measured metrics. None, and not in the file, without them.
+        num_repeats: Number of second trainings, ``search.repeats``. A file without them has neither this field nor the
+            next one.
+        num_trainings: Number of trainings of the best architecture. ``best_value`` is their mean.
     """
 
     KIND: ClassVar[str] = "search"
@@ -110,6 +113,8 @@ class SearchResult(Result):
     reference: dict[str, float] | None = None
     total_cost: float | None = None
     num_feasible: int | None = None
+    num_repeats: int = 0
+    num_trainings: int = 1
 
     @property
     def metric(self) -> Metric:
@@ -133,8 +138,8 @@ class SearchResult(Result):
 
     @property
     def history(self) -> list[Record]:
-        """The evaluations of this result in order, read from the run folder."""
-        return read_history(self.folder)[: self.num_queries]
+        """The evaluations of this result in order, read from the run folder, without second trainings."""
+        return read_history(self.folder)[: self.num_queries - self.num_repeats]
 
 
 @dataclass(frozen=True)

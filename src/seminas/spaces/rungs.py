@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from seminas.spaces.base import A
+from seminas.spaces.retraining import Retraining
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,5 @@ class Rung(Generic[A]):
 
 
 def plain(element: Any) -> Any:
-    """Return the architecture of a rung. Any other element is an architecture itself."""
-    return element.architecture if isinstance(element, Rung) else element
+    """Return the architecture of a rung or of a further training. Any other element is an architecture itself."""
+    return element.architecture if isinstance(element, Rung | Retraining) else element
