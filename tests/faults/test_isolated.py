@@ -69,6 +69,7 @@ def run(folder: Path, *overrides: str) -> RunFolder:
     return run_folder
 
 
+@pytest.mark.long
 def test_only_the_evaluations_that_end_their_process_or_hang_fail(folder: Path) -> None:
     limits = ["evaluator.isolate=2", "evaluator.timeout_s=1.5", "+evaluator.hangs=true"]
     records = {record.key: record for record in run(folder, *limits).history()}

@@ -144,25 +144,25 @@ class Strategy(Pursuit[A], ABC):
         that the strategy answered, so that the strategy proposes the round again from the same labels.
         """
         if self._noted_labels[0] != self.round:
-            self._noted_labels = self.round, self.labels_now()
+            self._noted_labels = self.round, self._labels_now()
 
     def _proposed(self) -> Proposal[A]:
         """Return the architectures of this round, from the labels that ``note_labels`` has kept, if it has."""
         number, noted = self._noted_labels
         if number != self.round:
             return self.propose(self.size_of_round, self.rng())
-        now = self.labels_now()
-        self.set_labels(noted)
+        now = self._labels_now()
+        self._set_labels(noted)
         try:
             return self.propose(self.size_of_round, self.rng())
         finally:
-            self.set_labels(now)
+            self._set_labels(now)
 
-    def labels_now(self) -> Labels:
+    def _labels_now(self) -> Labels:
         """Return copies of everything that the strategy has received and that may be revised."""
         return dict(self.told), dict(self.recent), dict(self.further)
 
-    def set_labels(self, labels: Labels) -> None:
+    def _set_labels(self, labels: Labels) -> None:
         """Replace everything that the strategy has received and that may be revised."""
         self.told, self.recent, self.further = labels
 

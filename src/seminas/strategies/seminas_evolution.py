@@ -76,14 +76,14 @@ class SemiNASEvolution(ControllerStrategy[A]):
         super().revise(architectures, accuracies)
         self.evolution.revise(architectures, accuracies)
 
-    def labels_now(self) -> Labels:
+    def _labels_now(self) -> Labels:
         """Return copies of everything that the strategy and the evolution have received, see the base class."""
-        return *super().labels_now(), *self.evolution.labels_now()
+        return *super()._labels_now(), *self.evolution._labels_now()
 
-    def set_labels(self, labels: Labels) -> None:
+    def _set_labels(self, labels: Labels) -> None:
         """Replace everything that the strategy and the evolution have received, see the base class."""
-        super().set_labels(labels[:3])
-        self.evolution.set_labels(labels[3:])
+        super()._set_labels(labels[:3])
+        self.evolution._set_labels(labels[3:])
 
     def choose(self, n: int, fit: Fit, rng: np.random.Generator) -> tuple[list[A], dict[A, str]]:
         """Return the ``n`` children with the highest predicted accuracy."""

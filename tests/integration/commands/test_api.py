@@ -289,6 +289,7 @@ app()
 """
 
 
+@pytest.mark.long
 def test_a_users_hydra_app_may_search_and_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(APP)
     done = subprocess.run(

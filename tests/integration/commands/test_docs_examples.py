@@ -76,6 +76,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{name}: {done.stderr}"
 
 
+@pytest.mark.long
 def test_the_python_of_the_readme_runs_with_a_small_controller(tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "README.md", "python")
     program = f"{SMALL}\n{block.text}\nprint(result.strategy, result.num_queries)\n"
@@ -92,6 +93,7 @@ def test_the_own_space_of_the_page_is_the_example() -> None:
         assert files[name] == (example / name).read_text()
 
 
+@pytest.mark.long
 def test_the_loop_of_the_page_is_the_example_and_goes_on_in_a_folder(tmp_path: Path) -> None:
     (block,) = [block for block in blocks(DOCS / "ask_tell.md") if block.title]
     example = ROOT / "examples" / "ask_tell.py"

@@ -126,6 +126,7 @@ def test_wrong_input_is_one_line_before_a_folder_is_made(table: Path, tmp_path: 
     assert "\n" not in str(error.value) and not (tmp_path / "run" / "history.jsonl").exists()
 
 
+@pytest.mark.long
 def test_a_report_and_a_transfer_read_the_full_trainings_alone(table: Path, tmp_path: Path):
     """The search with halving ends its first full training late, so its curve begins late."""
     for fidelity in ("none", "halving", "controller"):

@@ -249,6 +249,7 @@ def test_a_study_has_objectives(tmp_path: Path) -> None:
             seminas.Study(space, **wrong)
 
 
+@pytest.mark.long
 def test_the_front_is_exported_for_training(tmp_path: Path) -> None:
     result = search(tmp_path / "run", "random", 12)
     run = CliRunner().invoke

@@ -203,6 +203,7 @@ def test_a_search_with_a_supernet_survives_a_kill(
     assert read_recordings(tmp_path / "killed") == recordings
 
 
+@pytest.mark.long
 def test_phoneme_coverage_can_be_the_objective(corpus: SpeechData, tmp_path: Path) -> None:
     overrides = [*SEARCH, "data.speech.objective=phoneme_coverage", "evaluator.first_steps=1"]
     overrides += ["search.num_labeled=2", "search.num_rounds=0", "search.max_queries=2"]

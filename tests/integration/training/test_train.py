@@ -103,6 +103,7 @@ def test_the_log_of_a_job_repeats_what_a_failed_rank_said(
     assert "Traceback" in (tmp_path / "logs" / "rank1.log").read_text() and "Traceback" in caplog.text
 
 
+@pytest.mark.long
 def test_an_extended_training_ends_like_one_that_was_longer_from_the_start(
     root: Path, tmp_path: Path
 ) -> None:

@@ -388,6 +388,7 @@ def test_epochs_are_passes_over_all_rows(
     assert seen == [40, 40]
 
 
+@pytest.mark.long
 def test_a_warm_start_goes_on_from_the_last_controller(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:

@@ -55,6 +55,7 @@ def test_ctrl_c_does_not_reach_a_process_that_is_starting(engine: WorkerProcesse
     assert engine.wait() == [(0, process.pid)]
 
 
+@pytest.mark.long
 def test_a_call_that_hangs_is_lost_alone(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     engine = WorkerProcesses(Doubles(), 2, timeout_s=1.0)
     request.addfinalizer(engine.close)
@@ -70,6 +71,7 @@ def test_a_result_that_cannot_be_sent_is_an_error(engine: WorkerProcesses) -> No
     assert dict(engine.calls("twice", [(4,)])) == {0: 8}
 
 
+@pytest.mark.long
 def test_calls_that_nobody_waits_for_any_more_are_ended(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -104,6 +104,7 @@ def test_no_more_calls_run_than_there_are_jobs(make: Make, tmp_path: Path) -> No
     assert engine.wait() == [] and not begun(tmp_path, "b")
 
 
+@pytest.mark.long
 def test_a_call_that_takes_too_long_is_lost_alone(make: Make, tmp_path: Path) -> None:
     engine = make(timeout_s=0.5, executor="local", max_jobs=2)
     results = dict(engine.calls("hang", [(tmp_path, 1_000.0), (tmp_path, 0.01)]))
