@@ -21,6 +21,7 @@ NEEDS_COMPILER = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long
 @NEEDS_COMPILER
 def test_a_log_file_that_cannot_be_made_is_one_line(
     small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -112,6 +112,7 @@ def test_a_wrong_constraint_is_one_line_before_anything_is_paid_for(
     assert not (tmp_path / "run" / "history.jsonl").exists()
 
 
+@pytest.mark.long
 def test_a_search_on_a_chain_keeps_to_the_limits(tmp_path: Path) -> None:
     overrides = ["space=mobilenet", "evaluator=landscape", "strategy=random", "search.max_queries=20"]
     result = seminas.search(

@@ -190,6 +190,7 @@ def test_options_may_stand_between_overrides(typed: str, sorted_arguments: str) 
     assert options_last(typed.split()) == sorted_arguments.split()
 
 
+@pytest.mark.long
 def test_ones_own_space_and_evaluator(own_space: Path) -> None:
     """The example of docs/own_space.md, as it stands there."""
     example = ROOT / "examples" / "own_space"

@@ -61,6 +61,7 @@ def test_a_sweep_has_the_folders_and_files_that_users_of_hydra_know(folder: Path
     assert OmegaConf.load(folder / "sweep" / "multirun.yaml").hydra.sweeper.max_queries == 6
 
 
+@pytest.mark.long
 def test_the_jobs_are_those_of_a_study_on_the_same_space(folder: Path) -> None:
     done = sweep(folder, *SWEPT, "hydra.sweep.dir=sweep", "hydra.sweeper.strategy=evolution",
                  "hydra.sweeper.max_queries=15", "hydra.sweeper.seed=3", "hydra.sweeper.n_jobs=3",

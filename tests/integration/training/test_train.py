@@ -212,6 +212,7 @@ def test_a_training_that_ends_before_its_first_validation_has_a_result(
     assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
 
 
+@pytest.mark.long
 def test_a_finished_training_goes_on_where_its_schedule_has_no_end(
     configure: Configure, root: Path, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_pseudo_labels_are_the_teachers_and_improve_the_decoder(
     assert nll(both) < nll(alone)
 
 
+@pytest.mark.long
 def test_a_forest_is_an_opinion_of_its_weight(
     space: NASBench101, cells: list[Cell], accuracies: np.ndarray
 ) -> None:

@@ -21,6 +21,7 @@ def engine(request: pytest.FixtureRequest) -> WorkerProcesses:
     return engine
 
 
+@pytest.mark.long
 def test_only_the_call_whose_process_dies_twice_is_lost(engine: WorkerProcesses) -> None:
     """Calls that wait behind it, or run beside it, have not been made."""
     results = dict(engine.calls("twice", [(0,), (1,), (2,)]))

@@ -51,6 +51,7 @@ def feasible_accuracies(strategy: Strategy[Cell], limit: float, number: int = 30
     return found
 
 
+@pytest.mark.long
 def test_the_model_finds_a_better_feasible_cell_than_a_random_search(part: Any) -> None:
     best = {
         name: [max(feasible_accuracies(MAKERS[name](part, seed), 9.0)) for seed in range(3)]
