@@ -24,6 +24,7 @@ LONG = (
     "own_training.md",
     "own_space.md",
     "objectives.md",
+    "ask_tell.md",
 )
 """Pages of large searches."""
 WITH_PYTHON = [
