@@ -55,7 +55,9 @@ ONE_GPU_EACH = ["+hydra.launcher.ray.init.num_gpus=2", "hydra.launcher.ray.remot
 @pytest.mark.parametrize(
     ("cluster", "package", "job", "extra"),
     [
-        ("submitit_local", "submitit", rb"submitit\.core\._submit", []),
+        pytest.param(
+            *("submitit_local", "submitit", rb"submitit\.core\._submit", []), marks=pytest.mark.campaign
+        ),
         ("ray", "ray", rb"ray::(?!IDLE|\w*Agent)", ONE_GPU_EACH),
     ],
 )

@@ -48,6 +48,7 @@ def test_a_failure_is_recorded_and_a_dead_worker_replaced(tmp_path: Path) -> Non
     assert done[2].val_accuracy is None and done[2].error == "MemoryError: too large"
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_ray_replaces_a_worker_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,6 @@ BASES = {
 OPTIONS = {
     "search": [
         *(["evaluator=table", "evaluator.path=digits101", f"strategy={s}"] for s in ("evolution", "nao")),
-        ["evaluator=table", "evaluator.path=digits101", "strategy=gaussian_process", "space=nasbench_macro"],
-        ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
         ["space=nasbench201", "data=cifar10"],
         ["evaluator=landscape", "space=mobilenet", "strategy=random"],
         [
@@ -61,8 +59,12 @@ OPTIONS = {
     "supernet": [],
 }
 FURTHER = [
-    ["evaluator=table", "evaluator.path=digits101", f"strategy={s}"]
-    for s in ("bananas", "local_search", "seminas_evolution")
+    *(
+        ["evaluator=table", "evaluator.path=digits101", f"strategy={s}"]
+        for s in ("bananas", "local_search", "seminas_evolution")
+    ),
+    ["evaluator=table", "evaluator.path=digits101", "strategy=gaussian_process", "space=nasbench_macro"],
+    ["evaluator=supernet", "space=mobilenet_small", "data=digits", "evaluator.recipe.per_batch=null"],
 ]
 """Options of a search that only the campaign tries."""
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)

@@ -94,6 +94,7 @@ def test_a_search_trains_each_network_within_the_limits_and_records_the_best(
     assert [r.spoken.key for r in read_recordings(tmp_path / "run")] == [result.best_key] * 2
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 def test_a_training_on_two_devices_gives_a_value(corpus: SpeechData, tmp_path: Path) -> None:
     overrides = [o for o in SEARCH if not o.startswith(("search.max", "search.num"))]

@@ -171,7 +171,7 @@ def test_jobs_of_a_sweep_share_an_experiment(small_table: Path, tmp_path: Path) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["train", "supernet"])
+@pytest.mark.parametrize("name", ["train", pytest.param("supernet", marks=pytest.mark.campaign)])
 def test_the_first_of_two_ranks_logs(overrides: Overrides, tmp_path: Path, name: str) -> None:
     run(name, tmp_path, [*overrides[name], ALL, "trainer.devices=2"])
     result = result_in(tmp_path)

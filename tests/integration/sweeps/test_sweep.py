@@ -91,6 +91,7 @@ def test_a_sweep_in_a_folder_of_any_name_is_resumed(small_table: Path, tmp_path:
     assert len(results(tmp_path / "a=b, (c)")) == 1
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 def test_real_trainings_run_side_by_side(tmp_path: Path) -> None:
     jobs = ["-m", "experiment=search_space", "space=nasbench201", "strategy=random", "seed=0,1"]

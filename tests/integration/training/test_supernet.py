@@ -156,6 +156,7 @@ def test_each_round_trains_on_and_measures_what_came_before_again(
     assert killed._job.step() == 6
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 def test_ray_measures_what_processes_measure(root: Path, tmp_path: Path, space: MobileNet) -> None:
     pytest.importorskip("ray")
@@ -319,6 +320,7 @@ def test_a_supernet_alone(configure: Configure, root: Path, tmp_path: Path) -> N
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.campaign
 @pytest.mark.long
 def test_a_supernet_of_ranks_that_something_else_starts(root: Path, tmp_path: Path) -> None:
     arguments = ["space=mobilenet_small", "data=pictures", f"data.images.root={root}", "num_measured=3"]
