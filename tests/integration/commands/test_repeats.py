@@ -41,11 +41,8 @@ LOOPS = {
     "asynchronous": ["search.asynchronous=true"],
     "three workers": ["search.asynchronous=true", "evaluator.num_workers=3"],
 }
-SPACE = """
-_target_: seminas.spaces.sequence.SequenceSpace
-name: noisy_chain
-positions: {a: [x, y, z], b: [1, 2, 3], c: [1, 2, 3]}
-"""
+POSITIONS = "{a: [x, y, z], b: [1, 2, 3], c: [1, 2, 3]}"
+SPACE = f"_target_: seminas.spaces.sequence.SequenceSpace\nname: noisy_chain\npositions: {POSITIONS}\n"
 EVALUATOR = """
 from pathlib import Path
 
