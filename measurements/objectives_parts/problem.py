@@ -83,11 +83,6 @@ class FrontProblem:
             accuracies = evaluator.val_accuracies(every)
             costs_of = evaluator.exact_costs(self.space)
             costs = costs_of(every, [cost])[:, 0]
-        chosen = dict(override.split("=", 1) for override in overrides)
-        table = load_table(find_table(chosen["evaluator.path"]), space)
-        column = table.column("val", chosen.get("evaluator.val"))
-        assert column is not None
-        self._trainings = column.at(table.rows(space.index(every)))
         self.scores = np.stack([accuracies, -costs], axis=1)
         front = self.scores[nondominated(self.scores)]
         self._front = front
@@ -127,10 +122,17 @@ class FrontProblem:
 
         This is no search. It says what one can reach that knows each candidate as well as further trainings tell.
         """
-        runs = self._trainings.shape[1]
-        if runs < 2:
+        chosen = dict(override.split("=", 1) for override in self._overrides)
+        whole, _, _ = Problem(self._overrides).parts(self._seed)
+        assert isinstance(whole, EnumerableSpace)
+        table = load_table(find_table(chosen["evaluator.path"]), whole)
+        column = table.column("val", chosen.get("evaluator.val"))
+        assert column is not None
+        if column.num_runs < 2:
             raise UserError(f"{OTHER_TRAININGS} needs a table with several trainings of each candidate")
-        means = (self._trainings.sum(axis=1) - self.scores[:, 0]) / (runs - 1)
+        every = whole.index(self.space.at(np.arange(self.space.size)))
+        sums = column.at(table.rows(every)).sum(axis=1)
+        means = (sums - self.scores[:, 0]) / (column.num_runs - 1)
         known = np.stack([means, self.scores[:, 1]], axis=1)
         left, rows = np.arange(len(known)), list[int]()
         while len(rows) < queries and len(left):

@@ -31,7 +31,7 @@ def check_returns(task: Any, settings: SweepSettings) -> None:
 def _returns_nothing(function: FunctionType) -> bool:
     """Return whether the source of a function has no ``return`` with a value. False if the source is not known."""
     try:
-        # The source of the code is that of the function itself. That of the function may be what a decorator wraps.
+        # Python gives the source of the wrapped function for a decorated one. The code object has its own source.
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function.__code__))).body
     except (OSError, TypeError, ValueError, SyntaxError):
         return False

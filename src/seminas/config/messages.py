@@ -97,18 +97,16 @@ def _explained(error: OmegaConfBaseException, key: str, value: Any) -> str:
     written = key if value is None else f"{key}={value}"
     if value is not None and (moved := _moved(key)):
         return moved
-    if _POSITION.fullmatch(key) and _OTHER_FORM.search(text):
-        return f"{written}: has another form than in the config; {_replaces(key)}"
+    if (position := _POSITION.fullmatch(key)) and _OTHER_FORM.search(text):
+        return f"{written}: has another form than in the config; {_replaces(position)}"
     for pattern, allowed in _EXPECTED:
         if pattern.search(text):
             return f"{written}: must be {allowed}"
     return f"{written}: {text}"
 
 
-def _replaces(key: str) -> str:
-    """Return how an override replaces the position of a space in the config, which other overrides change."""
-    match = _POSITION.fullmatch(key)
-    assert match is not None
+def _replaces(match: re.Match[str]) -> str:
+    """Return how overrides replace a position of a space. Other overrides only change it."""
     position = f"{match[1]}.{match[2] or 'NAME'}"
     return f"~{position} and +{position}=VALUE replace the position"
 
@@ -128,14 +126,14 @@ def unknown_key(key: str, error: OmegaConfBaseException | None = None) -> str:
     near = difflib.get_close_matches(name, known, 1)
     prefix = key[: -len(name)]
     position = _POSITION.fullmatch(key)
-    hint = ""
-    if position is not None and position[2] is not None:
-        hint = f"; +{key}=VALUE adds it{'' if position[3] is None else f', {_replaces(key)}'}"
     if near:
-        return f"{key}: is unknown; did you mean {prefix}{near[0]}?{hint.replace(';', '', 1)}"
-    return (
-        f"{key}: is unknown; {prefix.rstrip('.') or 'the config'} has {', '.join(known) or 'no keys'}{hint}"
-    )
+        parts = [f"{key}: is unknown; did you mean {prefix}{near[0]}?"]
+    else:
+        section = prefix.rstrip(".") or "the config"
+        parts = [f"{key}: is unknown; {section} has {', '.join(known) or 'no keys'}"]
+    if position is not None and position[2] is not None:
+        parts.append(f"+{key}=VALUE adds it{'' if position[3] is None else f', {_replaces(position)}'}")
+    return (" " if near else "; ").join(parts)
 
 
 def _moved(key: str) -> str | None:

@@ -273,19 +273,23 @@ def test_a_class_of_any_arguments_takes_all_positions() -> None:
     assert evaluator(module="own_nets.TakesAnything", max_epochs=1)._trial.evaluate((0, 0)).error is None
 
 
+SEARCH = (
+    *("space=sequence", "space.positions={width: [2, 3, 4, 5], depth: [1]}", "strategy=random"),
+    *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
+    *("evaluator.max_epochs=3", "evaluator.num_workers=1", "evaluator.accelerator=cpu"),
+    *("search.max_queries=4", "search.num_labeled=4"),
+)
+"""Overrides of a search of four random networks."""
+
+
 def test_a_search_for_a_loss_goes_on_after_a_kill_and_pays_nothing_twice(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search is killed in the third training. The next process goes on from its checkpoint."""
     log = tmp_path / "log"
     config = configure(
-        "search",
-        *("space=sequence", "space.positions={width: [2, 3, 4, 5], depth: [1]}", "strategy=random"),
-        *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
-        *("evaluator.monitor=val/loss", "evaluator.mode=min", "evaluator.max_epochs=3"),
-        *("evaluator.num_workers=1", "evaluator.accelerator=cpu", "evaluator.checkpoint_every_s=0"),
-        f"evaluator.module_arguments={{log: {log}}}",
-        *("search.max_queries=4", "search.num_labeled=4"),
+        *("search", *SEARCH, "evaluator.monitor=val/loss", "evaluator.mode=min"),
+        *("evaluator.checkpoint_every_s=0", f"evaluator.module_arguments={{log: {log}}}"),
     )
     in_this_process(monkeypatch)
 
@@ -314,16 +318,8 @@ def test_a_metric_that_is_not_logged_ends_the_search_after_one_epoch(
 ) -> None:
     log = tmp_path / "log"
     config = configure(
-        "search",
-        *("space=sequence", "space.positions={width: [2, 3, 4, 5], depth: [1]}", "strategy=random"),
-        *("evaluator=lightning", "evaluator.module=own_nets.Net", "evaluator.data=own_nets.Data"),
-        *("evaluator.monitor=val_accuracy", "evaluator.mode=max", "evaluator.max_epochs=3"),
-        *(
-            "evaluator.num_workers=1",
-            "evaluator.accelerator=cpu",
-            f"evaluator.module_arguments={{log: {log}}}",
-        ),
-        *("search.max_queries=4", "search.num_labeled=4"),
+        *("search", *SEARCH, "evaluator.monitor=val_accuracy", "evaluator.mode=max"),
+        f"evaluator.module_arguments={{log: {log}}}",
     )
     in_this_process(monkeypatch)
     with pytest.raises(UserError) as raised:

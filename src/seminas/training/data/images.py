@@ -180,7 +180,8 @@ class Images(pl.LightningDataModule):
         Args:
             split: Name of the split.
             batch_size: Number of images in a batch. None means the size for evaluations.
-            number: Number of images of the split, drawn by the seed. Fewer are a part of more. None means all images.
+            number: Number of images of the split, drawn by the seed. A larger number contains the images of a smaller
+                one. None means all images.
         """
         source = self.sources[split]
         if number is not None:

@@ -110,9 +110,8 @@ class MelFrames:
         )
         logarithms = frames.detach().float().cpu().T * DEVIATION + MEAN
         if times > 1:
-            logarithms = torch.nn.functional.interpolate(logarithms[None], scale_factor=times, mode="linear")[
-                0
-            ]
+            between = torch.nn.functional.interpolate(logarithms[None], scale_factor=times, mode="linear")
+            logarithms = between[0]
         magnitudes = logarithms.exp()
         # Griffin-Lim needs as many frames as a window is long. Silence is added, and cut off again.
         silence = max(1, settings.window // hop + 2 - magnitudes.shape[1])
